@@ -341,6 +341,21 @@ class _Dialled:
         return hitl.ConverseClientFrame(hello=hitl.ConverseHello())
 
 
+async def test_a_message_that_cannot_be_built_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect of this program: the stream must not seem to be alive while it sends nothing."""
+
+    class Broken(_Dialled):
+        def pack(self, frames: Sequence[Any]) -> hitl.ConverseRequest:
+            raise ValueError("a defect")
+
+    async with FakeServer() as server:
+        protocol: Any = Broken()
+        connection = Connection(protocol, Endpoint(server.target), lambda *_: None)
+        with pytest.raises(errors.Unavailable, match="given up"):
+            await connection.open()
+    assert "a message could not be built" in caplog.text
+
+
 async def test_a_connection_that_failed_frees_its_call_without_a_garbage_collection() -> None:
     """gRPC keeps a closed channel, which goes on connecting, while anything refers to one of its calls."""
     protocol: Any = _Dialled()

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc.aio import EOF  # type: ignore[attr-defined]
 
-from askback._wire.stream_writes import StreamEnded, half_close, write
+from askback._wire.stream_writes import StreamEnded, write
 from tests.support.refusals import SOON
 
 CHUNK = b"x" * 65_536
@@ -81,7 +81,7 @@ async def test_what_is_written_arrives_and_a_half_close_ends_the_call() -> None:
         for message in (b"one", b"two"):
             await write(call, message)
             assert await call.read() == message
-        await half_close(call)
+        await call.done_writing()
         assert await call.read() is EOF
         with pytest.raises(StreamEnded):
             await write(call, b"three")

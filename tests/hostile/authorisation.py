@@ -18,7 +18,7 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from askback._wire.stream_writes import StreamEnded, half_close, write
+from askback._wire.stream_writes import StreamEnded, write
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
@@ -140,7 +140,7 @@ async def _stream(user: User, method: Any, call: Any, rng: random.Random, stored
         with suppress(StreamEnded):
             await write(stream, message)
             await asyncio.sleep(QUIET)
-            await half_close(stream)
+            await stream.done_writing()
 
     sending = asyncio.create_task(send())
     outcome, received = await _receive(stream)

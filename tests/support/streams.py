@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from askback._wire.stream_writes import StreamEnded, half_close, write
+from askback._wire.stream_writes import StreamEnded, write
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.refusals import SOON, Refusal, check, frame_refusal, refusal_of
@@ -133,9 +133,8 @@ class Stream:
 
     async def no_more_requests(self) -> None:
         """Half-close the stream."""
-        with suppress(StreamEnded):
-            async with asyncio.timeout(SOON):
-                await half_close(self.call)
+        async with asyncio.timeout(SOON):
+            await self.call.done_writing()
 
     async def aclose(self) -> None:
         """Cancel the stream, like a crash of the client."""

@@ -15,7 +15,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(memory_folder, "FOLDER", tmp_path)
     monkeypatch.setattr(memory_folder, "ROOM_BYTES", 1)
     monkeypatch.setattr(tempfile, "tempdir", "/unchanged")
-    monkeypatch.setenv("TMPDIR", "")  # restored after the test, whatever it does with it
+    monkeypatch.setenv("TMPDIR", "")  # so that the original value comes back after the test
     monkeypatch.delenv("TMPDIR")
     return tmp_path
 

@@ -72,7 +72,7 @@ async def test_steps_grow_again_once_there_are_no_others() -> None:
 
 
 async def test_the_wait_after_a_large_step_is_bounded() -> None:
-    """A job with very many rows is written in steps of its own, whatever it asks for."""
+    """A job with very many rows does not make a turn larger: it is deleted in steps of its own."""
     pace = Pace(lambda: True)
     await pace.turn(0)
     pace.on_commit(changes(LARGE_STEP))

@@ -77,10 +77,9 @@ class PromptCalls:
         that time.
         """
         token = ""
-        filter = _filter(kinds, job_types, labels, job_id, for_groups, states, expires_before)
-        filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
-        filter.id_suffix, filter.job_id_suffix = id_suffix, job_id_suffix
-        filter.answered_by = answered_by
+        more = {"unattended": unattended, "mine": mine, "overdue": overdue, "answered_by": answered_by}
+        more |= {"id_suffix": id_suffix, "job_id_suffix": job_id_suffix}
+        filter = _filter(kinds, job_types, labels, job_id, for_groups, states, expires_before, **more)
         while True:
             page = await self._page(filter, order, page_size, token)
             for prompt in page.prompts:
@@ -110,9 +109,8 @@ class PromptCalls:
 
         A page in the order CLOSE_TIME may have fewer prompts than asked for, or none, although more follow.
         """
-        filter = _filter(kinds, job_types, labels, job_id, for_groups, states, expires_before)
-        filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
-        filter.answered_by = answered_by
+        more = {"unattended": unattended, "mine": mine, "overdue": overdue, "answered_by": answered_by}
+        filter = _filter(kinds, job_types, labels, job_id, for_groups, states, expires_before, **more)
         return await self._page(filter, order, page_size, page_token)
 
     async def _page(
@@ -231,8 +229,11 @@ def _filter(
     for_groups: Iterable[str],
     states: Iterable[PromptState | str] = (),
     expires_before: datetime | None = None,
+    **more: Any,
 ) -> pb.PromptFilter:
+    """The filter of the contract; `more` are fields that it takes as they are."""
     return pb.PromptFilter(
+        **more,
         expires_before=None if expires_before is None else timestamp(expires_before, "expires_before"),
         kinds=kinds,
         job_types=job_types,

@@ -14,7 +14,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 from askback._wire.channel import MAX_BATCH_BYTES, Endpoint
 from askback._wire.forking import forget_channel
 from askback._wire.status import from_frame, from_rpc
-from askback._wire.stream_writes import StreamEnded, half_close, write
+from askback._wire.stream_writes import StreamEnded, write
 from askback.errors import AskbackError, Unavailable
 
 _log = logging.getLogger("askback.stream")
@@ -226,7 +226,7 @@ class Connection:
                     await write(self._call, self._protocol.pack(self._batch()))
                     self.last_sent = asyncio.get_running_loop().time()
                 if self._half_close:
-                    await half_close(self._call)
+                    await self._call.done_writing()
                     return
         except StreamEnded:
             return  # the reader gets the cause

@@ -21,17 +21,8 @@ class StreamEnded(Exception):
 
 async def write(call: Any, message: Any) -> None:
     """Write a message to a call with a stream of requests. Raises StreamEnded."""
-    await _end_quietly(call.write(message))
-
-
-async def half_close(call: Any) -> None:
-    """Tell the server that no message follows. Raises StreamEnded."""
-    await _end_quietly(call.done_writing())
-
-
-async def _end_quietly(operation: Coroutine[Any, Any, None]) -> None:
     try:
-        await _without_failures(operation)
+        await _without_failures(call.write(message))
     except (grpc.RpcError, asyncio.InvalidStateError) as error:
         raise StreamEnded from error
 

@@ -18,7 +18,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from askback._wire.channel import MAX_SEND_BYTES
-from askback._wire.stream_writes import StreamEnded, half_close, write
+from askback._wire.stream_writes import StreamEnded, write
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.web.callers import SUBPROTOCOL, Caller
 from askback.web.close_codes import Close, CloseCode, close_for
@@ -174,7 +174,7 @@ class ConverseSocket:
             try:
                 await write(call, request)
                 if self._leaving(request):
-                    await half_close(call)
+                    await call.done_writing()
             except StreamEnded:
                 return  # `_write` finds out why
 
