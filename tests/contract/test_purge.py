@@ -33,6 +33,7 @@ from askback_server.engine import purge as module
 from askback_server.engine.pace import LARGE_STEP, Pace
 from askback_server.engine.purge import Purge
 from askback_server.engine.retrying import prepare_retry
+from askback_server.metrics.meter import Meter
 from askback_server.ports.storage import JobWrite, Lost, WorkQueue
 from askback_server.storage import tables
 from askback_server.storage.removal import STEP_BYTES, STEP_ROWS
@@ -190,7 +191,8 @@ async def test_jobs_with_one_end_of_retention_are_listed_to_the_last(
 
 async def test_a_large_job_is_deleted_in_steps(migrated_db_url: str) -> None:
     """No write deletes more than STEP_ROWS rows of a table, and the job goes with its last rows."""
-    async with node(migrated_db_url, wrap=WatchedStore) as here:
+    meter = Meter()
+    async with node(migrated_db_url, wrap=WatchedStore, observer=meter) as here:
         job, _ = await large_job(here)
         small = await due_jobs(here, 3)
         here.store.node = here
@@ -202,6 +204,7 @@ async def test_a_large_job_is_deleted_in_steps(migrated_db_url: str) -> None:
         assert left[-1] == [0] * 5
         assert sorted(await deletions(here)) == sorted(j.job_id for j in (job, *small))
         assert await counts(here.database, job.job_id) == (0, 0, 0, 0, 2)
+        assert not meter.guards_lost, "an operator would look for replicas that compete"
 
 
 async def test_a_job_with_large_prompts_is_deleted_in_steps(migrated_db_url: str) -> None:

@@ -90,8 +90,9 @@ async def test_a_statement_that_sqlite_cannot_run_means_that_it_is_unavailable(d
 async def test_closing_the_database_closes_the_connections_of_look_ups(lite_url: str) -> None:
     database = await Database.open(lite_url)
     await database.jobs.get_jobs([new_job().job_id])
-    opened = [*database._dialect._lookups._opened]  # type: ignore[attr-defined]
+    opened = [*database._dialect._lookups._idle]  # type: ignore[attr-defined]
     await database.close()
+    assert len(opened) == THREADS
     for connection in opened:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             connection.execute("SELECT 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -356,14 +357,17 @@ async def test_pending_announcements_are_sent_by_one_statement(pg_url: str) -> N
 
     sender = PostgresWakeups(connect)
     sending = asyncio.create_task(sender._send_all())
-    sender.send([Announcement("a", 0, 1)])
+    sender.send([Announcement("one", 0, 1)])
     await until(lambda: sent, "the first goes out at once")
-    sender.send([Announcement("a", 1, 2), Announcement("b", 4, 6)])
-    sender.send([Announcement("b", 6, 7), Announcement("a", 2, 5)])
+    sender.send([Announcement("one", 1, 2), Announcement("two", 4, 6)])
+    sender.send([Announcement("two", 6, 7), Announcement("one", 2, 5)])
     gate.set()
     await until(lambda: len(sent) == 2, "the rest goes out")
     [payload] = sent[1]
-    assert payload.split(" ", 1)[1] == 'jobs [["a",1,5],["b",4,7]]'
+    assert payload.split(" ", 1)[1] == 'jobs [["one",1,5],["two",4,7]]'
+    gc.collect()
+    mine = [o for o in gc.get_objects() if isinstance(o, Announcement) and o.job_id in ("one", "two")]
+    assert mine == [], "the sender keeps none"
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
 

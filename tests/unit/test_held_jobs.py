@@ -1,9 +1,10 @@
-"""A worker's stream retains little of the jobs that it holds, for as long as people take to answer."""
+"""A worker's stream retains and counts the jobs that it holds, for as long as people take to answer."""
 
 import gc
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.limits import Limits
@@ -61,3 +62,33 @@ def test_the_input_of_a_leased_job_is_sent() -> None:
     assert frame.body.job.input_json == leased.input_json
     core.apply_commit(Committed(replace(leased, version=4)))
     assert core.held["j"].lease.version == 4
+
+
+def test_jobs_that_wait_take_no_room() -> None:
+    """Whatever happens to them: they are counted with each change, not when the dispatcher asks."""
+    core = WorkCore(Limits(), 10.0)
+    core.capacity = 10
+
+    def change(job_id: str, **values: Any) -> int:
+        """The room after a change of a job."""
+        held = replace(job(0, job_id), version=core.held[job_id].lease.version + 1, **values)
+        core.apply_commit(Committed(held))
+        assert sum(h.lease.is_running for h in core.held.values()) == core.leases.running
+        return core.room()
+
+    for job_id in ("a", "b", "c"):
+        core.hold(job(0, job_id))
+    assert core.room() == 7
+    assert change("a", state=JobState.PENDING_HITL) == 8
+    assert change("a", state=JobState.PENDING_HITL, priority=3) == 8
+    assert change("b", state=JobState.PENDING_HITL) == 9
+    assert change("b") == 8
+    core.hold(replace(job(0, "a"), token=2))
+    assert core.room() == 7  # leased again: it runs
+    core.hold(replace(job(0, "b"), version=9, token=2))
+    assert core.room() == 7  # it ran before, too
+    assert change("b", token=2, state=JobState.COMPLETED, session_id=None) == 8
+    core.forget(core.held["c"])
+    assert core.room() == 9
+    core.lose_all()
+    assert core.room() == 10

@@ -89,7 +89,7 @@ class Aggregate:
 
     @cached_property
     def size(self) -> int:
-        """Estimated bytes in memory. `Change.result` derives it from the previous one and the change."""
+        """Estimated bytes in memory. `with_changes` derives it from the previous one and the change."""
         if self.job is None:
             return 0
         answers = [

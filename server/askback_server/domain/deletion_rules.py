@@ -29,7 +29,7 @@ def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> RuleRe
             event="DELETE",
             job_id=job.job_id,
         )
-    return _delete(aggregate, facts, command.principal.subject)
+    return RuleResult(None, _deletion(aggregate, facts, command.principal.subject))
 
 
 def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> RuleResult[None]:
@@ -40,18 +40,17 @@ def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> RuleResu
     job = aggregate.job
     if job is None or job.purge_at is None or job.purge_at > facts.now:
         return RuleResult(None)
-    decided = _delete(aggregate, facts, command.principal.subject)
-    assert decided.change is not None
-    decided.change.in_steps = True
-    decided.change.require(not_before=job.purge_at)
-    return decided
+    change = _deletion(aggregate, facts, command.principal.subject)
+    change.in_steps = True
+    change.require(not_before=job.purge_at)
+    return RuleResult(None, change)
 
 
-def _delete(aggregate: Aggregate, facts: Facts, actor: str) -> RuleResult[None]:
+def _deletion(aggregate: Aggregate, facts: Facts, actor: str) -> Change:
     change = Change(aggregate, facts, actor)
     change.record(EventType.JOB_DELETED)
     change.deleted = True
-    return RuleResult(None, change)
+    return change
 
 
 def require_kept(job_id: str, purge_at: datetime | None, facts: Facts) -> None:

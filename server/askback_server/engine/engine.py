@@ -201,7 +201,9 @@ class Engine:
                     self.hot.drop(group.write.job.job_id)
             raise OutcomeUnknown from error
         self._clock.compare(asked, written.now)
-        self._observer.on_write(perf_counter() - started, written.lost.values())
+        # A step of a deletion fails no guard.
+        failed = [why for why in written.lost.values() if why is not Lost.PARTLY]
+        self._observer.on_write(perf_counter() - started, failed)
         return written.lost
 
     def _settle(self, group: Group, done: list[Committed]) -> None:

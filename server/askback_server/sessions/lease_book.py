@@ -95,6 +95,8 @@ class LeaseBook:
     def __init__(self) -> None:
         self.held: dict[str, HeldJob] = {}
         """By job id. Changed only by `add`, `remove` and `clear`."""
+        self.running = 0
+        """How many of the jobs run: the others wait for people. The dispatcher asks for it with each job."""
         self._pushed = 0
         self._received: int | None = None
         """The number of pushed jobs that the worker has received; None if it does not report it."""
@@ -104,19 +106,28 @@ class LeaseBook:
         """The push number of the newest job that was taken back."""
 
     def add(self, held: HeldJob) -> None:
-        """Add a lease."""
+        """Add a lease, in the place of an earlier one of its job."""
+        earlier = self.held.get(held.lease.job_id)
+        self.running += held.lease.is_running - (earlier is not None and earlier.lease.is_running)
         self.held[held.lease.job_id] = held
+
+    def update(self, held: HeldJob, lease: Lease) -> None:
+        """Replace a lease that is held by its newer version."""
+        self.running += lease.is_running - held.lease.is_running
+        held.lease = lease
 
     def remove(self, held: HeldJob) -> None:
         """Remove a lease, if it is still the current one of its job."""
         if self.held.get(held.lease.job_id) is held:
             del self.held[held.lease.job_id]
+            self.running -= held.lease.is_running
         if held.push_number:
             self._in_transit.pop(held.push_number, None)
 
     def clear(self) -> None:
         """Remove all leases."""
         self.held.clear()
+        self.running = 0
         self._in_transit.clear()
 
     def note_pushed(self, held: HeldJob, now: float) -> None:

@@ -119,8 +119,7 @@ class WorkCore:
         running."""
         if self.stream.said_goodbye or self.stream.going_away or self.leases.is_stalled:
             return 0
-        running = sum(1 for h in self.held.values() if h.lease.is_running)
-        return self.capacity - running - self.reserved
+        return self.capacity - self.leases.running - self.reserved
 
     def hold(self, job: Job, *, handed_over: bool = True) -> HeldJob:
         """Add a lease."""
@@ -166,7 +165,8 @@ class WorkCore:
         if held is None or item.job.version < held.since:
             return held is not None
         if item.job.version >= held.lease.version:
-            before, held.lease = held.lease, lease_of(item.job)
+            before = held.lease
+            self.leases.update(held, lease_of(item.job))
             if item.deleted or item.job.session_id is None or item.job.token != before.token:
                 self.leases.remove(held)
                 if not held.ending:

@@ -37,7 +37,7 @@ from askback_server.storage.postgres_batch import reasons, rows_document, statem
 from askback_server.storage.postgres_days import drop_day, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_lookups import PostgresLookups
-from askback_server.storage.postgres_pools import Pools, driver_of
+from askback_server.storage.postgres_pools import Pools, driver_of, raw_driver
 from askback_server.storage.postgres_wakeups import PostgresWakeups
 
 _log = logging.getLogger("askback.server.storage")
@@ -117,8 +117,7 @@ class Postgres(PostgresLookups):
             self._pinned = await self._pools.writer.connect()
             self._generation = primary.generation
             self._prepared.clear()
-        raw = await self._pinned.get_raw_connection()
-        driver: asyncpg.Connection[asyncpg.Record] = raw.driver_connection  # type: ignore[assignment]
+        driver = await raw_driver(self._pinned)
         if driver.is_closed():
             # It broke between two writes: no outcome is unknown, and no caller is affected.
             await self._disconnect()

@@ -129,12 +129,17 @@ class Pools:
             driver.terminate()  # a goodbye on a hanging connection would hang too
 
 
+async def raw_driver(connection: AsyncConnection) -> Driver:
+    """The driver's connection under one of SQLAlchemy."""
+    driver: Driver = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+    return driver
+
+
 @asynccontextmanager
 async def driver_of(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """A connection of an engine's pool without SQLAlchemy's transactions. After an error it is closed."""
     async with engine.connect() as connection:
-        raw = await connection.get_raw_connection()
-        driver: Driver = raw.driver_connection  # type: ignore[assignment]
+        driver = await raw_driver(connection)
         try:
             yield driver
         except BaseException:
@@ -188,7 +193,7 @@ class PinnedDrivers:
                 return connection, driver
             await _give_up(connection)  # the server has closed it, or another one is the primary
         connection = await self._engine.connect()
-        opened: Driver = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        opened = await raw_driver(connection)
         self._primary.watch(opened)
         return connection, opened
 

@@ -123,17 +123,21 @@ class PostgresWakeups:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                echo, pending, self._pending = self._echo, self._pending, {}
-                try:
-                    payloads = self._payloads(echo, pending.values())
-                    await connection.execute(_NOTIFY, CHANNEL, payloads, timeout=ECHO_SECONDS)
-                except BaseException:
-                    later, self._pending = self._pending, pending
-                    self.send(later.values())
-                    raise
-                self._overflown = False
-                self._called = echo
+                await self._send_pending(connection)
                 on_connected()
+
+    async def _send_pending(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Send what is queued. It is in this frame only: while nothing is queued, nothing is kept."""
+        echo, pending, self._pending = self._echo, self._pending, {}
+        try:
+            payloads = self._payloads(echo, pending.values())
+            await connection.execute(_NOTIFY, CHANNEL, payloads, timeout=ECHO_SECONDS)
+        except BaseException:
+            later, self._pending = self._pending, pending
+            self.send(later.values())
+            raise
+        self._overflown = False
+        self._called = echo
 
     def _payloads(self, echo: str, pending: Iterable[Announcement]) -> list[str]:
         """The texts of the notifications: as many announcements in each as fit."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -23,9 +22,7 @@ from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.sqlite_lookups import Lookups
-from askback_server.storage.tables import (
-    events,
-)
+from askback_server.storage.tables import events
 from askback_server.storage.types import Instant, keep_text
 
 # At DEBUG it would log the parameters of statements, which contain answers.
@@ -50,8 +47,8 @@ fills its cache."""
 
 
 class SQLite(Dialect):
-    """A thread writes on its own connection; aiosqlite reads. SQLite has no server, so the clock is the
-    program's."""
+    """A thread writes on its own connection. Two others look up, and aiosqlite reads the rest. SQLite has no
+    server, so the clock is the program's."""
 
     name = "sqlite"
 
@@ -83,22 +80,20 @@ class SQLite(Dialect):
         sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
         self._raw: sqlite3.Connection | None = None
-        self._lock = threading.Lock()
         self._lookups = Lookups(self._connect_reader)
 
     async def open(self) -> None:
         """Open the file. Raises StorageUnavailable."""
         try:
             await self._call(self._open)
-            await self._lookups.open()
-            async with self.reads.connect():
-                pass  # the pool keeps it
+            await (await self.reads.connect()).close()  # the pool keeps it
         except (sqlite3.Error, sa.exc.DBAPIError) as error:
             raise StorageUnavailable(f"cannot open {self.url.database}: {error}") from error
 
     def _open(self) -> None:
         with self._writer.connect() as connection:
             self._raw = connection.connection.driver_connection
+        self._lookups.open()
 
     async def _call(self, work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
@@ -176,8 +171,8 @@ class SQLite(Dialect):
 
     def connections(self) -> Mapping[str, int]:
         """As in the base, with those for look-ups."""
-        found, mine = super().connections(), self._lookups
-        return {"in_use": found["in_use"] + mine.in_use, "idle": found["idle"] + mine.idle}
+        mine = self._lookups.connections()
+        return {state: count + mine[state] for state, count in super().connections().items()}
 
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
@@ -186,7 +181,7 @@ class SQLite(Dialect):
         return await self._lookups.run(statement, values)
 
     def _connect_reader(self) -> sqlite3.Connection:
-        """Open a connection for look-ups. They close it in another thread."""
+        """Open a connection for look-ups, which several threads use in turn."""
         connect: Any = sqlite3.connect
         arguments, options = self._writer.dialect.create_connect_args(self.url)
         connection: sqlite3.Connection = connect(*arguments, **{**options, "check_same_thread": False})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -23,7 +22,7 @@ from askback_server.domain.errors import StorageUnavailable
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
 THREADS = 2
-"""Threads that run look-ups, each with a connection: a large one must not hold up the others."""
+"""Threads that run look-ups, and their connections: a large one must not hold up the others."""
 
 _DIALECT = pysqlite_dialect()
 
@@ -34,72 +33,46 @@ class Lookups:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="askback-look-up")
-        self._own = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._running = 0
+        self._idle: list[sqlite3.Connection] = []
+        """The open connections that are not in use: one for each thread without a look-up."""
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Open all connections now: later, a flood of clients may leave no file descriptor.
 
         Raises sqlite3.Error.
         """
-        all_run = threading.Barrier(THREADS)  # so that each thread takes one
+        while len(self._idle) < THREADS:
+            self._idle.append(self._connect())
 
-        def open_one() -> None:
-            try:
-                self._of_thread()
-                all_run.wait()
-            except BaseException:
-                all_run.abort()
-                raise
-
-        loop = asyncio.get_running_loop()
-        opened = [loop.run_in_executor(self._threads, open_one) for _ in range(THREADS)]
-        for error in await asyncio.gather(*opened, return_exceptions=True):
-            if isinstance(error, sqlite3.Error):
-                raise error
-
-    @property
-    def in_use(self) -> int:
-        """The number of connections that run a look-up."""
-        return min(self._running, len(self._opened))
-
-    @property
-    def idle(self) -> int:
-        """The number of connections that are open and not in use."""
-        return len(self._opened) - self.in_use
+    def connections(self) -> Mapping[str, int]:
+        """The open connections by state: `in_use` and `idle`."""
+        idle = len(self._idle)
+        return {"in_use": THREADS - idle, "idle": idle}
 
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """The rows of a statement. Raises StorageUnavailable."""
         compiled = compile_lookup(statement)
         given = {n: v if isinstance(v, int) else json.dumps(list(v)) for n, v in values.items()}
         parameters = [given[p.name] if p.name in given else p.value() for p in compiled.parameters]
-        self._running += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._fetch, compiled, parameters
             )
         except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
             raise StorageUnavailable(f"the database does not answer: {error}") from error
-        finally:
-            self._running -= 1
-
-    def _of_thread(self) -> sqlite3.Connection:
-        """The connection of this thread."""
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._connect()
-            self._opened.append(connection)
-        return connection
 
     def _fetch(self, compiled: CompiledLookup, parameters: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        found = self._of_thread().execute(compiled.sql, parameters).fetchall()
+        connection = self._idle.pop()
+        try:
+            found = connection.execute(compiled.sql, parameters).fetchall()
+        finally:
+            self._idle.append(connection)
         return [compiled.to_row(values) for values in found]
 
     async def close(self) -> None:
         """Wait for running look-ups, then close the connections."""
         await asyncio.to_thread(self._threads.shutdown)
-        for connection in self._opened:
+        for connection in self._idle:
             connection.close()
 
 
