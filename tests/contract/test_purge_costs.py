@@ -20,8 +20,8 @@ from askback_server.storage.postgres_batch import rows_document
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.reader import Reader
 from askback_server.storage.sqlite_removal import _DELETE_JOBS, _GUARDED, _STEPS
-from tests.contract.test_purge import due_jobs, purge_of
 from tests.support.plans import cost_of, plan_of, statements_of
+from tests.support.purging import due_jobs, purge_of
 from tests.support.rows import as_closed, creation, event, new_job, new_prompt, now
 from tests.support.storage import DelegatingStore, execute, node
 

@@ -9,7 +9,7 @@ import pytest
 
 from askback import DuplicateKey, InvalidKey, Job, PromptDeclined, PromptExpired
 from askback.testing import Human, Server
-from tests.support.scripted_jobs import Script, calls, charge, fails_once, result_of, run, script, scripts
+from tests.support.scripted_jobs import Script, calls, charge, fails_once, result_of, script, scripts, start
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("no_calls")
@@ -156,7 +156,7 @@ async def patient_ask(job: Job) -> Any:
 
 async def test_a_question_that_was_cancelled_may_be_asked_again(human: Human, askback_server: Server) -> None:
     human.on("why?").never(without_deadline=True)
-    started = await run.start(name="patient_ask")
+    started = await start(patient_ask)
     await until(lambda: len(calls) > 2)
     async with askback_server.client() as client:
         [prompt] = [prompt async for prompt in client.prompts(job_id=started.job_id)]
@@ -253,7 +253,7 @@ async def loop_over_stored(job: Job) -> Any:
 
 async def test_replaying_stored_results_yields_and_acknowledges_once(human: Human) -> None:
     human.on("go?").approves()
-    started = await run.start(name="loop_over_stored")
+    started = await start(loop_over_stored)
     assert await started.result() >= 41
     assert len(calls) == 30
     assert [event.type async for event in started.watch()].count("PROMPT_CONSUMED") == 1

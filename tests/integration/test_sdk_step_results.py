@@ -10,7 +10,7 @@ import pytest
 
 from askback import Job, JobFailed
 from askback.testing import Human
-from tests.support.scripted_jobs import calls, charge, fails_once, run, script, scripts
+from tests.support.scripted_jobs import calls, charge, fails_once, script, scripts, start
 
 pytestmark = pytest.mark.usefixtures("no_calls")
 
@@ -113,7 +113,7 @@ async def type_changed(job: Job) -> Any:
 
 
 async def test_a_stored_result_of_another_type_fails_the_job_once(human: Human) -> None:
-    started = await run.start(name="type_changed")
+    started = await start(type_changed)
     with pytest.raises(JobFailed, match="stored result of the step 'charge' does not fit") as failed:
         await started.result()
     assert failed.value.failure_code == "InvalidStep"

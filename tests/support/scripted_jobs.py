@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from askback import Job, JobFailed, Worker
+from askback import Job, JobFailed, Run, Worker
 
 worker = Worker(capacity=20)
 calls: list[Any] = []
@@ -33,13 +33,17 @@ async def run(job: Job, name: str) -> Any:
     return await scripts[name](job)
 
 
+async def start(function: Script) -> Run[Any]:
+    return await run.start(name=function.__name__)
+
+
 async def result_of(function: Script) -> Any:
-    return await (await run.start(name=function.__name__)).result()
+    return await (await start(function)).result()
 
 
 async def fails_once(function: Script, code: str) -> JobFailed:
     """The job fails in its first attempt and is not retried."""
-    started = await run.start(name=function.__name__)
+    started = await start(function)
     with pytest.raises(JobFailed) as failed:
         await asyncio.wait_for(started.result(), 10)
     assert failed.value.failure_code == code
