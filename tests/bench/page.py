@@ -13,7 +13,8 @@ import grpc
 
 from askback.v1 import job_service_pb2, job_service_pb2_grpc
 from scripts.chromium import find_chromium
-from tests.bench import replicas, servers
+from tests.bench import servers
+from tests.bench.full import replicas
 from tests.bench.report import Figures, percentile
 from tests.support.requests import confirm
 
