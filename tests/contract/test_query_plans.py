@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +13,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
+from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.jobs import JobState
 from askback_server.domain.principals import Principal
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter, PromptOrder, PromptPosition
 from askback_server.ports.storage import Position, Wanted
-from askback_server.storage.aggregate_reads import prompts_wanted
+from askback_server.storage.aggregate_reads import parts_wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
@@ -273,7 +275,7 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
             await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
         wanted = [Wanted(job_id=job.job_id, prompt_ids={closed[0].prompt_id}, keys={"k7", "none"})]
         arrays = {"job_ids": [job.job_id], "prompt_ids": [closed[0].prompt_id], "keys": ["k7", "none"]}
-        statement = prompts_wanted(type(database._dialect), frozenset(arrays), first=False)
+        statement = parts_wanted(type(database._dialect), frozenset(arrays), first=False)
         plan = await plan_of(database, statement, **arrays)
         [found] = await database.jobs.load(wanted)
     finally:
@@ -288,13 +290,26 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
         assert re.search(step, plan), plan
 
 
-async def test_the_jobs_of_prompts_are_read_by_two_primary_keys(database: Database) -> None:
+@pytest.mark.parametrize("read", ["load", "load_by_prompts", "get_jobs_and_prompts"])
+async def test_a_job_and_its_prompts_are_read_by_one_statement_and_their_keys(
+    database: Database, read: str
+) -> None:
     job = new_job()
-    prompt = new_prompt(job)
-    await database.jobs.write([creation(job, prompt)])
-    [statement] = await statements_of(database.jobs.jobs_of([prompt.prompt_id, ABSENT_ID]))
+    asked, closed = new_prompt(job), as_closed(new_prompt(job, key="k2", round=2))
+    await database.jobs.write([creation(job, asked, closed)])
+    ids = [closed.prompt_id, ABSENT_ID]
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "load": lambda: database.jobs.load([Wanted(job_id=job.job_id, prompt_ids={*ids})]),
+        "load_by_prompts": lambda: database.jobs.load_by_prompts(ids),
+        "get_jobs_and_prompts": lambda: database.jobs.get_jobs_and_prompts([job.job_id], ids),
+    }
+    [statement] = await statements_of(calls[read]())
     plan = await plan_of(database, statement)
     for keys in (r"(pk_hitl_interactions|\(interaction_id=\?\))", r"(pk_jobs|\(job_id=\?\))"):
         assert re.search(keys, plan), plan
-    assert not re.search("SCAN (h|jobs)|Seq Scan", plan), plan
-    assert await database.jobs.jobs_of([prompt.prompt_id, ABSENT_ID]) == {prompt.prompt_id: job}
+    assert not re.search("SCAN (h|jobs|named)|Seq Scan", plan), plan
+    found = await calls[read]()
+    if read == "get_jobs_and_prompts":
+        assert found == ([job], [closed])
+    else:
+        assert found == [Aggregate(job, {p.prompt_id: p for p in (asked, closed)})]

@@ -91,6 +91,11 @@ class Dialect(ABC):
     def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values of the array that `look_up` is given under a name."""
 
+    @staticmethod
+    def among_few(column: sa.ColumnElement[Any], found: sa.Select[Any]) -> sa.ColumnElement[bool]:
+        """Whether a column has one of the few values that a query finds."""
+        return column.in_(found)
+
     @abstractmethod
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
