@@ -210,6 +210,17 @@ async def test_an_answer_where_its_prompt_is_shown_reads_the_job_once(
     assert statements == 1, "the job with its open prompts"
 
 
+async def test_a_commit_is_announced_before_the_sessions_here_get_it(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the longer way."""
+    order: list[str] = []
+    monkeypatch.setattr(here.feed.wakeups, "send", lambda items: order.extend("announced" for _ in items))
+    here.feed.follow_jobs(JobFilter("default"), lambda _: order.append("delivered"))
+    await here.lease_new_job()
+    assert order == ["announced", "delivered"] * 2
+
+
 async def test_the_interest_moves_with_a_changed_filter(
     here: Node, announced: list[Announcement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
