@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 from askback_server.domain.principals import Principal, Role
@@ -15,6 +14,7 @@ from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.small_event import SmallEvent
 
 
 class ViewDeps(Protocol):
@@ -34,7 +34,7 @@ class LiveView:
     `changed` is set whenever the view may have news. What the view keeps is charged to `account`.
     """
 
-    def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: asyncio.Event) -> None:
+    def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: SmallEvent) -> None:
         self._view = view
         self._changed = changed
         self._follower = PromptFollower(

@@ -6,7 +6,6 @@ that it already has. With a resume token it starts once the feed has reached the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.small_event import SmallEvent
 
 PAGE_SIZE = 500
 PAGE_BYTES = 512 * 1024
@@ -46,7 +46,7 @@ class PromptFollower:
         admission: Admission,
         images: Images,
         account: Account,
-        changed: asyncio.Event,
+        changed: SmallEvent,
     ) -> None:
         self._view = view
         self._feed = feed
@@ -60,8 +60,8 @@ class PromptFollower:
         self._pages: list[Callable[[], None]] = []
         """Functions that release the memory reserved for pages that are not written yet."""
         self._changed = changed
-        self._written = asyncio.Event()
-        self._reload = asyncio.Event()
+        self._written = SmallEvent()
+        self._reload = SmallEvent()
         """Set when the whole view must be read: at the start, after the console's access has changed, or
         after the view fell behind."""
         self._reset_reason = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Message, Response, ServerFrame
 from askback_server.sessions.live_view import ViewDeps
 from askback_server.sessions.memory_budget import MemoryBudget
+from askback_server.sessions.small_event import SmallEvent
 from askback_server.sessions.stream_core import StreamCore
 
 MAX_FRAMES = 256
@@ -106,13 +106,13 @@ class StreamSession(ABC):
         self._handler = handler
         self._to_caller_error = to_caller_error
         self._timer: asyncio.TimerHandle | None = None
-        self._changed = asyncio.Event()
+        self._changed = SmallEvent()
         self._tasks: set[asyncio.Task[None] | asyncio.Future[Response]] = set()
-        self._reads: deque[_Read] = deque()
+        self._reads: list[_Read] = []
         """Reads run one after the other."""
         self._reading = False
         self._request_bytes = 0
-        self._room = asyncio.Event()
+        self._room = SmallEvent()
         self._room.set()
         self._failure: BaseException | None = None
         self._ended = False
@@ -168,7 +168,7 @@ class StreamSession(ABC):
                     self._room.clear()
                     await self._room.wait()
                 async with self._account.room(self._limits.page_bytes), self._read_slot():
-                    read = self._reads.popleft()
+                    read = self._reads.pop(0)
                     reply = asyncio.ensure_future(read.work)
                     self._tasks.add(reply)
                     try:
