@@ -4,14 +4,14 @@ import asyncio
 from typing import Any, cast
 
 from askback_server.domain.principals import Principal, Role
-from askback_server.feed.tokens import ResumeTokens
+from askback_server.feed.tokens import ResumeTokens, digest_view
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import ChangedPromptIds, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Reset
 from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import MemoryBudget
-from askback_server.sessions.prompt_follower import PromptFollower, digest_view
+from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 
 FILTER = PromptFilter("default", viewer=Principal("ann", frozenset({Role.CONSOLE})))

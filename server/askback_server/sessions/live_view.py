@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from askback_server.domain.principals import Principal, Role
 from askback_server.feed.feed import Feed
@@ -49,9 +50,9 @@ class LiveView:
             changed,
         )
 
-    async def follow(self, resume_token: str) -> None:
+    def follow(self, resume_token: str) -> Coroutine[Any, Any, None]:
         """Bring the view up to date, from a token if it can be honoured, and keep it so until cancelled."""
-        await self._follower.follow(resume_token)
+        return self._follower.follow(resume_token)
 
     @property
     def filter(self) -> PromptFilter:

@@ -94,13 +94,13 @@ class StreamSession(ABC):
     ) -> None:
         self._stream = stream
         self._limits = deps.limits
-        subject = access.principal.subject
-        self._account = deps.unsent.account(subject, self.drop)
-        self.writing = deps.writing.account(subject, self.drop)
+        subject, drop = access.principal.subject, self.drop
+        self._account = deps.unsent.account(subject, drop)
+        self.writing = deps.writing.account(subject, drop)
         """Memory of the messages that the transport is writing."""
-        self.received = deps.received.account(subject, self.drop)
+        self.received = deps.received.account(subject, drop)
         """Memory of the message whose frames are being processed."""
-        self._read_slot = partial(deps.admission.reads.slot, subject)
+        self._reads_in_all = deps.admission.reads
         self._clock = deps.clock
         self.access = access
         self._handler = handler
@@ -115,8 +115,7 @@ class StreamSession(ABC):
         self._room = SmallEvent()
         self._room.set()
         self._failure: BaseException | None = None
-        self._ended = False
-        self._closed = False
+        self._ended = self._closed = False
 
     @abstractmethod
     def receive(self, frame: ClientFrame) -> None:
@@ -167,7 +166,8 @@ class StreamSession(ABC):
                 while self._stream.unsent[1] >= self._limits.unsent_bytes:
                     self._room.clear()
                     await self._room.wait()
-                async with self._account.room(self._limits.page_bytes), self._read_slot():
+                slot = self._reads_in_all.slot(self._account.subject)
+                async with self._account.room(self._limits.page_bytes), slot:
                     read = self._reads.pop(0)
                     reply = asyncio.ensure_future(read.work)
                     self._tasks.add(reply)
@@ -263,8 +263,8 @@ class StreamSession(ABC):
         self._changed.set()
 
     def expect_hello(self, seconds: float) -> None:
-        """End the stream if the hello has not arrived in time."""
-        if self._stream.hello is None:
+        """End the stream if no message has arrived in time. One that waits for its turn is not late."""
+        if self._stream.hello is None and not self.received.used:
             self.fail(NoHello(seconds))
 
     def end(self) -> None:

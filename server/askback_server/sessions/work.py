@@ -86,8 +86,7 @@ class WorkSession(StreamSession):
     # Methods of `Consumer`.
 
     def room(self) -> int:
-        """The number of further jobs that it can take now: none while the worker is silent or does
-        not read."""
+        """How many more jobs it can take now: none while the worker is silent or does not read."""
         if not self._opened or self._ended or (self._live is not None and self._live.is_silent):
             return 0
         if self.is_full:
