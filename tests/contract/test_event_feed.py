@@ -187,12 +187,12 @@ async def test_a_resume_while_an_older_transaction_holds_the_feed_back_misses_no
                 view = PromptView(prompts)
                 follower = PromptFollower(view, *followed, admission, Images(10**9), account, asyncio.Event())
                 await follower.load(place)
-                events_sent = view.take(10, "")
+                events_sent = view.take(10, lambda: "")
                 news = await anext(watched.news(jobs_place))
         finally:
             await older.close()
         await here.catch_up()
-        events_sent += view.take(10, "")
+        events_sent += view.take(10, lambda: "")
         follower.detach()
     assert [type(e) for e in events_sent] == [Closed, CaughtUp]
     assert [j.job_id for j in news.jobs] == [job.job_id]

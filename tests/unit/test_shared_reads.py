@@ -52,6 +52,6 @@ async def test_tokens_from_before_and_after_a_restore_share_no_read() -> None:
         following = asyncio.create_task(follower.follow(token))
         await changed.wait()
         following.cancel()
-        return type(view.take(1, "")[0])
+        return type(view.take(1, lambda: "")[0])
 
     assert await asyncio.gather(*map(resume, ("old", "new"))) == [Reset, CaughtUp]

@@ -18,6 +18,8 @@ from tests.support.requests import confirm
 
 STREAMS_EACH = 100
 """Streams of one connection."""
+OPENED_AT_ONCE = 1_000
+"""Consoles that are opened together: with more, the client is late with its own hellos."""
 ASKERS = 4
 OWN = [("grpc.use_local_subchannel_pool", 1)]
 SETTLING_S = 0.3
@@ -121,11 +123,13 @@ class Clients:
         self._running.add(asyncio.create_task(viewer.run(stub, credit)))
 
     async def open_all(self, viewers: Sequence[Viewer]) -> None:
-        """Open or resume consoles, and wait until all have caught up."""
-        for viewer in viewers:
-            viewer.caught_up.clear()
-            self.start(viewer)
-        await asyncio.gather(*(viewer.wait_until_caught_up() for viewer in viewers))
+        """Open or resume consoles, `OPENED_AT_ONCE` at a time, and wait until all have caught up."""
+        for first in range(0, len(viewers), OPENED_AT_ONCE):
+            portion = viewers[first : first + OPENED_AT_ONCE]
+            for viewer in portion:
+                viewer.caught_up.clear()
+                self.start(viewer)
+            await asyncio.gather(*(viewer.wait_until_caught_up() for viewer in portion))
 
     async def open_first(self, viewer: Viewer, credit: int, enough: int) -> None:
         """Open a console with credit, and wait for its first prompts, or for the end of an empty snapshot."""
