@@ -9,6 +9,7 @@ from typing import Protocol
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
+from askback_server.engine.waiting_queues import WaitingQueues
 
 
 class Consumer(Protocol):
@@ -39,6 +40,8 @@ class Group:
     """The consumers of one namespace that take the same job types, in order of arrival."""
 
     consumers: dict[Consumer, None] = field(default_factory=dict)
+    waiting: WaitingQueues = field(default_factory=WaitingQueues)
+    """Its queues that wait for a scan. Each of them waits at all groups that take it."""
 
     def room(self) -> int:
         """The number of further jobs that its consumers can take now."""
@@ -97,6 +100,11 @@ class Consumers:
     def groups(self, namespace: str) -> Collection[Group]:
         """The groups of a namespace."""
         return self._groups.get(namespace, {}).values()
+
+    def wanted(self, namespace: str) -> list[frozenset[str]]:
+        """The job types of each group of a namespace that has room."""
+        groups = self._groups.get(namespace, {})
+        return [job_types for job_types, group in groups.items() if group.room() > 0]
 
     def takers(self, namespace: str) -> Mapping[str, Sequence[Group]]:
         """The groups of a namespace by each job type that they take."""
