@@ -28,7 +28,7 @@ from askback_server.engine.alarms import Alarms
 from askback_server.engine.backlog import Backlog
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, QueueKey
-from askback_server.engine.consumers import Consumer, Consumers
+from askback_server.engine.consumers import Consumer, Consumers, Places
 from askback_server.engine.engine import Engine
 from askback_server.engine.leases_in_progress import LeasesInProgress, lease_until_known
 from askback_server.engine.queue_search import POLL_SECONDS, QueueSearch
@@ -219,13 +219,15 @@ class Dispatcher:
         planned: dict[QueueKey, list[tuple[str, Consumer]]] = defaultdict(list)
         waiting = [queue for queue, ids in candidates.items() if ids]
         queues = deque(sorted(waiting, key=lambda q: (self._backlog.turn(q), q)))
+        places = {namespace: Places(some) for namespace, some in consumers.items()}
         while queues:
             queue = queues.popleft()
-            able = [t for t in consumers[queue[0]] if queue[1] in t.job_types and t.room() > 0]
             limit = self._concurrency.limit(queue)
-            if not able or (limit is not None and len(planned[queue]) >= limit):
+            if limit is not None and len(planned[queue]) >= limit:
                 continue
-            consumer = max(able, key=lambda t: t.room())
+            consumer = places[queue[0]].take(queue[1])
+            if consumer is None:
+                continue
             job_id = candidates[queue].popleft()
             self._begin_lease(job_id, queue, consumer)
             if limit is None:
