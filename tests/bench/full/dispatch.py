@@ -25,7 +25,8 @@ TYPES_EACH = 500
 """Job types of one worker, at most."""
 SLOTS = 1_000
 """Jobs that all workers hold at once."""
-LEAST_WORKERS = 20
+WORKERS = 200
+"""The same for all numbers of queues: to open a stream costs as much as some jobs."""
 QUEUES = ((1, 1), (100, 1), (1_000, 1), (1, 100), (1_000, 100))
 """Numbers of types and of namespaces."""
 SPREAD = 7
@@ -88,9 +89,9 @@ async def _drain(
 
     all_types = [f"bench.{number}" for number in range(types)]
     portions = [all_types[at : at + TYPES_EACH] for at in range(0, types, TYPES_EACH)]
-    each = max(1, LEAST_WORKERS // namespaces // len(portions))
+    each = WORKERS // (namespaces * len(portions))
     workers = [
-        RawWorker("w", portion, max(1, SLOTS // (namespaces * len(portions) * each)), f"ns.{n}", complete)
+        RawWorker("w", portion, SLOTS // WORKERS, f"ns.{n}", complete)
         for n in range(namespaces)
         for portion in portions
         for _ in range(each)
