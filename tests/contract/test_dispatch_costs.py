@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -274,12 +274,14 @@ async def test_a_scan_takes_no_more_of_many_full_queues_than_there_is_room_for(h
 
 
 class FullQueue:
-    """A queue with jobs of many types."""
+    """A queue with jobs of many types. After each statement it calls `then`."""
 
-    def __init__(self, types: int) -> None:
+    def __init__(self, types: int, then: Callable[[], None] = lambda: None) -> None:
         self._types = types
+        self._then = then
 
     async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        self._then()
         [last] = after.values()
         start = int(last or 0)
         return {"default": {f"{n:09}": True for n in range(start + 1, min(start + limit, self._types) + 1)}}
@@ -317,6 +319,50 @@ async def test_room_that_a_full_queue_gives_back_is_used(here: Node, monkeypatch
         dispatcher._request_scans("default", {"limited": True, "plain": True})
         await until(lambda: worker.taken, "the other queue's job is leased")
         assert worker.types_taken == ["plain"]
+
+
+async def test_a_worker_for_few_types_does_not_wait_for_a_large_search() -> None:
+    consumers = Consumers()
+    large = FakeWorker(SessionRef("s", 1), *map(str, range(MAX_QUEUES + 1)), maximum=1)
+    small = FakeWorker(SessionRef("s", 1), "small", maximum=1)
+    requests: list[Mapping[str, bool]] = []
+
+    def arrive() -> None:
+        if not requests:
+            search.add(small)
+
+    queue: Any = FullQueue(5 * MAX_FOUND - 1, arrive)
+    search = QueueSearch(queue, consumers, lambda namespace, queues: requests.append(queues))
+    consumers.add(large)
+    search.add(large)
+    consumers.add(small)
+    await search.run()
+    assert [len(queues) for queues in requests[:3]] == [MAX_FOUND, 1, MAX_FOUND]
+    assert requests[1] == {"small": False}
+
+
+async def test_a_search_that_has_begun_ends_before_that_of_a_late_worker() -> None:
+    """However many workers arrive, each learns which of its queues are empty."""
+    consumers = Consumers()
+    first, late = [
+        CallingWorker(SessionRef("s", 1), *(f"{name}{n}" for n in range(MAX_QUEUES + 1)), maximum=1)
+        for name in ("first", "late")
+    ]
+    told: list[int] = []
+
+    def arrive() -> None:
+        told.append(len(first.unread))
+        if len(told) == 1:
+            search.add(late)
+
+    queue: Any = FullQueue(3 * MAX_FOUND - 1, arrive)
+    search = QueueSearch(queue, consumers, lambda namespace, queues: None)
+    consumers.add(first)
+    consumers.add(late)
+    search.add(first)
+    await search.run()
+    assert [bool(unread) for unread in told] == [True] * 3 + [False] * 3
+    assert not late.unread
 
 
 async def test_a_change_wakes_a_namespace_and_no_other(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,6 @@ class Walk:
     """The job types of the groups of workers that ask."""
     arrived: list[Consumer] = field(default_factory=list)
     """Consumers that ask. At the end they learn which of their queues are empty."""
-    has_begun: bool = False
     after: str = ""
     """The last job type found."""
     found: set[str] = field(default_factory=set)
@@ -60,10 +59,11 @@ class QueueSearch:
         self._queue = queue
         self._consumers = consumers
         self._request = request
+        self._asked: dict[str, Walk] = {}
+        """By namespace, walks that have not begun. One of many queues waits for the current one of its
+        namespace."""
         self._walks: dict[str, Walk] = {}
-        """By namespace, the one that waits longest for a statement first."""
-        self._later: dict[str, Walk] = {}
-        """Walks for workers that arrived after the current walk of their namespace had begun."""
+        """Those that have begun, the one that waits longest for a statement first."""
         self._is_running = False
         self._statements = 0
         """Of the last search."""
@@ -76,36 +76,32 @@ class QueueSearch:
     @property
     def is_due(self) -> bool:
         """Whether something is asked that no `run` looks for."""
-        return bool(self._walks) and not self._is_running
+        return bool(self._asked or self._walks) and not self._is_running
 
     def add(self, consumer: Consumer) -> None:
         """Look at the queues of a consumer that has arrived."""
-        namespace = consumer.namespace
-        current = self._walks.get(namespace)
-        walks = self._later if current is not None and current.has_begun else self._walks
-        walk = walks.setdefault(namespace, Walk())
+        walk = self._asked.setdefault(consumer.namespace, Walk())
         walk.wanted.add(consumer.job_types)
         walk.arrived.append(consumer)
 
     def add_all(self) -> None:
         """Look at all queues for which a consumer has room."""
         for namespace in self._consumers.namespaces:
-            if wanted := self._consumers.wanted(namespace):
-                walk = self._walks.setdefault(namespace, Walk())
-                if not walk.has_begun:
-                    walk.wanted.update(wanted)
+            if namespace not in self._walks and (wanted := self._consumers.wanted(namespace)):
+                self._asked.setdefault(namespace, Walk()).wanted.update(wanted)
 
     async def run(self) -> None:
         """Look at all that was asked."""
         self._is_running = True
         self._statements = 0
         try:
-            while self._walks:
-                fresh = {name: walk for name, walk in self._walks.items() if not walk.has_begun}
-                if sum(walk.size() for walk in fresh.values()) <= MAX_QUEUES:
-                    for namespace, walk in fresh.items():
-                        del self._walks[namespace]
+            while self._asked or self._walks:
+                if sum(walk.size() for walk in self._asked.values()) <= MAX_QUEUES:
+                    for namespace, walk in self._asked.items():
                         self._request(namespace, dict.fromkeys(chain.from_iterable(walk.wanted), False))
+                    self._asked.clear()
+                for namespace in [name for name in self._asked if name not in self._walks]:
+                    self._walks[namespace] = self._asked.pop(namespace)
                 if self._walks:
                     self._statements += 1
                     await self._search()
@@ -120,8 +116,6 @@ class QueueSearch:
         """Go on in the namespaces that have waited longest, by one statement."""
         part = dict(islice(self._walks.items(), MAX_FOUND))
         limit = MAX_FOUND // len(part)
-        for walk in part.values():
-            walk.has_begun = True
         found = await self._queue.list_queues({name: walk.after for name, walk in part.items()}, limit)
         for namespace, walk in part.items():
             queues = found.get(namespace, {})
@@ -135,5 +129,3 @@ class QueueSearch:
             for consumer in self._consumers.still_connected(walk.arrived):
                 # About those that were found the scan will tell it, when their jobs are reserved.
                 consumer.note_queues_read(consumer.job_types - walk.found)
-            if (later := self._later.pop(namespace, None)) is not None:
-                self._walks[namespace] = later
