@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from askback_server.engine import presence
 from tests.support import scripted_jobs
@@ -39,6 +40,14 @@ async def world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
 async def lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on SQLite, for cases where the database makes no difference."""
     async with serving(lite_url) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_lite(shared_lite_url: str) -> AsyncIterator[ServiceWorld]:
+    """Like `lite`, but one service for all tests of a module that use it: for cases of one test which leave
+    nothing that another could see. These tests run in the module's loop."""
+    async with serving(shared_lite_url) as running:
         yield running
 
 

@@ -64,6 +64,7 @@ async def test_a_second_hello_ends_the_stream(lite: ServiceWorld) -> None:
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("hello", "field"),
     [
@@ -76,9 +77,9 @@ async def test_a_second_hello_ends_the_stream(lite: ServiceWorld) -> None:
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
+    shared_lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
-    console = lite.console()
+    console = shared_lite.console()
     await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
     found = await console.wait_for_end()
     assert found is not None

@@ -151,11 +151,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "field"), WRONG, ids=[f"{i}-{f}" for i, (_, f) in enumerate(WRONG)])
 async def test_a_wrong_question_is_refused_field_by_field(
-    lite: ServiceWorld, fields: dict[str, Any], field: str
+    shared_lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
-    lease = await lite.lease_new_job()
+    lease = await shared_lite.lease_new_job()
     request = ask(lease, "k")
     for name, value in fields.items():
         if name == "supersedes_keys":
@@ -166,9 +167,9 @@ async def test_a_wrong_question_is_refused_field_by_field(
                 request.content.CopyFrom(value)
         else:
             setattr(request, name, value)
-    found = await expect_refusal(lite.workers.AskPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.workers.AskPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations, found.violations
-    assert (await lite.job(lease.job.job_id)).rounds == 0
+    assert (await shared_lite.job(lease.job.job_id)).rounds == 0
 
 
 async def test_too_many_questions_in_a_form_are_refused(lite: ServiceWorld) -> None:

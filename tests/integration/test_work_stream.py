@@ -71,6 +71,7 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Ser
     assert (await world.job(job.job_id)).progress.done == 9
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("hello", "field"),
     [
@@ -86,9 +87,9 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Ser
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
+    shared_lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
-    worker = lite.worker()
+    worker = shared_lite.worker()
     body = pb.WorkHello(**{"worker_id": "w", "job_types": ["t"], **hello})
     await worker.send(frame(ref, hello=body))
     found = await worker.wait_for_end()

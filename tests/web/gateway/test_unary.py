@@ -42,13 +42,14 @@ async def test_a_job_is_created_and_its_prompt_answered(web: WebWorld) -> None:
     assert again.json["result"]["replayed"] is True
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", UNARY)
 async def test_each_unary_method_answers_as_the_service_does(
-    web: WebWorld, lite: ServiceWorld, method: str
+    shared_web: WebWorld, shared_lite: ServiceWorld, method: str
 ) -> None:
     """The empty request: most methods refuse it, and the gateway must have their own words."""
     found = METHODS[f"/askback.v1.{method}"]
-    stub = lite.channel.unary_unary(
+    stub = shared_lite.channel.unary_unary(
         found.path,
         request_serializer=found.request.SerializeToString,
         response_deserializer=found.response.FromString,
@@ -60,7 +61,7 @@ async def test_each_unary_method_answers_as_the_service_does(
         words = ""
     except grpc.aio.AioRpcError as error:
         expected, words = error.code(), error.details() or ""
-    reply = await web.call(method, wait)
+    reply = await shared_web.call(method, wait)
     if expected is grpc.StatusCode.OK:
         assert reply.status == 200, reply.json
         return
@@ -101,6 +102,7 @@ async def test_violations_are_in_the_details(web: WebWorld) -> None:
     assert bad["fieldViolations"][0]["field"] == "page_size"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("headers", "status", "reason"),
     [
@@ -117,9 +119,9 @@ async def test_violations_are_in_the_details(web: WebWorld) -> None:
     ],
 )
 async def test_a_head_that_is_wrong_is_refused_in_connects_form(
-    web: WebWorld, headers: dict[str, str], status: int, reason: str
+    shared_web: WebWorld, headers: dict[str, str], status: int, reason: str
 ) -> None:
-    reply = await web.call("AccessService/WhoAmI", **headers)
+    reply = await shared_web.call("AccessService/WhoAmI", **headers)
     assert reply.status == status
     assert reply.headers["content-type"] == "application/json"
     if reason:
@@ -134,23 +136,28 @@ async def test_curl_needs_no_version_and_no_body(web: WebWorld) -> None:
     assert reply.json["subject"] == "ana"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-async def test_only_post_calls_a_method(web: WebWorld, method: str) -> None:
-    reply = await web.request(method, "/askback.v1.JobService/GetJob?message=%7B%7D&encoding=json")
+async def test_only_post_calls_a_method(shared_web: WebWorld, method: str) -> None:
+    reply = await shared_web.request(method, "/askback.v1.JobService/GetJob?message=%7B%7D&encoding=json")
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
     if method != "HEAD":
         assert reply.json["code"] == "unimplemented"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", ["/askback.v1.JobService/Nothing", "/askback.v1.Nothing/GetJob", "/nothing"])
-async def test_an_unknown_path_has_the_body_that_connect_clients_read(web: WebWorld, path: str) -> None:
-    reply = await web.request("POST", path, b"{}", content_type="application/json", askback_user="ana")
+async def test_an_unknown_path_has_the_body_that_connect_clients_read(
+    shared_web: WebWorld, path: str
+) -> None:
+    reply = await shared_web.request("POST", path, b"{}", content_type="application/json", askback_user="ana")
     assert (reply.status, reply.json["code"]) == (404, "unimplemented")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", STREAMS)
-async def test_a_stream_is_not_spoken_over_post(web: WebWorld, method: str) -> None:
-    reply = await web.call(method)
+async def test_a_stream_is_not_spoken_over_post(shared_web: WebWorld, method: str) -> None:
+    reply = await shared_web.call(method)
     assert (reply.status, reply.json["code"], reply.reason) == (501, "unimplemented", "STREAM")
 
 
@@ -188,6 +195,7 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
     assert reader is not None
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -205,8 +213,8 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
         (b'{"jobId": [' + b"1," * 30_000 + b"1]}", "values"),
     ],
 )
-async def test_a_body_that_is_no_message_is_refused(web: WebWorld, body: bytes, words: str) -> None:
-    reply = await web.call("JobService/GetJob", body)
+async def test_a_body_that_is_no_message_is_refused(shared_web: WebWorld, body: bytes, words: str) -> None:
+    reply = await shared_web.call("JobService/GetJob", body)
     assert (reply.status, reply.json["code"], reply.reason) == (400, "invalid_argument", "BAD_JSON")
     assert words in reply.json["message"]
     assert len(reply.json["message"]) < 500

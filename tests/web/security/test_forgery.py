@@ -57,10 +57,11 @@ async def test_a_request_without_one_of_the_locks_changes_nothing(
     assert await count_jobs(guarded) == 1
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("how", FORGED)
-async def test_another_page_cannot_sign_a_person_in(web: WebWorld, how: str) -> None:
+async def test_another_page_cannot_sign_a_person_in(shared_web: WebWorld, how: str) -> None:
     """Else the person would work under the attacker's name without noticing."""
-    browser = Browser(web)
+    browser = Browser(shared_web)
     answer = await browser.post("/session", {"token": "eve-token"}, **FORGED[how])
     assert answer.status == 403
     assert not browser.set_cookie
@@ -88,6 +89,7 @@ async def test_another_page_gets_no_leave_to_send_our_header(eve: Browser) -> No
     assert [name for name in answer.headers if name.startswith("access-control")] == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", ["/session", "/events/prompts", "/events/jobs"])
 @pytest.mark.parametrize(
     "changed",
@@ -99,9 +101,9 @@ async def test_another_page_gets_no_leave_to_send_our_header(eve: Browser) -> No
     ],
 )
 async def test_another_page_cannot_read_with_the_cookie(
-    eve: Browser, path: str, changed: dict[str, str | None]
+    shared_ana: Browser, path: str, changed: dict[str, str | None]
 ) -> None:
-    answer = await eve.get(path, **changed)
+    answer = await shared_ana.get(path, **changed)
     assert (answer.status, answer.reason) == (403, "ORIGIN")
 
 
@@ -125,17 +127,19 @@ async def test_a_cookie_and_a_token_together_are_refused(eve: Browser) -> None:
     assert (answer.status, answer.reason) == (400, "TWO_CREDENTIALS")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scheme", ["Basic ZXZl", "Bearer", "Bearer ", "eve-token"])
-async def test_another_authorization_is_refused(web: WebWorld, scheme: str) -> None:
-    answer = await Browser(web).call(*CREATE, authorization=scheme)
+async def test_another_authorization_is_refused(shared_web: WebWorld, scheme: str) -> None:
+    answer = await Browser(shared_web).call(*CREATE, authorization=scheme)
     assert (answer.status, answer.reason) == (401, "SIGN_IN_REQUIRED")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "query", ["token=eve-token", "authorization=Bearer+eve-token", "access_token=eve-token"]
 )
-async def test_a_token_in_an_address_is_ignored(web: WebWorld, query: str) -> None:
-    browser = Browser(web)
+async def test_a_token_in_an_address_is_ignored(shared_web: WebWorld, query: str) -> None:
+    browser = Browser(shared_web)
     answer = await browser.post(f"/askback.v1.JobService/CreateJob?{query}", {"jobType": "t"})
     assert (answer.status, answer.reason) == (401, "SIGN_IN_REQUIRED")
     assert (await browser.get(f"/session?{query}")).json["signedIn"] is False

@@ -79,11 +79,12 @@ ROUTES: list[tuple[str, str, int]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("method", "path", "status"), ROUTES)
-async def test_each_route_has_the_headers(ana: Browser, method: str, path: str, status: int) -> None:
-    answer = await ana.send(method, path, {} if method == "POST" else None)
+async def test_each_route_has_the_headers(shared_ana: Browser, method: str, path: str, status: int) -> None:
+    answer = await shared_ana.send(method, path, {} if method == "POST" else None)
     assert answer.status == status, answer.body
-    check(answer.headers, sockets_of(ana.web), path)
+    check(answer.headers, sockets_of(shared_ana.web), path)
     assert answer.headers["cache-control"] == "no-store"
     assert "strict-transport-security" not in answer.headers
 
