@@ -4,6 +4,7 @@
 """
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,22 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
 @pytest.fixture
 def shell(lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
     """Runs `askback` as the user ana, in an empty folder."""
-    folder = tmp_path / "shell"
-    folder.mkdir()
-    shell = Shell(folder, f"127.0.0.1:{lite.service.port}", ASKBACK_USER="ana")
+    with _shell_for(lite, tmp_path) as shell:
+        yield shell
+
+
+@pytest.fixture
+def shared_shell(shared_lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
+    """Like `shell`, for `shared_lite`. The folder is the test's own."""
+    with _shell_for(shared_lite, tmp_path) as shell:
+        yield shell
+
+
+@contextmanager
+def _shell_for(world: ServiceWorld, folder: Path) -> Iterator[Shell]:
+    home = folder / "shell"
+    home.mkdir()
+    shell = Shell(home, f"127.0.0.1:{world.service.port}", ASKBACK_USER="ana")
     yield shell
     shell.end()
 

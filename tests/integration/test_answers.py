@@ -210,24 +210,30 @@ async def test_an_answer_may_name_its_prompt_by_job_and_key(lite: ServiceWorld) 
     assert (await lite.hitl.AnswerPrompt(request)).result.prompt.prompt_id == asked.prompt_id
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "where", [{"prompt_id": ABSENT_ID}, {"prompt_id": "x"}, {"job_id": ABSENT_ID, "key": "k"}]
 )
-async def test_answering_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[str, str]) -> None:
+async def test_answering_an_unknown_prompt_is_not_found(
+    shared_lite: ServiceWorld, where: dict[str, str]
+) -> None:
     names = dict(where)
     request = pb.AnswerPromptRequest(answer_id="a", revision=1, decision=ACCEPT, **where)
-    await expect_refusal(lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
+    await expect_refusal(shared_lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
     await expect_refusal(
-        lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
+        shared_lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
     )
     await expect_refusal(
-        lite.hitl.CancelPrompt(pb.CancelPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
+        shared_lite.hitl.CancelPrompt(pb.CancelPromptRequest(**where)),
+        "NOT_FOUND",
+        "PROMPT_NOT_FOUND",
+        **names,
     )
     if "prompt_id" in where:
         for call, message in (
-            (lite.hitl.ClaimPrompt, pb.ClaimPromptRequest),
-            (lite.hitl.ReleasePrompt, pb.ReleasePromptRequest),
-            (lite.hitl.ListAnswers, pb.ListAnswersRequest),
+            (shared_lite.hitl.ClaimPrompt, pb.ClaimPromptRequest),
+            (shared_lite.hitl.ReleasePrompt, pb.ReleasePromptRequest),
+            (shared_lite.hitl.ListAnswers, pb.ListAnswersRequest),
         ):
             await expect_refusal(call(message(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
 
@@ -322,11 +328,12 @@ async def test_a_claim_keeps_others_from_answering(world: ServiceWorld) -> None:
     await expect_refusal(world.hitl.ClaimPrompt(claim), "FAILED_PRECONDITION", "PROMPT_CLOSED", **closed)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("duration", [0.5, 86_401, -1])
-async def test_a_claim_lasts_a_second_to_a_day(lite: ServiceWorld, duration: float) -> None:
-    prompt = await lite.create_prompt()
+async def test_a_claim_lasts_a_second_to_a_day(shared_lite: ServiceWorld, duration: float) -> None:
+    prompt = await shared_lite.create_prompt()
     request = pb.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(duration))
-    found = await expect_refusal(lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"duration"}
 
 

@@ -205,6 +205,7 @@ async def test_ask_sends_a_default_that_fits_the_question(
     assert (json.dumps(default["values"]) if "values" in default else default["comment"]) == out
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -216,15 +217,15 @@ async def test_ask_sends_a_default_that_fits_the_question(
     ],
 )
 async def test_ask_refuses_a_default_that_does_not_fit(
-    lite: ServiceWorld, shell: Shell, words: tuple[str, ...], says: str
+    shared_lite: ServiceWorld, shared_shell: Shell, words: tuple[str, ...], says: str
 ) -> None:
-    (shell.home / "f.json").write_text(
+    (shared_shell.home / "f.json").write_text(
         '{"type": "object", "properties": {"n": {}}, "additionalProperties": false}'
     )
-    done = await shell.run("ask", "Where?", *words, "--deadline", "1h")
+    done = await shared_shell.run("ask", "Where?", *words, "--deadline", "1h")
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[0] == f"askback: {says}"
-    assert not (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
+    assert not (await shared_lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
 
 
 async def test_repeated_labels_are_alternatives(lite: ServiceWorld, shell: Shell) -> None:

@@ -38,6 +38,7 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: Servi
     assert caught_up.resume_token
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "body",
     [
@@ -47,8 +48,10 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: Servi
         {"get_prompt": pb.GetPromptRequest(prompt_id=ABSENT_ID)},
     ],
 )
-async def test_any_frame_before_the_hello_ends_the_stream(lite: ServiceWorld, body: dict[str, Any]) -> None:
-    console = lite.console()
+async def test_any_frame_before_the_hello_ends_the_stream(
+    shared_lite: ServiceWorld, body: dict[str, Any]
+) -> None:
+    console = shared_lite.console()
     await console.send(frame(1, **body), HELLO)
     found = await console.wait_for_end()
     assert found is not None

@@ -284,6 +284,7 @@ async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWo
     await worker.ask_refused("INVALID_ARGUMENT", "BAD_PAGE_TOKEN", list_checkpoints=foreign)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -295,10 +296,14 @@ async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWo
         ({"key": "k", "value_json": "[" * 65 + "]" * 65}, "value_json"),
     ],
 )
-async def test_a_wrong_checkpoint_is_refused(lite: ServiceWorld, fields: dict[str, str], field: str) -> None:
-    lease = await lite.lease_new_job()
+async def test_a_wrong_checkpoint_is_refused(
+    shared_lite: ServiceWorld, fields: dict[str, str], field: str
+) -> None:
+    lease = await shared_lite.lease_new_job()
     request = pb.SaveCheckpointRequest(job_id=lease.job.job_id, token=lease.token, **fields)
-    found = await expect_refusal(lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(
+        shared_lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD"
+    )
     assert set(found.violations) == {field}
 
 

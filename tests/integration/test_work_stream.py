@@ -98,9 +98,10 @@ async def test_a_wrong_hello_ends_the_stream(
     assert set(found.violations) == {field}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("late", [True, False])
-async def test_the_hello_is_the_first_frame_and_only_the_first(lite: ServiceWorld, late: bool) -> None:
-    worker = lite.worker()
+async def test_the_hello_is_the_first_frame_and_only_the_first(shared_lite: ServiceWorld, late: bool) -> None:
+    worker = shared_lite.worker()
     if late:
         await worker.send(frame(1, heartbeat=pb.WorkHeartbeat()))
     else:

@@ -159,8 +159,9 @@ async def test_no_get_changes_anything(eve: Browser, guarded: ServiceWorld) -> N
     assert (await eve.session())["signedIn"] is True
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-async def test_other_methods_are_refused(eve: Browser, method: str) -> None:
+async def test_other_methods_are_refused(shared_ana: Browser, method: str) -> None:
     for path in ("/session", "/session/end", "/askback.v1.JobService/CreateJob"):
-        status = (await eve.send(method, path, **eve.headers)).status
+        status = (await shared_ana.send(method, path, **shared_ana.headers)).status
         assert status == (200 if (method, path) == ("HEAD", "/session") else 405), path
