@@ -55,7 +55,7 @@ def pytest_collectstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest tests first: they mostly wait, so the others use the processor meanwhile."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
+    items.sort(key=lambda item: "/faults/" not in item.nodeid)
 
 
 def pytest_collection_finish() -> None:

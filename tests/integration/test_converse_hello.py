@@ -22,8 +22,8 @@ def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
 HELLO = frame(1, hello=pb.ConverseHello())
 
 
-async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: ServiceWorld) -> None:
-    console = world.console()
+async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(lite: ServiceWorld) -> None:
+    console = lite.console()
     await console.send(frame(41, hello=pb.ConverseHello()))
     first = await console.frame()
     assert (first.ref, first.WhichOneof("body")) == (41, "welcome")

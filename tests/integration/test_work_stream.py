@@ -130,10 +130,10 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: ServiceWorld) 
     await worker.nothing_more()
 
 
-async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: ServiceWorld) -> None:
+async def test_capacity_bounds_what_is_pushed_and_can_be_changed(lite: ServiceWorld) -> None:
     for _ in range(6):
-        await world.create()
-    worker = world.worker()
+        await lite.create()
+    worker = lite.worker()
     await worker.hello(capacity=2)
     held = [await worker.next_job(), await worker.next_job()]
     await worker.nothing_more()
