@@ -22,9 +22,10 @@ STREAMS = [path.removeprefix("/askback.v1.") for path, method in METHODS.items()
 CONNECT_CODES = {name.name.lower() for name in grpc.StatusCode} - {"ok", "cancelled"} | {"canceled"}
 
 
-async def test_a_job_is_created_and_its_prompt_answered(web: WebWorld) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_job_is_created_and_its_prompt_answered(shared_web: WebWorld) -> None:
     content = {"title": "Deploy?", "kind": "confirm", "decisions": [{"decision": "DECISION_ACCEPT"}]}
-    created = await web.call("JobService/CreateJob", {"jobType": "t", "prompt": content})
+    created = await shared_web.call("JobService/CreateJob", {"jobType": "t", "prompt": content})
     assert created.status == 200, created.json
     assert created.headers["content-type"] == "application/json"
     prompt = created.json["prompt"]
@@ -35,10 +36,10 @@ async def test_a_job_is_created_and_its_prompt_answered(web: WebWorld) -> None:
         "revision": prompt["revision"],
         "decision": "DECISION_ACCEPT",
     }
-    result = (await web.call("HitlService/AnswerPrompt", answer)).json["result"]
+    result = (await shared_web.call("HitlService/AnswerPrompt", answer)).json["result"]
     assert result["status"] == "ANSWER_STATUS_ACCEPTED"
     assert result["prompt"]["resolution"]["answer"]["userId"] == "ana"
-    again = await web.call("HitlService/AnswerPrompt", answer)
+    again = await shared_web.call("HitlService/AnswerPrompt", answer)
     assert again.json["result"]["replayed"] is True
 
 
@@ -76,12 +77,13 @@ def _snake(fields: dict[str, Any]) -> dict[str, Any]:
     return {{"workerId": "worker_id", "jobTypes": "job_types"}[key]: value for key, value in fields.items()}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_details_of_an_error_can_be_read_with_and_without_protobuf(
-    web: WebWorld, lite: ServiceWorld
+    shared_web: WebWorld, shared_lite: ServiceWorld
 ) -> None:
-    prompt = await lite.create_prompt()
+    prompt = await shared_lite.create_prompt()
     answer = {"promptId": prompt.prompt_id, "answerId": "a1", "revision": 7, "decision": "DECISION_ACCEPT"}
-    reply = await web.call("HitlService/AnswerPrompt", answer)
+    reply = await shared_web.call("HitlService/AnswerPrompt", answer)
     assert (reply.status, reply.json["code"]) == (409, "aborted")
     details = {detail["type"]: detail for detail in reply.json["details"]}
     assert details["google.rpc.ErrorInfo"]["debug"]["reason"] == "ERROR_REASON_PROMPT_STALE"
@@ -95,8 +97,9 @@ async def test_the_details_of_an_error_can_be_read_with_and_without_protobuf(
         cls.FromString(base64.b64decode(raw + "=" * (-len(raw) % 4)))
 
 
-async def test_violations_are_in_the_details(web: WebWorld) -> None:
-    reply = await web.call("HitlService/ListPrompts", {"pageSize": -1})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_violations_are_in_the_details(shared_web: WebWorld) -> None:
+    reply = await shared_web.call("HitlService/ListPrompts", {"pageSize": -1})
     assert reply.status == 400
     [bad] = [d["debug"] for d in reply.json["details"] if d["type"] == "google.rpc.BadRequest"]
     assert bad["fieldViolations"][0]["field"] == "page_size"
@@ -129,8 +132,9 @@ async def test_a_head_that_is_wrong_is_refused_in_connects_form(
         assert reply.reason == reason
 
 
-async def test_curl_needs_no_version_and_no_body(web: WebWorld) -> None:
-    reply = await web.request(
+@pytest.mark.asyncio(loop_scope="module")
+async def test_curl_needs_no_version_and_no_body(shared_web: WebWorld) -> None:
+    reply = await shared_web.request(
         "POST", "/askback.v1.AccessService/WhoAmI", b"", content_type="application/json", askback_user="ana"
     )
     assert reply.json["subject"] == "ana"
@@ -161,9 +165,10 @@ async def test_a_stream_is_not_spoken_over_post(shared_web: WebWorld, method: st
     assert (reply.status, reply.json["code"], reply.reason) == (501, "unimplemented", "STREAM")
 
 
-async def test_a_timeout_becomes_the_deadline_of_the_call(web: WebWorld) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_timeout_becomes_the_deadline_of_the_call(shared_web: WebWorld) -> None:
     waiting = {"workerId": "w", "jobTypes": ["none"], "wait": "20s"}
-    reply = await web.call("WorkerService/LeaseJobs", waiting, connect_timeout_ms="300")
+    reply = await shared_web.call("WorkerService/LeaseJobs", waiting, connect_timeout_ms="300")
     assert (reply.status, reply.json["code"]) == (504, "deadline_exceeded")
 
 
@@ -220,9 +225,12 @@ async def test_a_body_that_is_no_message_is_refused(shared_web: WebWorld, body: 
     assert len(reply.json["message"]) < 500
 
 
-async def test_brackets_in_texts_do_not_count(web: WebWorld) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_brackets_in_texts_do_not_count(shared_web: WebWorld) -> None:
     text = '[[{"\\' * 1000
-    reply = await web.call("JobService/CreateJob", {"jobType": "t", "inputJson": json.dumps({"a": text})})
+    reply = await shared_web.call(
+        "JobService/CreateJob", {"jobType": "t", "inputJson": json.dumps({"a": text})}
+    )
     assert reply.status == 200
 
 

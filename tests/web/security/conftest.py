@@ -60,16 +60,20 @@ async def browser_of_ana(web: WebWorld) -> Browser:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_web(
+async def shared_guarded(
     shared_lite_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[WebWorld]:
-    """Like `web`, but one gateway and service for all tests of a module that use them: for cases of one test
-    which leave nothing that another could see. These tests run in the module's loop."""
+) -> AsyncIterator[ServiceWorld]:
+    """Like `guarded`, but one service for all tests of a module that use it: for those that leave nothing
+    which another could see. They run in the module's loop."""
     people = people_in(tmp_path_factory.mktemp("people"))
-    async with (
-        serving(shared_lite_url, auth=str(people.path)) as service,
-        gateway_for(service, names=False) as running,
-    ):
+    async with serving(shared_lite_url, auth=str(people.path)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_web(shared_guarded: ServiceWorld) -> AsyncIterator[WebWorld]:
+    """A gateway in front of it."""
+    async with gateway_for(shared_guarded, names=False) as running:
         yield running
 
 

@@ -55,14 +55,16 @@ async def test_other_ports_and_schemes_of_this_machine_are_other_pages(
     assert await refusal(shared_ana.socket(origin=f"http://{name}:{port}")) == ""
 
 
-async def test_a_missing_origin_is_refused_with_a_cookie(ana: Browser) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_missing_origin_is_refused_with_a_cookie(shared_ana: Browser) -> None:
     for headers in ({}, {"sec-fetch-site": "same-origin"}):
-        assert await refusal(ana.socket(origin=None, headers=headers)) == "403 ORIGIN"
+        assert await refusal(shared_ana.socket(origin=None, headers=headers)) == "403 ORIGIN"
 
 
-async def test_a_foreign_page_does_not_learn_whether_its_visitor_is_signed_in(ana: Browser) -> None:
-    for cookie in (ana.cookie, "", "askback-dev=x"):
-        assert await refusal(ana.socket(origin="https://evil.test", cookie=cookie)) == "403 ORIGIN"
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_foreign_page_does_not_learn_whether_its_visitor_is_signed_in(shared_ana: Browser) -> None:
+    for cookie in (shared_ana.cookie, "", "askback-dev=x"):
+        assert await refusal(shared_ana.socket(origin="https://evil.test", cookie=cookie)) == "403 ORIGIN"
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -71,9 +73,10 @@ async def test_a_page_without_a_session_is_asked_to_sign_in(shared_ana: Browser,
     assert await refusal(shared_ana.socket(cookie=cookie)) == "4401"
 
 
-async def test_a_tampered_cookie_is_no_session(ana: Browser) -> None:
-    head, _, tail = ana.cookie.rpartition(".")
-    assert await refusal(ana.socket(cookie=f"{head}.{'A' * len(tail)}")) == "4401"
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_tampered_cookie_is_no_session(shared_ana: Browser) -> None:
+    head, _, tail = shared_ana.cookie.rpartition(".")
+    assert await refusal(shared_ana.socket(cookie=f"{head}.{'A' * len(tail)}")) == "4401"
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -94,8 +97,9 @@ async def test_a_name_that_is_made_to_resolve_here_is_refused(shared_ana: Browse
     assert (await shared_ana.get("/healthz", host="10.0.0.7")).status == 200
 
 
-async def test_a_program_needs_a_token_and_no_origin(web: WebWorld) -> None:
-    program = Browser(web)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_program_needs_a_token_and_no_origin(shared_web: WebWorld) -> None:
+    program = Browser(shared_web)
     given = {"authorization": "Bearer ana-token"}
     for origin in (None, "https://elsewhere.test"):
         assert await refusal(program.socket(origin=origin, headers=given)) == ""
@@ -103,8 +107,9 @@ async def test_a_program_needs_a_token_and_no_origin(web: WebWorld) -> None:
     assert await refusal(program.socket(origin=None, headers=wrong)) == "4401"
 
 
-async def test_a_cookie_and_a_token_together_are_refused(ana: Browser) -> None:
-    socket = ana.socket(headers={"authorization": "Bearer bob-token"})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_cookie_and_a_token_together_are_refused(shared_ana: Browser) -> None:
+    socket = shared_ana.socket(headers={"authorization": "Bearer bob-token"})
     assert await refusal(socket) == "400 TWO_CREDENTIALS"
 
 

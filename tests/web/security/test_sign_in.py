@@ -49,8 +49,9 @@ async def test_a_person_signs_in_with_a_token(web: WebWorld) -> None:
     assert (await browser.call("HitlService/ListPrompts")).status == 200
 
 
-async def test_a_call_without_a_session_is_refused(web: WebWorld) -> None:
-    answer = await Browser(web).call("HitlService/ListPrompts")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_call_without_a_session_is_refused(shared_web: WebWorld) -> None:
+    answer = await Browser(shared_web).call("HitlService/ListPrompts")
     assert (answer.status, answer.reason) == (401, "SIGN_IN_REQUIRED")
 
 
@@ -63,8 +64,9 @@ async def test_a_wrong_cookie_is_no_session(shared_web: WebWorld, cookie: str) -
     assert (await browser.session())["signedIn"] is False
 
 
-async def test_a_useless_cookie_is_removed(web: WebWorld) -> None:
-    browser = Browser(web)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_useless_cookie_is_removed(shared_web: WebWorld) -> None:
+    browser = Browser(shared_web)
     await browser.get("/session", cookie="askback-dev=x")
     assert "Max-Age=0" in browser.set_cookie
 
