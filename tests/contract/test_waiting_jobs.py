@@ -79,7 +79,7 @@ async def counted_bytes(
         clock._noise.clear()  # drawn ahead for many ids
         if counts is None:
             return tracemalloc.get_traced_memory()[0]
-        # By file first: `filter_traces` would match the name of the file of each object.
+        # By file first: a filter of traces would match the name of the file of each object.
         files = tracemalloc.take_snapshot().statistics("filename")
         return sum(file.size for file in files if counts(file.traceback[0].filename))
 
