@@ -10,7 +10,7 @@ import asyncpg
 import sqlalchemy as sa
 
 from askback_server.domain.events import EventType
-from askback_server.feed.tokens import ResumeTokens
+from askback_server.feed.tokens import ResumeTokens, digest_view
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Changed, Position
@@ -19,7 +19,7 @@ from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.images import Images
 from askback_server.sessions.jobs_follower import JobsFollower
 from askback_server.sessions.memory_budget import MemoryBudget
-from askback_server.sessions.prompt_follower import PromptFollower, digest_view
+from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.watch import Watch
 from askback_server.storage import tables
@@ -187,12 +187,12 @@ async def test_a_resume_while_an_older_transaction_holds_the_feed_back_misses_no
                 view = PromptView(prompts)
                 follower = PromptFollower(view, *followed, admission, Images(10**9), account, asyncio.Event())
                 await follower.load(place)
-                events_sent = view.take(10, "")
+                events_sent = view.take(10, lambda: "")
                 news = await anext(watched.news(jobs_place))
         finally:
             await older.close()
         await here.catch_up()
-        events_sent += view.take(10, "")
+        events_sent += view.take(10, lambda: "")
         follower.detach()
     assert [type(e) for e in events_sent] == [Closed, CaughtUp]
     assert [j.job_id for j in news.jobs] == [job.job_id]

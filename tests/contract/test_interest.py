@@ -220,7 +220,7 @@ async def test_the_interest_moves_with_a_changed_filter(
         parts = (other.feed, here.database.feed, here.database.jobs, tokens, admission, Images(10**9))
         follower = PromptFollower(view, *parts, account, asyncio.Event())
         await follower.load("")
-        events: list[PromptEvent] = view.take(100, "")
+        events: list[PromptEvent] = view.take(100, lambda: "")
         job = await here.lease_new_job()
         await here.ask(job, "a", FOR_LAW)
         await other.take(taken(announced))
@@ -230,11 +230,11 @@ async def test_the_interest_moves_with_a_changed_filter(
         await other.take(taken(announced))
         assert other.rows == 1, "before the view is read again"
         await follower._reload_view()
-        events += view.take(100, "")
+        events += view.take(100, lambda: "")
         assert {e.prompt.key for e in events if isinstance(e, Upserted)} == {"a", "b"}
         await here.ask(job, "c", FOR_LAW)
         await other.take(taken(announced))
-        [live] = view.take(100, "")
+        [live] = view.take(100, lambda: "")
         assert isinstance(live, Upserted)
         assert live.prompt.key == "c"
         follower.change_filter(PromptFilter("default", viewer=BOB))

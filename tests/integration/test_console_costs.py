@@ -4,6 +4,8 @@ messages, never in time."""
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -18,6 +20,11 @@ from tests.support.streams import Console
 
 FEW, MANY = 5, 40
 BURST = 30
+COUNTED = 60
+"""Consoles whose memory is counted. Python reuses some objects of earlier tests, which count as nothing."""
+CONSOLE_BYTES = 16 * 1024
+"""An `asyncio.Event` or a deque in each console would take more."""
+OF_SERVICE = tracemalloc.Filter(True, "*/askback_server/*", all_frames=True)
 
 
 async def open_more(world: ServiceWorld, consoles: list[Console], count: int) -> None:
@@ -41,6 +48,23 @@ async def test_each_console_has_the_same_number_of_tasks(lite: ServiceWorld) -> 
     few = count_tasks()
     await open_more(lite, consoles, MANY)
     assert 0 < (count_tasks() - few) / (MANY - FEW) <= 3
+
+
+async def test_an_idle_console_keeps_few_objects(lite: ServiceWorld) -> None:
+    """Bytes of the objects that the service makes for each console; gRPC's own are not counted."""
+    consoles: list[Console] = []
+    await open_more(lite, consoles, FEW)
+    tracemalloc.start(2)
+    try:
+        await open_more(lite, consoles, FEW + COUNTED)
+        await lite.catch_up()
+        gc.collect()
+        traces = tracemalloc.take_snapshot().filter_traces([OF_SERVICE]).traces
+        used = sum(trace.size for trace in traces)
+    finally:
+        tracemalloc.stop()
+    print("USED", used / COUNTED)
+    assert 0 < used / COUNTED <= CONSOLE_BYTES
 
 
 async def test_a_prompt_to_all_consoles_is_read_and_serialised_once(

@@ -10,10 +10,9 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.domain.principals import Principal
 from askback_server.feed import missed
-from askback_server.feed.tokens import ResumeTokens
+from askback_server.feed.tokens import ResumeTokens, digest_view
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
-from askback_server.sessions.prompt_follower import digest_view
 from askback_server.storage.settings import put_setting
 from tests.support.requests import answer, audience, confirm
 from tests.support.service import Caller, ServiceWorld, serving

@@ -135,7 +135,7 @@ async def test_streams_are_limited_per_principal_and_in_total() -> None:
         for call in calls:
             call.cancel()
         await until(lambda: not world.interceptor.streams.total)
-        assert not world.interceptor.streams._by_subject
+        assert not world.interceptor.streams._by_caller
 
 
 async def test_a_stop_ends_waiting_streams_with_a_status(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -84,6 +84,21 @@ async def test_a_stream_without_a_hello_ends(lite: ServiceWorld) -> None:
     await asyncio.sleep(2 * TIGHT.hello.total_seconds())
     await console.snapshot()
     await console.nothing_more()
+
+
+async def test_a_hello_that_waits_for_its_turn_is_not_late(lite: ServiceWorld) -> None:
+    """A server that is busy with others must not end the streams of clients that did what they should."""
+    replica = lite.service.replica
+    async with AsyncExitStack() as others:
+        for number in range(replica.admission.console_messages._free):
+            await others.enter_async_context(replica.admission.console_messages.slot(f"other {number}"))
+        console = lite.console()
+        greeting = asyncio.create_task(console.hello())
+        await until(lambda: any(stream.received.used for stream in replica.streams))  # type: ignore[union-attr]
+        [session] = replica.streams
+        session.expect_hello(30.0)  # type: ignore[union-attr]
+    await greeting
+    await console.snapshot()
 
 
 @pytest.mark.usefixtures("tight")

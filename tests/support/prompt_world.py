@@ -145,7 +145,7 @@ def position(prompt: Prompt) -> PromptPosition:
 def settle(view: PromptView, console: Console) -> None:
     view.give_credit(1_000, 1_000)
     while view.has_news:
-        events = view.take(7, "token")
+        events = view.take(7, lambda: "token")
         assert events, "news that never comes"
         for event in events:
             console.hear(event)

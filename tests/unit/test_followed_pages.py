@@ -117,7 +117,7 @@ async def test_a_page_of_prompts_is_freed_while_the_follower_waits(no_collector:
     async with running(follower.follow("")):
         await turns()
         assert count_kept() >= 10 or view.sent_ids
-        while view.take(100, ""):
+        while view.take(100, lambda: ""):
             follower.note_written()
         await turns()
         assert account._of._waiting, "it waits for room"

@@ -17,7 +17,7 @@ steps = st.lists(st.one_of(changes, takes, credits))
 def play(view: PromptView, console: Console, world: World, script: list[tuple[object, object]]) -> None:
     for what, how in script:
         if what == "take":
-            for event in view.take(int(str(how)), "token"):
+            for event in view.take(int(str(how)), lambda: "token"):
                 console.hear(event)
         elif what == "credit":
             view.give_credit(int(str(how)), 100)
@@ -101,14 +101,14 @@ def test_nothing_is_sent_until_the_resume_token_has_been_checked() -> None:
     view.resume()
     view.offer(image(1, 1))
     assert not view.has_news
-    assert view.take(10, "") == []
+    assert view.take(10, lambda: "") == []
     view.reset("too old")
-    assert isinstance(view.take(10, "")[0], Reset)
+    assert isinstance(view.take(10, lambda: "")[0], Reset)
     honoured = PromptView(FILTER)
     honoured.resume()
     honoured.offer(image(1, 1))
     honoured.finish_load()
-    assert [type(e) for e in honoured.take(10, "")] == [Upserted, CaughtUp]
+    assert [type(e) for e in honoured.take(10, lambda: "")] == [Upserted, CaughtUp]
 
 
 def test_the_prompts_of_a_resumed_console_are_not_counted() -> None:
@@ -116,7 +116,7 @@ def test_the_prompts_of_a_resumed_console_are_not_counted() -> None:
     view.resume()
     view.offer(image(1, 2, closed=True))
     view.finish_load()
-    closed, caught_up = view.take(10, "")
+    closed, caught_up = view.take(10, lambda: "")
     assert isinstance(closed, Closed)
     assert isinstance(caught_up, CaughtUp)
     assert caught_up.open_prompts == -1
@@ -125,7 +125,7 @@ def test_the_prompts_of_a_resumed_console_are_not_counted() -> None:
 def test_the_most_urgent_prompts_are_sent_first() -> None:
     prompts = [image(n, n + 1) for n in range(12)]
     view = loaded(*prompts)
-    shown = [e.prompt for e in view.take(100, "") if isinstance(e, Upserted)]
+    shown = [e.prompt for e in view.take(100, lambda: "") if isinstance(e, Upserted)]
     assert shown == sorted(prompts, key=urgency)
 
 
@@ -140,13 +140,13 @@ def test_the_number_of_tombstones_is_bounded() -> None:
 def test_prompts_of_a_deleted_job_are_removed() -> None:
     told, waiting, resolved = image(1, 1), image(2, 2), image(3, 3)
     view = loaded(told, resolved)
-    view.take(10, "")
+    view.take(10, lambda: "")
     view.offer(waiting)
     closed = image(3, 4, closed=True)
     view.offer(closed)
     for prompt in (told, waiting, closed, image(4, 4)):
         view.remove(prompt.prompt_id, 9)
-    assert view.take(10, "") == [Closed(closed), Removed("p1", 9)]
+    assert view.take(10, lambda: "") == [Closed(closed), Removed("p1", 9)]
     view.offer(replace(told, version=8))
     assert not view.has_news
 

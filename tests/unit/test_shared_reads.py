@@ -4,14 +4,14 @@ import asyncio
 from typing import Any, cast
 
 from askback_server.domain.principals import Principal, Role
-from askback_server.feed.tokens import ResumeTokens
+from askback_server.feed.tokens import ResumeTokens, digest_view
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import ChangedPromptIds, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Reset
 from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import MemoryBudget
-from askback_server.sessions.prompt_follower import PromptFollower, digest_view
+from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 
 FILTER = PromptFilter("default", viewer=Principal("ann", frozenset({Role.CONSOLE})))
@@ -52,6 +52,6 @@ async def test_tokens_from_before_and_after_a_restore_share_no_read() -> None:
         following = asyncio.create_task(follower.follow(token))
         await changed.wait()
         following.cancel()
-        return type(view.take(1, "")[0])
+        return type(view.take(1, lambda: "")[0])
 
     assert await asyncio.gather(*map(resume, ("old", "new"))) == [Reset, CaughtUp]

@@ -86,7 +86,7 @@ def take_in_order(
     view: PromptView, console: Console, world: World, start: dict[str, Prompt], limit: int
 ) -> None:
     """Take events, and check that no more urgent prompt, unchanged since the start, is still missing."""
-    for event in view.take(limit, "token"):
+    for event in view.take(limit, lambda: "token"):
         if isinstance(event, Upserted) and event.prompt.prompt_id not in console.versions:
             for prompt_id, prompt in start.items():
                 if world.shown.get(prompt_id) is prompt and prompt_id not in console.versions:
@@ -100,7 +100,7 @@ def test_a_view_has_no_prompts_that_are_read_later() -> None:
     view.add_page(prompts[:4], position(prompts[3]))
     for prompt in prompts[4:]:
         view.offer(replace(prompt, version=100 + prompt.version))
-    assert len(view.take(100, "")) == 2
+    assert len(view.take(100, lambda: "")) == 2
     assert view.waiting[0] == 2
     assert not view.caught_up
 
@@ -111,11 +111,11 @@ def test_another_filter_shows_the_most_urgent_prompts_first() -> None:
     view.add_page([low], None)
     view.finish_load()
     view.change_filter(replace(FILTER, labels={}), "void")
-    assert view.take(9, "") == [Bookmark("void")], "the high one must be read first"
+    assert view.take(9, lambda: "") == [Bookmark("void")], "the high one must be read first"
     assert not view.has_news
     view.add_page([high, low], None)
     view.finish_load()
-    assert [e.prompt for e in view.take(9, "") if isinstance(e, Upserted)] == [high, low]
+    assert [e.prompt for e in view.take(9, lambda: "") if isinstance(e, Upserted)] == [high, low]
 
 
 def test_a_token_that_is_refused_comes_before_anything_under_another_filter() -> None:
@@ -124,10 +124,10 @@ def test_a_token_that_is_refused_comes_before_anything_under_another_filter() ->
     hidden = image(0, 1)
     view.add_page([hidden], None)
     view.finish_load()
-    view.take(9, "")
+    view.take(9, lambda: "")
     view.change_filter(replace(FILTER, labels={"team": "other"}), "void")
     view.recheck(hidden)
-    assert view.take(9, "") == [Bookmark("void"), Removed(hidden.prompt_id, hidden.version)]
+    assert view.take(9, lambda: "") == [Bookmark("void"), Removed(hidden.prompt_id, hidden.version)]
 
 
 def test_a_reset_needs_no_refused_token() -> None:
@@ -137,7 +137,7 @@ def test_a_reset_needs_no_refused_token() -> None:
     view.reset("the access has changed")
     view.add_page([], None)
     view.finish_load()
-    assert [type(event) for event in view.take(9, "")] == [Reset, CaughtUp]
+    assert [type(event) for event in view.take(9, lambda: "")] == [Reset, CaughtUp]
 
 
 @pytest.mark.parametrize("is_sent", [True, False])
@@ -147,14 +147,14 @@ def test_a_page_that_is_older_than_a_change_removes_nothing(is_sent: bool) -> No
     old = image(0, 1)
     view.add_page([old], None)
     view.finish_load()
-    view.take(9, "")
+    view.take(9, lambda: "")
     view.change_filter(replace(FILTER, labels={"team": "other"}), "void")
     new = replace(old, version=9, content=replace(old.content, labels={"team": "other"}))
     view.offer(new)
-    first = view.take(9, "") if is_sent else []
+    first = view.take(9, lambda: "") if is_sent else []
     view.recheck(old)
     view.finish_load()
-    assert [e for e in (*first, *view.take(9, "t")) if not isinstance(e, Bookmark)] == [
+    assert [e for e in (*first, *view.take(9, lambda: "t")) if not isinstance(e, Bookmark)] == [
         Upserted(new),
         CaughtUp("t", 1),
     ]

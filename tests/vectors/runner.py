@@ -174,7 +174,7 @@ class ConverseRunner(Runner):
     def take(self, limit: int) -> list[ServerFrame]:
         taken: list[ServerFrame] = []
         while self.core.has_news and len(taken) < limit:
-            taken += self.core.take(limit - len(taken), self.position)
+            taken += self.core.take(limit - len(taken), lambda: self.position)
         return taken
 
     def do(self, ref: int, todo: Any) -> None:

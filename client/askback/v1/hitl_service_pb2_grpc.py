@@ -121,7 +121,7 @@ class HitlServiceServicer(object):
     def Converse(self, request_iterator, context):
         """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-        What the console sends. The first frame is a hello, within 5 s, and only the first;
+        What the console sends. The first frame is a hello, within 30 s, and only the first;
         `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
         unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
         with the same `ref`: the response of the unary call, or an `error`. A change is replied to

@@ -53,7 +53,7 @@ class HitlServiceStub:
     Converse: _grpc.StreamStreamMultiCallable[_hitl_service_pb2.ConverseRequest, _hitl_service_pb2.ConverseResponse]
     """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-    What the console sends. The first frame is a hello, within 5 s, and only the first;
+    What the console sends. The first frame is a hello, within 30 s, and only the first;
     `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
     unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
     with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -148,7 +148,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
     Converse: _aio.StreamStreamMultiCallable[_hitl_service_pb2.ConverseRequest, _hitl_service_pb2.ConverseResponse]  # type: ignore[assignment]
     """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-    What the console sends. The first frame is a hello, within 5 s, and only the first;
+    What the console sends. The first frame is a hello, within 30 s, and only the first;
     `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
     unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
     with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -246,7 +246,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_hitl_service_pb2.ConverseResponse], _abc.AsyncIterator[_hitl_service_pb2.ConverseResponse]]:
         """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-        What the console sends. The first frame is a hello, within 5 s, and only the first;
+        What the console sends. The first frame is a hello, within 30 s, and only the first;
         `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
         unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
         with the same `ref`: the response of the unary call, or an `error`. A change is replied to

@@ -134,7 +134,7 @@ class WorkerServiceServicer(object):
     def Work(self, request_iterator, context):
         """The worker's stream: jobs come under leases, results go back on the same stream.
 
-        What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
+        What the worker sends. The first frame is a hello, within 30 s, and only the first. Then
         heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
         fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
         Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an

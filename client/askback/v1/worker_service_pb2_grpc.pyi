@@ -52,7 +52,7 @@ class WorkerServiceStub:
     Work: _grpc.StreamStreamMultiCallable[_worker_service_pb2.WorkRequest, _worker_service_pb2.WorkResponse]
     """The worker's stream: jobs come under leases, results go back on the same stream.
 
-    What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
+    What the worker sends. The first frame is a hello, within 30 s, and only the first. Then
     heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
     fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
     Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -164,7 +164,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     Work: _aio.StreamStreamMultiCallable[_worker_service_pb2.WorkRequest, _worker_service_pb2.WorkResponse]  # type: ignore[assignment]
     """The worker's stream: jobs come under leases, results go back on the same stream.
 
-    What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
+    What the worker sends. The first frame is a hello, within 30 s, and only the first. Then
     heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
     fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
     Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -279,7 +279,7 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_worker_service_pb2.WorkResponse], _abc.AsyncIterator[_worker_service_pb2.WorkResponse]]:
         """The worker's stream: jobs come under leases, results go back on the same stream.
 
-        What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
+        What the worker sends. The first frame is a hello, within 30 s, and only the first. Then
         heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
         fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
         Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an

@@ -114,8 +114,9 @@ class Limits:
     """Frames of one stream without a reply."""
     credit: int = 10_000
     """The largest credit of one console: prompts that the server may send before it waits for more."""
-    hello: timedelta = timedelta(seconds=5)
-    """A stream without a hello is closed after this time."""
+    hello: timedelta = timedelta(seconds=30)
+    """A stream without a hello is closed after this time. When thousands reconnect at once, many seconds pass
+    before the last hello is read."""
     unread: timedelta = timedelta(seconds=20)
     """A stream is closed if its client does not read a message for this time."""
     unsent_frames: int = 256

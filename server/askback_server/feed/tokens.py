@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
 
 SIGNATURE_BYTES = 12
@@ -58,3 +59,19 @@ class ResumeTokens:
 def hash_parts(*parts: object) -> str:
     """A digest of what identifies a view: principal, namespace, filter."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def digest_view(filter: PromptFilter) -> str:
+    """A digest of the view that a resume token is bound to."""
+    viewer = filter.viewer
+    labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
+    return hash_parts(
+        filter.namespace,
+        viewer and viewer.subject,
+        viewer and sorted(viewer.groups),
+        filter.job_types,
+        filter.kinds,
+        labels,
+        filter.groups,
+        filter.job_id,
+    )

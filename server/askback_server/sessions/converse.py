@@ -84,12 +84,11 @@ class ConverseSession(StreamSession):
         if self._core.stream.beat_due(self._deps.clock.monotonic()):
             self._presence.note_beat()
             caught_up = self._core.view is not None and self._core.view.caught_up
-            self._core.stream.push(Heartbeat(self._token if caught_up else "", self._deps.clock.now()))
+            self._core.stream.push(Heartbeat(self._token() if caught_up else "", self._deps.clock.now()))
         if not self._core.has_news:
             return []
         return self._core.take(MAX_FRAMES, self._token)
 
-    @property
     def _token(self) -> str:
         return self._live.token if self._live is not None else ""
 

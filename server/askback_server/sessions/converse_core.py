@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.limits import Limits
 from askback_server.sessions.converse_frames import ConverseHello
@@ -49,8 +51,9 @@ class ConverseCore:
         """Whether `take` would return a frame."""
         return self.stream.has_frames or (self.view is not None and self.view.has_news)
 
-    def take(self, limit: int, token: str) -> list[ServerFrame]:
-        """Take the next frames: replies and control frames first, then the view within its credit."""
+    def take(self, limit: int, token: Callable[[], str]) -> list[ServerFrame]:
+        """Take the next frames: replies and control frames first, then the view within its credit. `token`
+        returns the position up to which the view is complete."""
         frames = self.stream.drain(limit)
         if self.view is not None and len(frames) < limit:
             frames += [ServerFrame(0, e) for e in self.view.take(limit - len(frames), token)]

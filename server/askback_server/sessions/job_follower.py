@@ -15,6 +15,7 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
 from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.memory_budget import Account
+from askback_server.sessions.small_event import SmallEvent
 from askback_server.sessions.watch import Watch
 
 MAX_LIVE_EVENTS = 20
@@ -90,7 +91,7 @@ async def wait_for_resolution(feed: Feed, read: Callable[[], Awaitable[Prompt]],
     newest = await read()
     if not newest.is_open or wait <= 0:
         return newest
-    done = asyncio.Event()
+    done = SmallEvent()
 
     def on_change(change: ChangedPrompts) -> None:
         nonlocal newest

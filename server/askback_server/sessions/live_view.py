@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from askback_server.domain.principals import Principal, Role
 from askback_server.feed.feed import Feed
@@ -15,6 +15,7 @@ from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.small_event import SmallEvent
 
 
 class ViewDeps(Protocol):
@@ -34,7 +35,7 @@ class LiveView:
     `changed` is set whenever the view may have news. What the view keeps is charged to `account`.
     """
 
-    def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: asyncio.Event) -> None:
+    def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: SmallEvent) -> None:
         self._view = view
         self._changed = changed
         self._follower = PromptFollower(
@@ -49,9 +50,9 @@ class LiveView:
             changed,
         )
 
-    async def follow(self, resume_token: str) -> None:
+    def follow(self, resume_token: str) -> Coroutine[Any, Any, None]:
         """Bring the view up to date, from a token if it can be honoured, and keep it so until cancelled."""
-        await self._follower.follow(resume_token)
+        return self._follower.follow(resume_token)
 
     @property
     def filter(self) -> PromptFilter:

@@ -6,21 +6,24 @@ that it already has. With a resume token it starts once the feed has reached the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TypeVar
 
 from askback_server.engine.committed import ChangedPrompts
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import read_missed, refusal_of
-from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
+from askback_server.feed.tokens import Refusal, ResumeTokens, digest_view
 from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.small_event import SmallEvent
+
+T = TypeVar("T")
 
 PAGE_SIZE = 500
 PAGE_BYTES = 512 * 1024
@@ -46,22 +49,21 @@ class PromptFollower:
         admission: Admission,
         images: Images,
         account: Account,
-        changed: asyncio.Event,
+        changed: SmallEvent,
     ) -> None:
         self._view = view
         self._feed = feed
         self._log = log
         self._jobs = jobs
         self._tokens = tokens
-        self._reading = partial(admission.view, account.subject)
-        self._load = partial(admission.load, account.subject)
+        self._admission = admission
         self._images = images
         self._account = account
         self._pages: list[Callable[[], None]] = []
         """Functions that release the memory reserved for pages that are not written yet."""
         self._changed = changed
-        self._written = asyncio.Event()
-        self._reload = asyncio.Event()
+        self._written = SmallEvent()
+        self._reload = SmallEvent()
         """Set when the whole view must be read: at the start, after the console's access has changed, or
         after the view fell behind."""
         self._reset_reason = ""
@@ -226,6 +228,9 @@ class PromptFollower:
         self._view.finish_load()
         return None
 
+    def _load(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        return self._admission.load(self._account.subject, key, read)
+
     async def _reload_view(self) -> None:
         """Read the whole view: first the current state of the prompts that the console has, then what
         matches."""
@@ -278,7 +283,7 @@ class PromptFollower:
 
     async def _recheck_page(self, ids: list[str]) -> int:
         """Recheck the first of these prompts in the view. Returns how many ids that covers."""
-        async with self._reading():
+        async with self._admission.view(self._account.subject):
             prompts, count = await self._jobs.first_prompts(ids, PAGE_BYTES)
         for prompt in prompts:
             self._view.recheck(prompt)
@@ -301,19 +306,3 @@ class PromptFollower:
         if not self._reload.is_set():  # otherwise the view is read from the beginning
             view.add_page(page.prompts, page.next)
         return page.next
-
-
-def digest_view(filter: PromptFilter) -> str:
-    """A digest of the view that a resume token is bound to."""
-    viewer = filter.viewer
-    labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
-    return hash_parts(
-        filter.namespace,
-        viewer and viewer.subject,
-        viewer and sorted(viewer.groups),
-        filter.job_types,
-        filter.kinds,
-        labels,
-        filter.groups,
-        filter.job_id,
-    )

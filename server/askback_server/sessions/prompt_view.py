@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter, PromptPosition
@@ -277,8 +277,8 @@ class PromptView:
         if self.credit is not None:
             self.credit = min(self.credit + prompts, maximum)
 
-    def take(self, limit: int, token: str) -> list[PromptEvent]:
-        """Take the next events. `token` names the position up to which the view is complete."""
+    def take(self, limit: int, token: Callable[[], str]) -> list[PromptEvent]:
+        """Take the next events. `token` returns the position up to which the view is complete."""
         self.note_written()
         events: list[PromptEvent] = []
         if self._is_resuming:
@@ -310,7 +310,7 @@ class PromptView:
                     self.credit -= 1
         if self._loaded and not self.caught_up and not self._pending and len(events) < limit:
             self.caught_up = True
-            events.append(CaughtUp(token, UNKNOWN if self._resumed else len(self._sent)))
+            events.append(CaughtUp(token(), UNKNOWN if self._resumed else len(self._sent)))
         return events
 
     def note_written(self) -> None:

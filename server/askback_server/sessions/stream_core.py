@@ -5,7 +5,6 @@ Pure: frames in, frames out; time comes as an argument. It decides nothing about
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TypeAlias
 
 from askback_server.domain.errors import AskbackError, BadHello, TooManyInFlight
@@ -39,7 +38,7 @@ class StreamCore:
         self._max_in_flight = max_in_flight
         self._heartbeat = heartbeat
         self._next_beat: float | None = None
-        self._out: deque[tuple[ServerFrame, int]] = deque()
+        self._out: list[tuple[ServerFrame, int]] = []
         """Frames to be written, with their sizes."""
         self._out_bytes = 0
         self._taken_bytes = self._taken_frames = 0
@@ -128,11 +127,13 @@ class StreamCore:
         """Take the next replies and control frames. The previous ones must have been written."""
         self.note_written()
         taken: list[ServerFrame] = []
-        while self._out and len(taken) < limit and self._taken_bytes < MAX_WRITE_BYTES:
-            frame, size = self._out.popleft()
+        for frame, size in self._out[:limit]:
+            if self._taken_bytes >= MAX_WRITE_BYTES:
+                break
             taken.append(frame)
-            self._out_bytes -= size
             self._taken_bytes += size
+        del self._out[: len(taken)]
+        self._out_bytes -= self._taken_bytes
         self._taken_frames = len(taken)
         return taken
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Message, Response, ServerFrame
 from askback_server.sessions.live_view import ViewDeps
 from askback_server.sessions.memory_budget import MemoryBudget
+from askback_server.sessions.small_event import SmallEvent
 from askback_server.sessions.stream_core import StreamCore
 
 MAX_FRAMES = 256
@@ -94,29 +94,28 @@ class StreamSession(ABC):
     ) -> None:
         self._stream = stream
         self._limits = deps.limits
-        subject = access.principal.subject
-        self._account = deps.unsent.account(subject, self.drop)
-        self.writing = deps.writing.account(subject, self.drop)
+        subject, drop = access.principal.subject, self.drop
+        self._account = deps.unsent.account(subject, drop)
+        self.writing = deps.writing.account(subject, drop)
         """Memory of the messages that the transport is writing."""
-        self.received = deps.received.account(subject, self.drop)
+        self.received = deps.received.account(subject, drop)
         """Memory of the message whose frames are being processed."""
-        self._read_slot = partial(deps.admission.reads.slot, subject)
+        self._reads_in_all = deps.admission.reads
         self._clock = deps.clock
         self.access = access
         self._handler = handler
         self._to_caller_error = to_caller_error
         self._timer: asyncio.TimerHandle | None = None
-        self._changed = asyncio.Event()
+        self._changed = SmallEvent()
         self._tasks: set[asyncio.Task[None] | asyncio.Future[Response]] = set()
-        self._reads: deque[_Read] = deque()
+        self._reads: list[_Read] = []
         """Reads run one after the other."""
         self._reading = False
         self._request_bytes = 0
-        self._room = asyncio.Event()
+        self._room = SmallEvent()
         self._room.set()
         self._failure: BaseException | None = None
-        self._ended = False
-        self._closed = False
+        self._ended = self._closed = False
 
     @abstractmethod
     def receive(self, frame: ClientFrame) -> None:
@@ -167,8 +166,9 @@ class StreamSession(ABC):
                 while self._stream.unsent[1] >= self._limits.unsent_bytes:
                     self._room.clear()
                     await self._room.wait()
-                async with self._account.room(self._limits.page_bytes), self._read_slot():
-                    read = self._reads.popleft()
+                slot = self._reads_in_all.slot(self._account.subject)
+                async with self._account.room(self._limits.page_bytes), slot:
+                    read = self._reads.pop(0)
                     reply = asyncio.ensure_future(read.work)
                     self._tasks.add(reply)
                     try:
@@ -263,8 +263,8 @@ class StreamSession(ABC):
         self._changed.set()
 
     def expect_hello(self, seconds: float) -> None:
-        """End the stream if the hello has not arrived in time."""
-        if self._stream.hello is None:
+        """End the stream if no message has arrived in time. One that waits for its turn is not late."""
+        if self._stream.hello is None and not self.received.used:
             self.fail(NoHello(seconds))
 
     def end(self) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from askback_server.domain.errors import Draining
+from askback_server.sessions.small_event import SmallEvent
 
 
 class Watch:
@@ -13,7 +12,7 @@ class Watch:
     busy = False
 
     def __init__(self) -> None:
-        self.changed = asyncio.Event()
+        self.changed = SmallEvent()
         self._dismissed = False
 
     def go_away(self, reason: str, after: float) -> None:

@@ -46,7 +46,7 @@ async def watch_prompts(
             if following.done():
                 following.result()
             while view.has_news:
-                yield view.take(MAX_FRAMES, live.token)
+                yield view.take(MAX_FRAMES, lambda: live.token)
                 live.note_written()
             if clock() >= due:
                 yield [Bookmark(live.token)] if view.caught_up else []

@@ -29,6 +29,7 @@ from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.lease_data import read_lease_data, read_overtaken
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
+from askback_server.sessions.small_event import SmallEvent
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
 from askback_server.sessions.unconfirmed import list_unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
@@ -61,10 +62,10 @@ class WorkSession(StreamSession):
         self._stops: dict[str, Callable[[], None]] = {}
         self._opened = False
         self._waits_for_room = False
-        self._ready = asyncio.Event()
+        self._ready = SmallEvent()
         self._early: list[tuple[int, Call]] = []
         """Calls received before the session was open."""
-        self._decided = asyncio.Event()
+        self._decided = SmallEvent()
         self._decided.set()
         self._live: LiveSession | None = None
         self._receipts = ReceiptWatch(
@@ -85,8 +86,7 @@ class WorkSession(StreamSession):
     # Methods of `Consumer`.
 
     def room(self) -> int:
-        """The number of further jobs that it can take now: none while the worker is silent or does
-        not read."""
+        """How many more jobs it can take now: none while the worker is silent or does not read."""
         if not self._opened or self._ended or (self._live is not None and self._live.is_silent):
             return 0
         if self.is_full:

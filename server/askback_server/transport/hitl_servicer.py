@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.sessions.replica import Replica
@@ -23,9 +26,9 @@ class HitlServicer:
     def _calls(self) -> HitlCalls:
         return HitlCalls(self._replica, current_principal())
 
-    async def Converse(self, _: object, context: StreamContext) -> None:
+    def Converse(self, _: object, context: StreamContext) -> Coroutine[Any, Any, None]:
         current_principal().require(Role.CONSOLE)
-        await serve_converse(self._replica, current_access(), context)
+        return serve_converse(self._replica, current_access(), context)
 
     async def WatchPrompts(self, request: pb.WatchPromptsRequest, context: StreamContext) -> None:
         principal = current_principal()

@@ -17,7 +17,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack, aclosing
+from contextlib import aclosing, closing
 from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
@@ -194,7 +194,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, behaviour: Any, request: Any, context: Context, call: CallContext, arrival: Arrival
     ) -> Any:
         """Serve a unary call that waits. It counts as a stream, and ends when its caller loses access."""
-        with self._open(call.principal, arrival, context) as opened:
+        with closing(self._open(call.principal, arrival, context)) as opened:
             call.access = opened.access
             try:
                 return await behaviour(request, context)
@@ -203,9 +203,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     raise opened.error from None  # type: ignore[misc]
                 raise
 
-    def _open(
-        self, principal: Principal, arrival: Arrival, context: Context
-    ) -> AbstractContextManager[OpenCall]:
+    def _open(self, principal: Principal, arrival: Arrival, context: Context) -> OpenCall:
         """Count a call that stays open. Its caller is authenticated again from time to time."""
         authenticate = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
         expires = self.credentials(context).expires
@@ -225,43 +223,45 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             call: CallContext | None = None
             request: Any = None
             opened: OpenCall | None = None
-            opening: AbstractContextManager[OpenCall]
             arrival = _ARRIVAL.get()
             request_id = request_id_of(arrival.metadata) or self._new_id()
-            with ExitStack() as stack:
-                try:
-                    if service:
-                        opening = self.streams.open_public(service, method, context.peer())
-                    else:
-                        principal = arrival.principal or self._authenticate(arrival.metadata, context)
-                        assert principal is not None
-                        call = CallContext(method, request_id, principal)
-                        CURRENT.set(call)
-                        opening = self._open(principal, arrival, context)
-                    opened = stack.enter_context(opening)
-                    if call is not None:
-                        call.access = opened.access
-                    request = data if parse is None else parse(data)
-                    del data
-                    if parse is not None and call is not None:  # client streams check what they read
-                        check_fields(request, self._limits)
-                    await context.send_initial_metadata(((REQUEST_ID, request_id),))
-                    watched = StreamContext(context, opened)
-                    response = await _run(behaviour(request, watched), watched)
-                except (Exception, asyncio.CancelledError) as raised:
-                    # Within the stack: the stream counts until its client has received the status.
-                    urgent = opened is not None and opened.is_urgent
-                    await end_call(
-                        _reason(raised, opened),
-                        context,
-                        arrival,
-                        request_id,
-                        call,
-                        request,
-                        self.ended,
-                        urgent=urgent,
-                    )
-                    raise
+            try:
+                if service:
+                    opened = self.streams.open_public(service, method, context.peer())
+                else:
+                    principal = arrival.principal or self._authenticate(arrival.metadata, context)
+                    assert principal is not None
+                    call = CallContext(method, request_id, principal)
+                    CURRENT.set(call)
+                    opened = self._open(principal, arrival, context)
+                    call.access = opened.access
+                request = data if parse is None else parse(data)
+                del data
+                if parse is not None and call is not None:  # client streams check what they read
+                    check_fields(request, self._limits)
+                await context.send_initial_metadata(((REQUEST_ID, request_id),))
+                watched = StreamContext(context, opened)
+                started = behaviour(request, watched)
+                if hasattr(started, "__aiter__"):
+                    started = _write_all(started, watched)
+                response = await started
+            except (Exception, asyncio.CancelledError) as raised:
+                # Before it is closed: the stream counts until its client has received the status.
+                urgent = opened is not None and opened.is_urgent
+                await end_call(
+                    _reason(raised, opened),
+                    context,
+                    arrival,
+                    request_id,
+                    call,
+                    request,
+                    self.ended,
+                    urgent=urgent,
+                )
+                raise
+            finally:
+                if opened is not None:
+                    opened.close()
             code = status_of(context)
             self.ended[method, code.name] += 1
             note_call(logging.INFO, arrival, code, request_id, call, request)
@@ -281,14 +281,11 @@ async def _refuse_unknown(_: object, context: Context) -> None:
 _UNKNOWN: Handler = grpc.stream_stream_rpc_method_handler(_refuse_unknown)
 
 
-async def _run(started: Any, context: StreamContext) -> Any:
-    """Run a stream handler. Writes the messages of a generator; a coroutine writes its own."""
-    if not hasattr(started, "__aiter__"):
-        return await started
-    async with aclosing(started):
-        async for message in started:
+async def _write_all(messages: Any, context: StreamContext) -> None:
+    """Write the messages of a handler that is a generator; one that is a coroutine writes its own."""
+    async with aclosing(messages):
+        async for message in messages:
             await context.write(message)
-    return None
 
 
 def _reason(raised: BaseException, opened: OpenCall | None) -> BaseException:

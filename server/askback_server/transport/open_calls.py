@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -23,26 +22,35 @@ from askback_server.transport.call_context import Context
 INTERVAL_SECONDS = 1.0
 """Seconds between two checks of the open calls."""
 
+_PRINCIPAL = "principal"
+"""The kind of callers with a name of their own; others are counted by service and connection."""
+
 _log = logging.getLogger("askback.server.transport")
 
 
 class OpenCall:
-    """One call while it is open."""
+    """One call of the current task, from `OpenCalls.open` to its `close`."""
+
+    __slots__ = ("_authenticate", "_calls", "_task", "access", "caller", "error", "method", "writing_since")
 
     def __init__(
         self,
+        calls: OpenCalls,
         method: str,
-        task: asyncio.Task[object],
-        access: Access | None,
-        authenticate: Callable[[], Principal] | None,
+        caller: tuple[str, str],
+        access: Access | None = None,
+        authenticate: Callable[[], Principal] | None = None,
     ) -> None:
+        self._calls = calls
         self.method = method
+        self.caller = caller
+        """The kind of caller and its name, under which its calls are counted."""
         self.access = access
         self.writing_since = 0.0
         """Monotonic time at which the current write began; 0 between writes."""
         self.error: AskbackError | None = None
         """The error with which the server ends the call."""
-        self._task = task
+        self._task = _current_task()
         self._authenticate = authenticate
         if access is not None:
             access.end = self.end
@@ -54,10 +62,11 @@ class OpenCall:
             self._task.cancel()
 
     def close(self) -> None:
-        """Break the reference cycles of an ended call.
+        """Count the call no longer, and break its reference cycles.
 
         Full garbage collections are rare, and a stream may hold much memory.
         """
+        self._calls.discard(self)
         self.error = None  # its traceback has frames that hold this call
         if self.access is not None:
             self.access.close()
@@ -97,22 +106,21 @@ class OpenCalls:
         self._generation = generation
         self._checked: object = None
         """The generation of the last check."""
-        self._by_subject: Counter[str] = Counter()
-        self._by_peer: Counter[tuple[str, str]] = Counter()
+        self._by_caller: Counter[tuple[str, str]] = Counter()
         self._open: set[OpenCall] = set()
         self._expiring: list[tuple[datetime, OpenCall]] = []
         self.by_method: Counter[str] = Counter()
         self.total = 0
+        """Open calls of principals."""
 
-    @contextmanager
     def open(
         self,
         principal: Principal,
         method: str,
         authenticate: Callable[[], Principal] | None = None,
         expires: datetime | None = None,
-    ) -> Iterator[OpenCall]:
-        """A call of a principal in the current task. Raises LimitExceeded.
+    ) -> OpenCall:
+        """Count a call of a principal. Raises LimitExceeded.
 
         `authenticate` authenticates the caller again, and raises Unauthenticated if its credentials were
         removed. It is called when the generation changes, and when the credentials expire.
@@ -120,54 +128,47 @@ class OpenCalls:
         if self.total >= self._limits.streams:
             text = "this replica has too many open streams; try another one, or later"
             raise LimitExceeded(text, limit="streams", value=self._limits.streams, retry_after=1.0)
-        subject = principal.subject
-        if self._by_subject[subject] >= self._limits.streams_per_principal:
+        caller = (_PRINCIPAL, principal.subject)
+        if self._by_caller[caller] >= self._limits.streams_per_principal:
             text = "you have too many open streams; close some first"
             raise LimitExceeded(text, limit="streams_per_principal", value=self._limits.streams_per_principal)
-        call = OpenCall(method, _current_task(), Access(principal), authenticate)
+        call = self._add(OpenCall(self, method, caller, Access(principal), authenticate))
         if expires is not None:
             self._expiring.append((expires, call))
-        self.total += 1
-        self._by_subject[subject] += 1
-        with self._count(call):
-            try:
-                yield call
-            finally:
-                call.close()
-                self.total -= 1
-                self._by_subject[subject] -= 1
-                if not self._by_subject[subject]:
-                    del self._by_subject[subject]
+        return call
 
-    @contextmanager
-    def open_public(self, service: str, method: str, peer: str) -> Iterator[OpenCall]:
-        """A stream of the `health` or `reflection` service, which need no token. Raises LimitExceeded."""
+    def open_public(self, service: str, method: str, peer: str) -> OpenCall:
+        """Count a stream of the `health` or `reflection` service, which need no token.
+
+        Raises LimitExceeded.
+        """
         total, each = (
             (self._limits.health_streams, self._limits.health_streams_per_connection)
             if service == "health"
             else (self._limits.reflection_streams, self._limits.reflection_streams_per_connection)
         )
-        if self.by_method[method] >= total or self._by_peer[service, peer] >= each:
+        if self.by_method[method] >= total or self._by_caller[service, peer] >= each:
             text = f"too many open {service} streams; close some first, or try later"
             raise LimitExceeded(text, limit=f"{service}_streams", value=total, retry_after=5.0)
-        self._by_peer[service, peer] += 1
-        with self._count(OpenCall(method, _current_task(), None, None)) as call:
-            try:
-                yield call
-            finally:
-                self._by_peer[service, peer] -= 1
-                if not self._by_peer[service, peer]:
-                    del self._by_peer[service, peer]
+        return self._add(OpenCall(self, method, (service, peer)))
 
-    @contextmanager
-    def _count(self, call: OpenCall) -> Iterator[OpenCall]:
+    def _add(self, call: OpenCall) -> OpenCall:
         self._open.add(call)
-        self.by_method[call.method] += 1
-        try:
-            yield call
-        finally:
-            self._open.discard(call)
-            self.by_method[call.method] -= 1
+        self._count(call, 1)
+        return call
+
+    def discard(self, call: OpenCall) -> None:
+        """Count a call no longer, because it has ended."""
+        if call in self._open:
+            self._open.remove(call)
+            self._count(call, -1)
+
+    def _count(self, call: OpenCall, change: int) -> None:
+        self.by_method[call.method] += change
+        self.total += change * (call.caller[0] == _PRINCIPAL)
+        self._by_caller[call.caller] += change
+        if not self._by_caller[call.caller]:
+            del self._by_caller[call.caller]
 
     async def run(self) -> None:
         """Check the open calls until cancelled."""
@@ -220,6 +221,8 @@ def _current_task() -> asyncio.Task[object]:
 
 class StreamContext:
     """The context that a stream's handler gets: records the time of each write for `OpenCalls`."""
+
+    __slots__ = ("_call", "_context", "read")
 
     def __init__(self, context: Context, call: OpenCall) -> None:
         self._context = context

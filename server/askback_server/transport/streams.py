@@ -7,7 +7,8 @@ writes must not run at once. A handler ends by returning or by raising.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ import grpc
 
 from askback.v1 import hitl_service_pb2
 from askback_server.domain.errors import InvalidField
+from askback_server.domain.principals import Principal
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
@@ -111,39 +113,127 @@ def join_messages(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(batch)
 
 
-async def serve_converse(replica: Replica, access: Access, context: StreamContext) -> None:
-    """Serve a console's stream until it ends."""
+class _Stream(ABC):
+    """A stream in both directions: one task reads, and `run` writes until the stream ends."""
 
-    def perform(name: str, request: Message) -> Awaitable[Response]:
-        return call_by_name(HitlCalls(replica, access.principal), name, request)
+    __slots__ = ("_context", "_large", "_replica", "_session", "_turns")
 
-    session = ConverseSession(replica, access, perform, to_caller_error)
-    await _serve(
-        replica,
-        session,
-        context,
-        lambda frame: read_converse_frame(frame, access.principal),
-        write_converse_frame,
-        replica.admission.console_messages,
-    )
+    def __init__(
+        self, replica: Replica, session: StreamSession, context: StreamContext, turns: FairSemaphore
+    ) -> None:
+        self._replica = replica
+        self._session = session
+        self._context = context
+        self._turns = turns
+        """The turns of principals to have their frames processed."""
+        self._large = replica.admission.large_messages
+
+    @property
+    def _principal(self) -> Principal:
+        return self._session.access.principal
+
+    @abstractmethod
+    def _convert(self, frame: Any) -> ClientFrame:
+        """Convert a frame of either service. Raises InvalidField."""
+
+    @abstractmethod
+    def _message(self, frame: ServerFrame) -> bytes:
+        """Serialise a frame as a message of its own."""
+
+    async def run(self) -> None:
+        """Serve the stream until it ends. Raises the error that ended it."""
+        session, streams = self._session, self._replica.streams
+        reader = asyncio.create_task(self._read())
+        reader.add_done_callback(self._on_read)
+        streams.add(session)
+        wait = self._replica.limits.hello.total_seconds()
+        hello_timer = asyncio.get_running_loop().call_later(wait, session.expect_hello, wait)
+        try:
+            while frames := await session.next_frames():
+                await write_all(
+                    self._context, session.writing, self._large, frames, self._message, _size_of_frame
+                )
+        finally:
+            hello_timer.cancel()
+            streams.discard(session)
+            session.close()
+            reader.cancel()
+
+    async def _read(self) -> None:
+        session, turns, subject = self._session, self._turns, self._principal.subject
+        while (message := await self._context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            frames, at = message.frames, 0
+            session.received.set(message.ByteSize() + PARSED_FRAME_BYTES * len(frames))
+            await turns.acquire_for_iteration(subject)
+            check_fields(message, self._replica.limits)
+            while at < len(frames):
+                await session.wait_for_room()
+                await turns.acquire_for_iteration(subject)
+                end = min(at + FRAMES_PER_TURN, len(frames))
+                while at < end and not session.is_full:
+                    self._receive(frames[at])
+                    at += 1
+            del message, frames
+            session.received.set(0)
+        session.end()
+
+    def _receive(self, frame: Any) -> None:
+        try:
+            check_frame(frame, self._replica.limits)
+            self._session.receive(self._convert(frame))
+        except InvalidField as error:
+            if not self._session.refuse(frame.ref, error):
+                raise
+
+    def _on_read(self, reader: asyncio.Task[None]) -> None:
+        if not reader.cancelled():
+            self._session.fail(reader.exception())
 
 
-async def serve_work(replica: Replica, access: Access, context: StreamContext) -> None:
-    """Serve a worker's stream until it ends."""
+class _ConsoleStream(_Stream):
+    __slots__ = ()
 
-    def perform(name: str, request: Message) -> Awaitable[Response]:
+    def __init__(self, replica: Replica, access: Access, context: StreamContext) -> None:
+        session = ConverseSession(replica, access, self._perform, to_caller_error)
+        super().__init__(replica, session, context, replica.admission.console_messages)
+
+    def _perform(self, name: str, request: Message) -> Awaitable[Response]:
+        return call_by_name(HitlCalls(self._replica, self._principal), name, request)
+
+    def _convert(self, frame: Any) -> ClientFrame:
+        return read_converse_frame(frame, self._principal)
+
+    def _message(self, frame: ServerFrame) -> bytes:
+        return write_converse_frame(frame)
+
+
+class _WorkerStream(_Stream):
+    __slots__ = ()
+    _session: WorkSession
+
+    def __init__(self, replica: Replica, access: Access, context: StreamContext) -> None:
+        session = WorkSession(replica, access, self._perform, to_caller_error)
+        super().__init__(replica, session, context, replica.admission.worker_messages)
+
+    def _perform(self, name: str, request: Message) -> Awaitable[Response]:
         # The session is open by now: calls wait for the welcome.
-        return call_by_name(WorkerCalls(replica, access.principal, session.session), name, request)
+        return call_by_name(WorkerCalls(self._replica, self._principal, self._session.session), name, request)
 
-    session = WorkSession(replica, access, perform, to_caller_error)
-    await _serve(
-        replica,
-        session,
-        context,
-        lambda frame: read_work_frame(frame, access.principal, replica.limits),
-        write_work_frame,
-        replica.admission.worker_messages,
-    )
+    def _convert(self, frame: Any) -> ClientFrame:
+        return read_work_frame(frame, self._principal, self._replica.limits)
+
+    def _message(self, frame: ServerFrame) -> bytes:
+        return write_work_frame(frame)
+
+
+def serve_converse(replica: Replica, access: Access, context: StreamContext) -> Coroutine[Any, Any, None]:
+    """Serve a console's stream until it ends."""
+    return _ConsoleStream(replica, access, context).run()
+
+
+def serve_work(replica: Replica, access: Access, context: StreamContext) -> Coroutine[Any, Any, None]:
+    """Serve a worker's stream until it ends."""
+    return _WorkerStream(replica, access, context).run()
 
 
 def call_by_name(calls: HitlCalls | WorkerCalls, name: str, request: Message) -> Awaitable[Response]:
@@ -152,55 +242,8 @@ def call_by_name(calls: HitlCalls | WorkerCalls, name: str, request: Message) ->
     return started
 
 
-async def _serve(
-    replica: Replica,
-    session: StreamSession,
-    context: StreamContext,
-    convert: Callable[[Any], ClientFrame],  # of the frames of either service
-    message: Callable[[ServerFrame], bytes],
-    turns: FairSemaphore,
-) -> None:
-    limits, subject = replica.limits, session.access.principal.subject
-    large = replica.admission.large_messages
-
-    async def read() -> None:
-        while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            frames, at = message.frames, 0
-            session.received.set(message.ByteSize() + PARSED_FRAME_BYTES * len(frames))
-            await turns.acquire_for_iteration(subject)
-            check_fields(message, limits)
-            while at < len(frames):
-                await session.wait_for_room()
-                await turns.acquire_for_iteration(subject)
-                end = min(at + FRAMES_PER_TURN, len(frames))
-                while at < end and not session.is_full:
-                    receive(frames[at])
-                    at += 1
-            del message, frames
-            session.received.set(0)
-        session.end()
-
-    def receive(frame: Any) -> None:
-        try:
-            check_frame(frame, limits)
-            session.receive(convert(frame))
-        except InvalidField as error:
-            if not session.refuse(frame.ref, error):
-                raise
-
-    reader = asyncio.create_task(read())
-    reader.add_done_callback(lambda task: session.fail(task.exception()) if not task.cancelled() else None)
-    replica.streams.add(session)
-    wait = limits.hello.total_seconds()
-    hello_timer = asyncio.get_running_loop().call_later(wait, session.expect_hello, wait)
-    try:
-        while frames := await session.next_frames():
-            await write_all(context, session.writing, large, frames, message, lambda f: body_size(f.body))
-    finally:
-        hello_timer.cancel()
-        replica.streams.discard(session)
-        session.close()
-        reader.cancel()
+def _size_of_frame(frame: ServerFrame) -> int:
+    return body_size(frame.body)
 
 
 _EVENT = within(hitl_service_pb2.WatchPromptsResponse, "events")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
@@ -33,9 +36,9 @@ class WorkerServicer:
     def _calls(self) -> WorkerCalls:
         return WorkerCalls(self._replica, current_principal())
 
-    async def Work(self, _: object, context: StreamContext) -> None:
+    def Work(self, _: object, context: StreamContext) -> Coroutine[Any, Any, None]:
         current_principal().require(Role.WORKER)
-        await serve_work(self._replica, current_access(), context)
+        return serve_work(self._replica, current_access(), context)
 
     async def LeaseJobs(self, request: pb.LeaseJobsRequest, _: object) -> pb.LeaseJobsResponse:
         principal = current_principal()

@@ -19,6 +19,8 @@ from tests.support.requests import confirm
 
 STREAMS_EACH = 100
 """Streams of one connection."""
+OPENED_AT_ONCE = 1_000
+"""Consoles that are opened together: with more, the client is late with its own hellos."""
 ASKERS = 4
 SETTLING_S = 0.3
 """Seconds in which a server does what it does after its replies."""
@@ -34,6 +36,7 @@ class Viewer:
         self.prompts = self.messages = 0
         self.caught_up = asyncio.Event()
         self.has_enough = asyncio.Event()
+        self.error: grpc.aio.AioRpcError | None = None
         self._enough = 0
 
     def await_more(self, prompts: int) -> None:
@@ -54,10 +57,29 @@ class Viewer:
                 self._take(message)
                 if self.prompts >= self._enough:
                     self.has_enough.set()
-        except grpc.aio.AioRpcError:
-            pass  # the server was killed
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:  # the server was killed
+                self._fail(error)
         finally:
             call.cancel()
+
+    def _fail(self, error: grpc.aio.AioRpcError) -> None:
+        """End all waits for this console with an error."""
+        self.error = error
+        self.caught_up.set()
+        self.has_enough.set()
+
+    async def wait_until_caught_up(self) -> None:
+        """Wait for the end of the snapshot. Raises the error that ended the stream."""
+        await self.caught_up.wait()
+        if self.error is not None:
+            raise self.error
+
+    async def wait_until_enough(self) -> None:
+        """Wait for the prompts that `await_more` was given. Raises the error that ended the stream."""
+        await self.has_enough.wait()
+        if self.error is not None:
+            raise self.error
 
     def _take(self, message: Any) -> None:
         for frame in message.frames:
@@ -101,17 +123,19 @@ class Clients:
         self._running.add(asyncio.create_task(viewer.run(stub, credit)))
 
     async def open_all(self, viewers: Sequence[Viewer]) -> None:
-        """Open or resume consoles, and wait until all have caught up."""
-        for viewer in viewers:
-            viewer.caught_up.clear()
-            self.start(viewer)
-        await asyncio.gather(*(viewer.caught_up.wait() for viewer in viewers))
+        """Open or resume consoles, `OPENED_AT_ONCE` at a time, and wait until all have caught up."""
+        for first in range(0, len(viewers), OPENED_AT_ONCE):
+            portion = viewers[first : first + OPENED_AT_ONCE]
+            for viewer in portion:
+                viewer.caught_up.clear()
+                self.start(viewer)
+            await asyncio.gather(*(viewer.wait_until_caught_up() for viewer in portion))
 
     async def open_first(self, viewer: Viewer, credit: int, enough: int) -> None:
         """Open a console with credit, and wait for its first prompts, or for the end of an empty snapshot."""
         viewer.await_more(enough)
         self.start(viewer, credit)
-        await (viewer.has_enough if enough else viewer.caught_up).wait()
+        await (viewer.wait_until_enough() if enough else viewer.wait_until_caught_up())
 
     async def open_without_reading(self) -> Any:
         """Open a console that never reads. Returns its call."""
@@ -130,7 +154,7 @@ class Clients:
         for viewer in viewers:
             viewer.await_more(prompts)
         await asyncio.gather(*(self.ask(n) for n in range(prompts)))
-        await asyncio.gather(*(viewer.has_enough.wait() for viewer in viewers))
+        await asyncio.gather(*(viewer.wait_until_enough() for viewer in viewers))
 
     async def cost(self, work: Awaitable[Any]) -> dict[str, float]:
         """The server's CPU in ms, the seconds, and the growth of its memory in MiB."""
