@@ -8,17 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-import grpc
-
 from askback.v1 import worker_service_pb2 as w
 from tests.bench import seeding
-from tests.bench.drive import UnexpectedReply
+from tests.bench.client import UnexpectedReply
 from tests.bench.full.frame import Bench
 from tests.bench.full.rows import Row, Target
-from tests.bench.full.viewers import OWN
 from tests.bench.full.workers import RawWorker
 from tests.bench.processes import cpu
 from tests.bench.servers import RunningServer
+from tests.bench.streams import open_channels
 
 JOBS = 20_000
 TYPES_EACH = 500
@@ -101,7 +99,7 @@ async def _drain(
     ]
     most = [f"bench.{number}" for number in range(TYPES_EACH)]
     workers += [RawWorker("w", most, 1, "idle", complete) for _ in range(STREAMS - needed)]
-    channels = [grpc.aio.insecure_channel(server.address, options=OWN) for _ in range(4)]
+    channels = open_channels(server.address, 4)
     pids = [pid for pid in (server.pid, server.db_pid) if pid]
     used, began = sum(cpu(*pids)), time.perf_counter()
     running = [asyncio.create_task(worker.run(channels[n % 4])) for n, worker in enumerate(workers)]
