@@ -348,6 +348,16 @@ class SimulatedDatabase:
                     found[queue].append(job.job_id)
         return {queue: ids for queue, ids in found.items() if ids}
 
+    async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        await self.pause()
+        now = self.clock.now()
+        found: dict[str, dict[str, bool]] = {}
+        for job in self.rows.jobs.values():
+            if job.ready_at is not None and job.job_type > after.get(job.namespace, "\uffff"):
+                types = found.setdefault(job.namespace, {})
+                types[job.job_type] = types.get(job.job_type, False) or job.ready_at <= now
+        return {name: dict(sorted(types.items())[:limit]) for name, types in found.items()}
+
     async def list_due(
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:

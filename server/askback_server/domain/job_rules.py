@@ -19,7 +19,7 @@ from askback_server.domain.commands import (
     UpdateUnderstanding,
 )
 from askback_server.domain.content import PromptContent
-from askback_server.domain.deletion_rules import require_kept
+from askback_server.domain.deletion_rules import DeletionUnfinished, require_kept
 from askback_server.domain.documents import content_to_json, dump
 from askback_server.domain.due import next_due, run_overdue
 from askback_server.domain.errors import IdReused, IllegalState, VersionMismatch
@@ -43,8 +43,9 @@ _FIRST_PROMPT = "prompt"
 
 
 def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleResult[JobCreated]:
-    """Create a job, or return the one that the same request created. Raises IdReused, InvalidField, and
-    JobNotFound for a retry that copies from a job whose retention is over."""
+    """Create a job, or return the one that the same request created. Raises IdReused, InvalidField,
+    JobNotFound for a retry that copies from a job whose retention is over, and DeletionUnfinished if the
+    prompt that the request made is deleted already."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
     content = _check_create(command, namespace, facts, is_new=aggregate.job is None)
@@ -53,6 +54,8 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         if aggregate.job.request_digest != digest:
             raise IdReused("request_id", command.request_id, job_id=aggregate.job.job_id)
         first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
+        if content and first is None:
+            raise DeletionUnfinished  # the next request with this id makes a new job
         return RuleResult(JobCreated(aggregate.job, first if content else None, replayed=True))
     now, retry = facts.now, command.retry
     if retry is not None and retry.keep is Keep.ALL:

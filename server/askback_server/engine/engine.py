@@ -258,8 +258,8 @@ class Engine:
         session = group.write.guard.session
         for item in group.items[: len(group.items) - len(group.deferred)]:
             item.tries += 1
-            if why is Lost.PARTLY:
-                # The caller decides when the next step is due.
+            if why is Lost.PARTLY and isinstance(item.command, c.PurgeJob):
+                # The sweep decides when the next step is due. What else came for the job is decided again.
                 item.fail(DeletionUnfinished())
             elif why is Lost.MOVED and getattr(item.command, "session", None) == session:
                 # The worker still holds the job, over a newer stream, and sends the command again there.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import JobNotFound, PromptNotFound
 from askback_server.domain.jobs import DeepUnderstanding, Job
-from askback_server.domain.principals import SYSTEM, Principal, Role
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.queries import PromptFilter
@@ -94,14 +94,17 @@ class Queries:
 
     async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
         """The state contains questions and answers, so a console may read it only if it may see every prompt
-        of the job."""
+        that the job has asked, also those that the sweep has deleted before it."""
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
-        job = await self.job(job_id, principal)
-        if not principal.has(Role.CLIENT, Role.WORKER):
+        found = await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
+        # The job is read after its state, and from the database: the state has no prompt that it lacks.
+        is_console = not principal.has(Role.CLIENT, Role.WORKER)
+        job = await self.job(job_id, principal, strong=is_console)
+        if is_console:
             seen = await self.count_visible_prompts(job, principal)
-            if not seen or seen < await self.count_visible_prompts(job, SYSTEM):
+            if not seen or seen < job.rounds:
                 raise JobNotFound(job_id)
-        return await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
+        return found
 
 
 def _fields_of(ref: PromptRef) -> dict[str, str]:

@@ -181,6 +181,13 @@ class WorkQueue(Protocol):
         A queue without any is left out. Claimable is judged by the database's clock.
         """
 
+    async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        """For each given namespace at most `limit` job types after the given one that have a job which is
+        claimable now or later, in the database's order. The value tells whether the first job is claimable.
+
+        A namespace without any is left out. The first job type of all comes after an empty text.
+        """
+
     async def list_due(
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:

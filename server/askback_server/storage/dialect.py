@@ -107,13 +107,23 @@ class Dialect(ABC):
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """A relation (job_id, after) to join, in at most two parameters for any number of marks."""
 
+    @staticmethod
+    @abstractmethod
+    def pairs(name: str) -> sa.FromClause:
+        """A relation (one, other) of the pairs that `look_up` is given under a name."""
+
+    @staticmethod
+    @abstractmethod
+    def give_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+        """The values for `look_up` of these pairs."""
+
     @abstractmethod
     def firsts(
         self,
-        pairs: Sequence[tuple[str, str]],
+        name: str,
         first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """The union of what `first` selects for each of the pairs, passed to it as two columns."""
+        """The union of what `first` selects for each of the named pairs, passed to it as two columns."""
 
     def wakeups(self) -> Wakeups:
         """The channel between replicas; it does nothing where only one replica can run."""
