@@ -55,7 +55,7 @@ def pytest_collectstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest tests first: they mostly wait, so the others use the processor meanwhile."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
+    items.sort(key=lambda item: "/faults/" not in item.nodeid)
 
 
 def pytest_collection_finish() -> None:
@@ -136,10 +136,13 @@ def fresh_db_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator
 @pytest.fixture
 def lite_url(migrated_file: Path, tmp_path: Path) -> str:
     """A new SQLite file with Askback's tables, for tests that run on SQLite only."""
-    path = tmp_path / "askback.db"
-    path.touch(0o600)  # the server changes others, with a warning
-    shutil.copyfile(migrated_file, path)
-    return f"sqlite+aiosqlite:///{path}"
+    return _copy(migrated_file, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_lite_url(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Like `lite_url`, for a service that several tests of a module share."""
+    return _copy(migrated_file, tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
@@ -184,6 +187,14 @@ def forked_commands() -> Iterator[Path]:
     commands = ForkedCommands()
     yield commands.folder
     commands.end()
+
+
+def _copy(migrated: Path, folder: Path) -> str:
+    """Copy a SQLite file into the folder. Returns its URL."""
+    path = folder / "askback.db"
+    path.touch(0o600)  # the server changes others, with a warning
+    shutil.copyfile(migrated, path)
+    return f"sqlite+aiosqlite:///{path}"
 
 
 def _upgrade(url: str) -> None:

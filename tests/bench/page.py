@@ -13,7 +13,8 @@ import grpc
 
 from askback.v1 import job_service_pb2, job_service_pb2_grpc
 from scripts.chromium import find_chromium
-from tests.bench import replicas, servers
+from tests.bench import servers
+from tests.bench.full.replicas import latency
 from tests.bench.report import Figures, percentile
 from tests.support.requests import confirm
 
@@ -80,7 +81,7 @@ def _free_port() -> int:
 
 
 async def _measure(address: str, port: int) -> Figures:
-    direct = await replicas.latency(address, address)
+    direct = await latency(address, address)
     clicks = await _clicks(address, port)
     return {
         "grpc_p50_ms": direct["console_same_p50_ms"],

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import sqlalchemy as sa
 
 from askback.v1 import hitl_service_pb2, hitl_service_pb2_grpc, job_service_pb2, job_service_pb2_grpc
@@ -31,6 +30,7 @@ from tests.bench import messages
 from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.processes import cpu, memory
 from tests.bench.servers import SERVE, RunningServer, serving
+from tests.bench.streams import open_channels
 from tests.support.postgres import PostgresServer
 from tests.support.requests import RESPOND, answer
 
@@ -53,8 +53,7 @@ class Waiting:
     """The jobs that wait at a server, and calls to it."""
 
     def __init__(self, address: str) -> None:
-        own = [("grpc.use_local_subchannel_pool", 1)]
-        self._channels = [grpc.aio.insecure_channel(address, options=own) for _ in range(CHANNELS)]
+        self._channels = open_channels(address, CHANNELS)
         self._jobs = [job_service_pb2_grpc.JobServiceStub(channel) for channel in self._channels]
         self._hitl = hitl_service_pb2_grpc.HitlServiceStub(self._channels[0])
         self.prompts: list[Any] = []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from askback_server.domain.jobs import Job
-from askback_server.engine import dispatch
+from askback_server.engine import queue_search
 from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.spread import Spread
@@ -126,7 +126,7 @@ async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
 
 async def test_freed_capacity_is_filled_at_once(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that did not fit is leased when a place becomes free, without waiting for the next poll."""
-    monkeypatch.setattr(dispatch, "POLL_SECONDS", 3_600.0)
+    monkeypatch.setattr(queue_search, "POLL_SECONDS", 3_600.0)
     await put(here, 2)
     await put(here, 2, job_type="mail")
     async with dispatching(here) as dispatcher:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from askback_server.engine import backlog
 from askback_server.engine.concurrency import QueueKey
+from askback_server.engine.dispatch import Dispatcher
 from tests.contract.test_dispatch import put
 from tests.support.fake_worker import FakeWorker, dispatching, finish, new_dispatcher
 from tests.support.storage import Node
@@ -15,14 +15,20 @@ from tests.support.waiting import until
 
 
 class BlockingQueue:
-    """The queue of a node: records the queues of each read, and blocks reads of one namespace until `release`
-    is set."""
+    """The queue of a node: records the searches, and the queues of each read, and blocks reads of one
+    namespace until `release` is set."""
 
     def __init__(self, queue: Any, slow: str = "") -> None:
         self._queue = queue
         self._slow = slow
         self.release = asyncio.Event()
         self.reads: list[set[QueueKey]] = []
+        self.searches: list[Mapping[str, str]] = []
+
+    async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        self.searches.append(dict(after))
+        found: dict[str, dict[str, bool]] = await self._queue.list_queues(after, limit)
+        return found
 
     async def claimable(self, limits: Mapping[QueueKey, int]) -> dict[QueueKey, list[str]]:
         self.reads.append(set(limits))
@@ -53,31 +59,27 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
         await until(lambda: slow.taken, "the slow namespace's jobs are taken too")
 
 
-async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
-    """The jobs of all types are found, a bounded number of types per read, with other namespaces between."""
+async def settle(dispatcher: Dispatcher) -> None:
+    """Let the dispatcher do what it has to do now, without polls."""
+    while dispatcher._tasks or dispatcher._backlog or dispatcher._search.is_due:
+        dispatcher._start_scans()
+        await asyncio.gather(*dispatcher._tasks)
+
+
+async def test_of_thousands_of_job_types_those_with_jobs_are_read(here: Node) -> None:
     types = [f"type{n:05}" for n in range(3_000)]
-    for job_type in (types[0], types[1_500], types[-1]):
+    full = {types[0], types[1_500], types[-1]}
+    for job_type in full:
         await put(here, 1, namespace="many", job_type=job_type)
-    await put(here, 1, namespace="small")
-    workers = [
-        FakeWorker(await here.session(namespace="many"), *types[at : at + 500], maximum=1, namespace="many")
-        for at in range(0, len(types), 500)
-    ]
-    small = FakeWorker(await here.session(namespace="small"), "refund", maximum=1, namespace="small")
-    queue = BlockingQueue(here.database.queue, "many")
-    async with dispatching(here, queue=queue) as dispatcher:
-        for worker in workers:
-            dispatcher.add(worker)
-        await until(lambda: queue.reads, "the first portion is read")
-        dispatcher.add(small)
-        queue.release.set()
-        await until(lambda: small.taken, "the small namespace's job is taken")
-        await until(
-            lambda: sum(len(worker.taken) for worker in workers) == 3, "the jobs of all types are taken"
-        )
-        # The portion in progress, and the next one if it was due at the same moment.
-        assert ["small" in namespaces for namespaces in queue.namespaces].index(True) <= 2
-        assert max(map(len, queue.reads)) <= backlog.MAX_QUEUES
+    queue = BlockingQueue(here.database.queue)
+    dispatcher = new_dispatcher(here, queue=queue)
+    for at in range(0, len(types), 500):
+        session = await here.session(namespace="many")
+        dispatcher.add(FakeWorker(session, *types[at : at + 500], maximum=1, namespace="many"))
+    await settle(dispatcher)
+    assert [len(worker.types_taken) for worker in dispatcher._consumers] == [1, 0, 0, 1, 0, 1]  # type: ignore[attr-defined]
+    assert queue.searches == [{"many": ""}]
+    assert queue.reads == [{("many", job_type) for job_type in full}]
 
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
@@ -86,8 +88,7 @@ async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: 
 
     async def read_namespaces() -> list[set[str]]:
         queue.reads.clear()
-        dispatcher._start_scans()
-        await asyncio.gather(*dispatcher._tasks)
+        await settle(dispatcher)
         found: list[set[str]] = queue.namespaces
         return found
 
@@ -127,20 +128,16 @@ async def test_a_job_costs_a_look_at_its_own_queue(here: Node) -> None:
     dispatcher = new_dispatcher(here, queue=queue)
     worker = FakeWorker(await here.session(), *types, maximum=1_000)
 
-    async def scan() -> None:
-        while dispatcher._backlog or dispatcher._tasks:
-            dispatcher._start_scans()
-            await asyncio.gather(*dispatcher._tasks)
-
     dispatcher.add(worker)
-    await scan()
-    assert len(set.union(*queue.reads)) == 1_000
-    queue.reads.clear()
+    await settle(dispatcher)
+    assert len(queue.searches) == 1
+    assert not queue.reads
     for job_type in types[::100]:
         await here.create(job_type=job_type)
-        await scan()
+        await settle(dispatcher)
     assert worker.types_taken == types[::100]
     assert queue.reads == [{("default", job_type)} for job_type in types[::100]]
+    assert len(queue.searches) == 1
 
 
 async def test_a_read_takes_no_more_full_queues_than_there_is_room_for(here: Node) -> None:

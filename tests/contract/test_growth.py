@@ -76,6 +76,7 @@ async def test_stored_jobs_cost_nothing(lite_url: str, count: Count, write: Writ
         stored = total
         async with warm_node(lite_url) as here:
             look = here.database.queue.claimable({("default", "trip"): 10, ("other", "bench.0"): 10})
+            search = here.database.queue.list_queues({"default": "", "other": ""}, 10)
             page = here.database.feed.after(here.feed.position, 100)
             costs.append(
                 {
@@ -83,6 +84,7 @@ async def test_stored_jobs_cost_nothing(lite_url: str, count: Count, write: Writ
                     "a read of the feed": await count(page),
                     "a poll of timers": await count(here.database.queue.list_due(timedelta(0), 100)),
                     "a look at a queue": await count(look),
+                    "a search of queues": await count(search),
                     "a poll of cleanup": await count(here.database.queue.list_expired(100, None)),
                 }
             )

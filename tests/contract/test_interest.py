@@ -183,7 +183,7 @@ async def test_a_held_job_costs_its_row_and_the_changed_prompts_and_is_kept(
         other.feed.follow_job(job.job_id, got.append)
         prompt = await trip(here, job, "a")
         await other.take(taken(announced))
-        assert (other.statements, other.rows) == (2, 2)
+        assert (other.statements, other.rows) == (1, 2)
         assert [p.prompt_id for p in got[-1].prompts] == [prompt.prompt_id]
         known = other.hot.get(job.job_id)
         assert known is not None
@@ -207,7 +207,18 @@ async def test_an_answer_where_its_prompt_is_shown_reads_the_job_once(
 
     monkeypatch.setattr(Reader, "_once", count)
     assert (await there.answer(prompt)).status is AnswerStatus.ACCEPTED
-    assert statements == 2, "the job, and its open prompts with the answers of this id"
+    assert statements == 1, "the job with its open prompts"
+
+
+async def test_a_commit_is_announced_before_the_sessions_here_get_it(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the longer way."""
+    order: list[str] = []
+    monkeypatch.setattr(here.feed.wakeups, "send", lambda items: order.extend("announced" for _ in items))
+    here.feed.follow_jobs(JobFilter("default"), lambda _: order.append("delivered"))
+    await here.lease_new_job()
+    assert order == ["announced", "delivered"] * 2
 
 
 async def test_the_interest_moves_with_a_changed_filter(
@@ -252,17 +263,17 @@ async def test_a_change_is_read_again_if_a_newer_one_is_decided_during_the_read(
     """A console that begins to follow in between knows nothing of the prompt, and would keep it."""
     _, prompt = await here.waiting()
     jobs = there.database.jobs
-    read = jobs.get_prompts
+    read = jobs.get_jobs_and_prompts
     late: list[ChangedPrompts] = []
 
-    async def end_after_the_read(ids: Iterable[str]) -> list[Prompt]:
-        found = await read(ids)
-        monkeypatch.setattr(jobs, "get_prompts", read)
+    async def end_after_the_read(job_ids: Any, prompt_ids: Any) -> tuple[list[Job], list[Prompt]]:
+        found = await read(job_ids, prompt_ids)
+        monkeypatch.setattr(jobs, "get_jobs_and_prompts", read)
         await there.do(c.CancelPrompt(principal=CLIENT, ref=PromptRef(prompt_id=prompt.prompt_id)))
         there.feed.follow_prompts(PromptFilter("default", viewer=BOB), late.append)
         return found
 
-    monkeypatch.setattr(jobs, "get_prompts", end_after_the_read)
+    monkeypatch.setattr(jobs, "get_jobs_and_prompts", end_after_the_read)
     there.feed.receive(taken(announced))
     await there.feed._read_news()
     for shown in (there.changed, late):
@@ -283,11 +294,11 @@ async def test_a_change_whose_read_failed_comes_from_the_log(
         async def fail(*_: Any) -> Any:
             raise StorageUnavailable("away")
 
-        own = other.feed._delivery._jobs.get_prompts
-        other.feed._delivery._jobs.get_prompts = fail  # type: ignore[method-assign]
+        own = other.feed._delivery._jobs.get_jobs_and_prompts
+        other.feed._delivery._jobs.get_jobs_and_prompts = fail  # type: ignore[method-assign]
         with pytest.raises(StorageUnavailable):
             await other.take(taken(announced))
-        other.feed._delivery._jobs.get_prompts = own  # type: ignore[method-assign]
+        other.feed._delivery._jobs.get_jobs_and_prompts = own  # type: ignore[method-assign]
         assert not shown
 
         async def is_shown() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,14 +11,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
+from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.jobs import JobState
 from askback_server.domain.principals import Principal
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter, PromptOrder, PromptPosition
 from askback_server.ports.storage import Position, Wanted
-from askback_server.storage.aggregate_reads import prompts_wanted
+from askback_server.storage.aggregate_reads import parts_wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
@@ -25,9 +26,9 @@ from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.prompt_lists import prompt_conditions
 from askback_server.storage.tables import jobs, prompts
 from tests.support.aggregates import BOB, question
-from tests.support.plans import cost_of, plan_of, statements_of
+from tests.support.plans import analyse, cost_of, plan_of, statements_of
 from tests.support.rows import as_closed, creation, new_job, new_prompt
-from tests.support.storage import execute, fetch
+from tests.support.storage import execute
 from tests.support.streams import ABSENT_ID
 
 SHAPES = [
@@ -68,9 +69,9 @@ async def test_the_batch_write_scans_no_table(shape: tuple[str, ...], fresh_db_u
             assert "Index Cond" in condition, f"a whole index is read: {line}\n{plan}"
 
 
-@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(fresh_db_url: str) -> None:
-    """With many ended jobs and a long backlog the planner chooses a short index walk per type, no scan."""
+@pytest.fixture
+async def long_backlog(fresh_db_url: str) -> AsyncIterator[Database]:
+    """A database with many ended jobs and a long backlog of the type `mail`, and statistics of them."""
     database = await Database.open(fresh_db_url)
     try:
         at = await database.ping() - timedelta(minutes=1)
@@ -79,18 +80,35 @@ async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(fresh
             ready = [new_job(ready_at=at, job_type="mail", priority=1) for _ in range(200)]
             await database.jobs.write([creation(j) for j in (*ended, *ready)])
         await execute(database, "ANALYZE jobs")
-        statement = database.queue._first([("default", t) for t in ("mail", "refund", "none")], 5)
-        sql = statement.compile(dialect=asyncpg_dialect(), compile_kwargs={"literal_binds": True})
-        lines = await fetch(database, sa.text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}"))
+        yield database
     finally:
         await database.close()
-    plan = "\n".join(line["QUERY PLAN"] for line in lines)
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(long_backlog: Database) -> None:
+    """The planner chooses a short index walk per type, no scan."""
+    limits = {("default", job_type): 4 for job_type in ("mail", "refund", "none")}
+    plan = await analyse(long_backlog, long_backlog.queue.claimable(limits))
     assert "Seq Scan" not in plan, plan
     assert "Index Cond: ((namespace = each.one) AND (job_type = each.other))" in plan, plan
     assert "loops=3" in plan, plan
     assert "Rows Removed" not in plan, plan
     read = max(int(n) for n in re.findall(r"Index Scan using ix_jobs_ready.*rows=(\d+)", plan))
-    assert read <= 6, plan
+    assert read <= 5, plan
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_the_search_for_queues_jumps_over_the_jobs_of_a_type(long_backlog: Database) -> None:
+    """Each step reads an entry of the index, and not the backlog behind it."""
+    names = {"default": "", "other": ""}
+    plan = await analyse(long_backlog, long_backlog.queue.list_queues(names, 100))
+    assert "Seq Scan" not in plan, plan
+    assert "(namespace = walk_1.namespace) AND (job_type > walk_1.job_type)" in plan, plan
+    assert "(namespace = walk.namespace) AND (job_type = walk.job_type)" in plan, plan
+    read = [int(n) for n in re.findall(r"using ix_jobs_ready.*\(actual rows=(\d+)", plan)]
+    assert read, plan
+    assert max(read) <= 1, plan
 
 
 async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
@@ -273,7 +291,7 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
             await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
         wanted = [Wanted(job_id=job.job_id, prompt_ids={closed[0].prompt_id}, keys={"k7", "none"})]
         arrays = {"job_ids": [job.job_id], "prompt_ids": [closed[0].prompt_id], "keys": ["k7", "none"]}
-        statement = prompts_wanted(type(database._dialect), frozenset(arrays), first=False)
+        statement = parts_wanted(type(database._dialect), frozenset(arrays), first=False)
         plan = await plan_of(database, statement, **arrays)
         [found] = await database.jobs.load(wanted)
     finally:
@@ -288,13 +306,26 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
         assert re.search(step, plan), plan
 
 
-async def test_the_jobs_of_prompts_are_read_by_two_primary_keys(database: Database) -> None:
+@pytest.mark.parametrize("read", ["load", "load_by_prompts", "get_jobs_and_prompts"])
+async def test_a_job_and_its_prompts_are_read_by_one_statement_and_their_keys(
+    database: Database, read: str
+) -> None:
     job = new_job()
-    prompt = new_prompt(job)
-    await database.jobs.write([creation(job, prompt)])
-    [statement] = await statements_of(database.jobs.jobs_of([prompt.prompt_id, ABSENT_ID]))
+    asked, closed = new_prompt(job), as_closed(new_prompt(job, key="k2", round=2))
+    await database.jobs.write([creation(job, asked, closed)])
+    ids = [closed.prompt_id, ABSENT_ID]
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "load": lambda: database.jobs.load([Wanted(job_id=job.job_id, prompt_ids={*ids})]),
+        "load_by_prompts": lambda: database.jobs.load_by_prompts(ids),
+        "get_jobs_and_prompts": lambda: database.jobs.get_jobs_and_prompts([job.job_id], ids),
+    }
+    [statement] = await statements_of(calls[read]())
     plan = await plan_of(database, statement)
     for keys in (r"(pk_hitl_interactions|\(interaction_id=\?\))", r"(pk_jobs|\(job_id=\?\))"):
         assert re.search(keys, plan), plan
-    assert not re.search("SCAN (h|jobs)|Seq Scan", plan), plan
-    assert await database.jobs.jobs_of([prompt.prompt_id, ABSENT_ID]) == {prompt.prompt_id: job}
+    assert not re.search("SCAN (h|jobs|named)|Seq Scan", plan), plan
+    found = await calls[read]()
+    if read == "get_jobs_and_prompts":
+        assert found == ([job], [closed])
+    else:
+        assert found == [Aggregate(job, {p.prompt_id: p for p in (asked, closed)})]

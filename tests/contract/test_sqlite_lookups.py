@@ -16,7 +16,7 @@ from askback_server.domain.content import Audience
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.prompts import PromptState
 from askback_server.in_process import LeapingClock
-from askback_server.storage.aggregate_reads import prompts_wanted
+from askback_server.storage.aggregate_reads import parts_wanted
 from askback_server.storage.database import Database
 from askback_server.storage.sqlite import SQLite
 from askback_server.storage.sqlite_lookups import THREADS
@@ -47,7 +47,7 @@ async def test_rows_equal_those_of_sqlalchemy(database: Database) -> None:
         (sa.select(jobs).where(among(jobs.c.job_id, "ids")), {"ids": [job.job_id]}),
         (sa.select(prompts).where(among(prompts.c.interaction_id, "ids")), {"ids": ids}),
         (
-            prompts_wanted(SQLite, frozenset(given), False),
+            parts_wanted(SQLite, frozenset(given), False),
             {"job_ids": [job.job_id], "prompt_ids": ids, "answer_ids": ["a1"]},
         ),
     ):

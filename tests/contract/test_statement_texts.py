@@ -87,6 +87,7 @@ async def read_everything(database: Database, size: int) -> None:
     await database.jobs.load([Wanted(request=("default", n)) for n in names])
     # Equal limits here; different ones are rounded up to a few values.
     await database.queue.claimable({("default", n): 8 for n in names})
+    await database.queue.list_queues(dict.fromkeys(names, ""), 512 // size or 1)
     await database.feed.of_jobs(dict.fromkeys(ids, 1))
     await database.presence.views(ids)
     await database.sessions.epochs(ids)

@@ -39,6 +39,35 @@ async def test_claimable_jobs_are_ordered_by_priority_then_age(database: Databas
     assert found == {REFUNDS: [j.job_id for j in expected[:4]]}
 
 
+async def test_queues_with_jobs_are_listed_in_pages(database: Database) -> None:
+    """In the order of the database, with what the first job of each says about it."""
+    at = await database.ping()
+    await put(database, *(new_job(ready_at=at - SECOND, job_type=f"type{n // 3}") for n in range(15)))
+    await put(database, new_job(ready_at=at - SECOND, namespace="other"))
+    await put(database, new_job(ready_at=at + LONG, job_type="later"))
+    await put(database, new_job(ready_at=None, state=JobState.RUNNING, job_type="runs"))
+    every = {"later": False} | dict.fromkeys((f"type{n}" for n in range(5)), True)
+    start = {"default": "", "other": "", "none": ""}
+    found = await database.queue.list_queues(start, 10)
+    assert found == {"default": every, "other": {"refund": True}}
+    assert [*found["default"]] == sorted(every)
+    assert await database.queue.list_queues(start, 2) == {
+        "default": {"later": False, "type0": True},
+        "other": {"refund": True},
+    }
+    after = {"default": "type2", "other": "refund"}
+    assert await database.queue.list_queues(after, 2) == {"default": {"type3": True, "type4": True}}
+    assert await database.queue.list_queues({"default": "type4"}, 2) == {}
+
+
+async def test_a_queue_is_known_to_have_jobs_by_its_most_urgent_one(database: Database) -> None:
+    at = await database.ping()
+    await put(database, new_job(ready_at=at + LONG, priority=9), new_job(ready_at=at - SECOND))
+    await put(database, *(new_job(ready_at=at + age, job_type="mail") for age in (LONG, -SECOND)))
+    found = await database.queue.list_queues({"default": ""}, 10)
+    assert found == {"default": {"mail": True, "refund": False}}
+
+
 async def test_the_backlog_of_a_type_does_not_hide_jobs_of_other_types(database: Database) -> None:
     """However many types are asked for."""
     at = await database.ping()

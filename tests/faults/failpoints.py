@@ -59,12 +59,13 @@ class Failpoints:
         dialect.write = with_failpoints
 
     def _around_sends(self) -> None:
-        serve = streams._serve
+        run = streams._Stream.run
 
-        async def with_failpoints(replica: Any, session: Any, context: Any, *more: Any) -> None:
-            await serve(replica, session, _Context(context, self), *more)
+        async def with_failpoints(this: Any) -> None:
+            this._context = _Context(this._context, self)
+            await run(this)
 
-        streams._serve = with_failpoints
+        streams._Stream.run = with_failpoints  # type: ignore[method-assign]
 
 
 class _Context:

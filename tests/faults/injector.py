@@ -294,7 +294,11 @@ class Injector:
         if self._database_busy or not isinstance(database, PostgreSQL):
             return ""
         which = self._rng.choice(("askback", "askback writer", "askback sessions")) if one else "askback%"
-        ended = await asyncio.to_thread(database.terminate_backends, which)
+        self._database_busy = True  # another fault would stop the database in the middle
+        try:
+            ended = await asyncio.to_thread(database.terminate_backends, which)
+        finally:
+            self._database_busy = False
         return f"{which}: {ended}" if ended else ""
 
     async def _freeze_database(self) -> str:

@@ -323,14 +323,14 @@ def retention_ignores_tokens() -> None:
 @plant(13, says="streams")
 def stuck_stream_at_end() -> None:
     """The handler of a stream does not end with the stream."""
-    serve = streams._serve
+    run = streams._Stream.run
 
-    async def serve_forever(*anything: Any) -> None:
+    async def run_forever(this: streams._Stream) -> None:
         try:
-            await serve(*anything)
+            await run(this)
         finally:
             while True:
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
 
-    streams._serve = serve_forever
+    streams._Stream.run = run_forever  # type: ignore[method-assign]

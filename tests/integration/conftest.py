@@ -4,9 +4,11 @@
 """
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from askback_server.engine import presence
 from tests.support import scripted_jobs
@@ -42,6 +44,14 @@ async def lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_lite(shared_lite_url: str) -> AsyncIterator[ServiceWorld]:
+    """Like `lite`, but one service for all tests of a module that use it: for cases of one test which leave
+    nothing that another could see. These tests run in the module's loop."""
+    async with serving(shared_lite_url) as running:
+        yield running
+
+
 @pytest.fixture
 async def pair(migrated_db_url: str) -> AsyncIterator[tuple[ServiceWorld, ServiceWorld]]:
     """Two replicas of one database with frequent heartbeats."""
@@ -74,9 +84,22 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
 @pytest.fixture
 def shell(lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
     """Runs `askback` as the user ana, in an empty folder."""
-    folder = tmp_path / "shell"
-    folder.mkdir()
-    shell = Shell(folder, f"127.0.0.1:{lite.service.port}", ASKBACK_USER="ana")
+    with _shell_for(lite, tmp_path) as shell:
+        yield shell
+
+
+@pytest.fixture
+def shared_shell(shared_lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
+    """Like `shell`, for `shared_lite`. The folder is the test's own."""
+    with _shell_for(shared_lite, tmp_path) as shell:
+        yield shell
+
+
+@contextmanager
+def _shell_for(world: ServiceWorld, folder: Path) -> Iterator[Shell]:
+    home = folder / "shell"
+    home.mkdir()
+    shell = Shell(home, f"127.0.0.1:{world.service.port}", ASKBACK_USER="ana")
     yield shell
     shell.end()
 

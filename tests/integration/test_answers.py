@@ -140,13 +140,14 @@ def content_of_kind(kind: str) -> prompts.PromptContent:
     return confirm(kind=kind, contents=parts)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("kind", "decision", "fields", "wrong"), WRONG)
 async def test_an_invalid_answer_names_its_field_and_leaves_the_prompt_open(
-    lite: ServiceWorld, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
+    shared_lite: ServiceWorld, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
 ) -> None:
-    prompt = await lite.create_prompt(content_of_kind(kind))
+    prompt = await shared_lite.create_prompt(content_of_kind(kind))
     found = await expect_refusal(
-        lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)),
+        shared_lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)),
         "INVALID_ARGUMENT",
         "ANSWER_INVALID",
         prompt_id=prompt.prompt_id,
@@ -154,7 +155,7 @@ async def test_an_invalid_answer_names_its_field_and_leaves_the_prompt_open(
     assert sorted(found.violations) == wrong
     assert found.result is not None
     assert sorted(v.field for v in found.result.violations) == wrong
-    assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await shared_lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
 
 
 async def test_edits_replace_whole_contents(lite: ServiceWorld) -> None:
@@ -181,21 +182,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "field"), BAD)
 async def test_a_malformed_answer_is_not_recorded(
-    lite: ServiceWorld, fields: dict[str, Any], field: str
+    shared_lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
-    prompt = await lite.create_prompt()
+    prompt = await shared_lite.create_prompt()
     request = answer(prompt)
     for name, value in fields.items():
         if name == "edits":
             request.edits.extend(value)
         else:
             setattr(request, name, value)
-    found = await expect_refusal(lite.hitl.AnswerPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.hitl.AnswerPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations
-    assert (await lite.prompt(prompt.prompt_id)).submissions == 0
-    assert (await lite.hitl.AnswerPrompt(answer(prompt))).result.status == prompts.ANSWER_STATUS_ACCEPTED
+    assert (await shared_lite.prompt(prompt.prompt_id)).submissions == 0
+    assert (
+        await shared_lite.hitl.AnswerPrompt(answer(prompt))
+    ).result.status == prompts.ANSWER_STATUS_ACCEPTED
 
 
 async def test_an_answer_may_name_its_prompt_by_job_and_key(lite: ServiceWorld) -> None:
@@ -206,24 +210,30 @@ async def test_an_answer_may_name_its_prompt_by_job_and_key(lite: ServiceWorld) 
     assert (await lite.hitl.AnswerPrompt(request)).result.prompt.prompt_id == asked.prompt_id
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "where", [{"prompt_id": ABSENT_ID}, {"prompt_id": "x"}, {"job_id": ABSENT_ID, "key": "k"}]
 )
-async def test_answering_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[str, str]) -> None:
+async def test_answering_an_unknown_prompt_is_not_found(
+    shared_lite: ServiceWorld, where: dict[str, str]
+) -> None:
     names = dict(where)
     request = pb.AnswerPromptRequest(answer_id="a", revision=1, decision=ACCEPT, **where)
-    await expect_refusal(lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
+    await expect_refusal(shared_lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
     await expect_refusal(
-        lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
+        shared_lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
     )
     await expect_refusal(
-        lite.hitl.CancelPrompt(pb.CancelPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
+        shared_lite.hitl.CancelPrompt(pb.CancelPromptRequest(**where)),
+        "NOT_FOUND",
+        "PROMPT_NOT_FOUND",
+        **names,
     )
     if "prompt_id" in where:
         for call, message in (
-            (lite.hitl.ClaimPrompt, pb.ClaimPromptRequest),
-            (lite.hitl.ReleasePrompt, pb.ReleasePromptRequest),
-            (lite.hitl.ListAnswers, pb.ListAnswersRequest),
+            (shared_lite.hitl.ClaimPrompt, pb.ClaimPromptRequest),
+            (shared_lite.hitl.ReleasePrompt, pb.ReleasePromptRequest),
+            (shared_lite.hitl.ListAnswers, pb.ListAnswersRequest),
         ):
             await expect_refusal(call(message(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
 
@@ -318,11 +328,12 @@ async def test_a_claim_keeps_others_from_answering(world: ServiceWorld) -> None:
     await expect_refusal(world.hitl.ClaimPrompt(claim), "FAILED_PRECONDITION", "PROMPT_CLOSED", **closed)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("duration", [0.5, 86_401, -1])
-async def test_a_claim_lasts_a_second_to_a_day(lite: ServiceWorld, duration: float) -> None:
-    prompt = await lite.create_prompt()
+async def test_a_claim_lasts_a_second_to_a_day(shared_lite: ServiceWorld, duration: float) -> None:
+    prompt = await shared_lite.create_prompt()
     request = pb.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(duration))
-    found = await expect_refusal(lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"duration"}
 
 

@@ -197,6 +197,7 @@ async def test_a_withdrawn_question_does_not_exit_with_zero(lite: ServiceWorld, 
     assert done.out.startswith("withdrawn")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "words",
     [
@@ -220,12 +221,12 @@ async def test_a_withdrawn_question_does_not_exit_with_zero(lite: ServiceWorld, 
     ],
     ids=" ".join,
 )
-async def test_ask_refuses_wrong_options_without_asking(shell: Shell, words: list[str]) -> None:
+async def test_ask_refuses_wrong_options_without_asking(shared_shell: Shell, words: list[str]) -> None:
     """Exit code 2 with a reason; no job is created."""
-    done: CommandResult = await shell.run("ask", "Deploy?", *words)
+    done: CommandResult = await shared_shell.run("ask", "Deploy?", *words)
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
-    assert (await shell.ok("job", "ls", "--json")).out == ""
+    assert (await shared_shell.ok("job", "ls", "--json")).out == ""
 
 
 async def test_ask_sends_escalation_steps_and_reminders(lite: ServiceWorld, shell: Shell) -> None:

@@ -153,12 +153,13 @@ async def test_a_handle_reveals_nothing_outside_the_audience(guarded: ServiceWor
             shell.end()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("suffix", ["abcde", "ABCDEF", "ghijkl", "%abcdef", "0" * 37, "abc\0def"])
-async def test_only_the_end_of_an_id_is_accepted_as_a_handle(lite: ServiceWorld, suffix: str) -> None:
+async def test_only_the_end_of_an_id_is_accepted_as_a_handle(shared_lite: ServiceWorld, suffix: str) -> None:
     calls: list[Any] = [
-        lite.jobs.ListJobs(jpb.ListJobsRequest(filter=jpb.JobFilter(id_suffix=suffix))),
-        lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(id_suffix=suffix))),
-        lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(job_id_suffix=suffix))),
+        shared_lite.jobs.ListJobs(jpb.ListJobsRequest(filter=jpb.JobFilter(id_suffix=suffix))),
+        shared_lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(id_suffix=suffix))),
+        shared_lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(job_id_suffix=suffix))),
     ]
     for call in calls:
         await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")

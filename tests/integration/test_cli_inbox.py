@@ -185,6 +185,7 @@ async def test_inbox_answer_takes_fields_that_depend_on_a_condition(lite: Servic
     assert json.loads(stored.answer.values_json) == {"reason": "other", "note": "wet"}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -201,13 +202,13 @@ async def test_inbox_answer_takes_fields_that_depend_on_a_condition(lite: Servic
     ],
 )
 async def test_an_impossible_answer_is_not_sent(
-    lite: ServiceWorld, shell: Shell, words: list[str], said: str
+    shared_lite: ServiceWorld, shared_shell: Shell, words: list[str], said: str
 ) -> None:
-    prompt = await lite.create_prompt(form())
-    done = await shell.run("inbox", "answer", prompt.prompt_id, *words)
+    prompt = await shared_lite.create_prompt(form())
+    done = await shared_shell.run("inbox", "answer", prompt.prompt_id, *words)
     assert done.code == 2, done
     assert said in done.err
-    assert await _answers(lite, prompt.prompt_id) == []
+    assert await _answers(shared_lite, prompt.prompt_id) == []
 
 
 async def test_inbox_answer_sends_edits(lite: ServiceWorld, shell: Shell) -> None:
@@ -293,19 +294,20 @@ async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.comment == "too late"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 async def test_answering_without_a_terminal_requires_yes_or_revision(
-    lite: ServiceWorld, shell: Shell, verb: str, options: list[str]
+    shared_lite: ServiceWorld, shared_shell: Shell, verb: str, options: list[str]
 ) -> None:
-    prompt = await lite.create_prompt()
-    done = await shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
+    prompt = await shared_lite.create_prompt()
+    done = await shared_shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
     assert done.code == 2
     assert "--yes or --revision" in done.err
-    assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
-    assert (await shell.run("inbox", verb, "--yes")).code == 2  # never "all of them"
+    assert (await shared_lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await shared_shell.run("inbox", verb, "--yes")).code == 2  # never "all of them"
     two = [prompt.prompt_id, ABSENT_ID]
-    assert (await shell.run("inbox", verb, *two, "--revision", "1")).code == 2
+    assert (await shared_shell.run("inbox", verb, *two, "--revision", "1")).code == 2
 
 
 async def test_inbox_next_answers_one_prompt_after_the_other(lite: ServiceWorld, shell: Shell) -> None:

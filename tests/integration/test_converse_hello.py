@@ -22,8 +22,8 @@ def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
 HELLO = frame(1, hello=pb.ConverseHello())
 
 
-async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: ServiceWorld) -> None:
-    console = world.console()
+async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(lite: ServiceWorld) -> None:
+    console = lite.console()
     await console.send(frame(41, hello=pb.ConverseHello()))
     first = await console.frame()
     assert (first.ref, first.WhichOneof("body")) == (41, "welcome")
@@ -38,6 +38,7 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: Servi
     assert caught_up.resume_token
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "body",
     [
@@ -47,8 +48,10 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: Servi
         {"get_prompt": pb.GetPromptRequest(prompt_id=ABSENT_ID)},
     ],
 )
-async def test_any_frame_before_the_hello_ends_the_stream(lite: ServiceWorld, body: dict[str, Any]) -> None:
-    console = lite.console()
+async def test_any_frame_before_the_hello_ends_the_stream(
+    shared_lite: ServiceWorld, body: dict[str, Any]
+) -> None:
+    console = shared_lite.console()
     await console.send(frame(1, **body), HELLO)
     found = await console.wait_for_end()
     assert found is not None
@@ -64,6 +67,7 @@ async def test_a_second_hello_ends_the_stream(lite: ServiceWorld) -> None:
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("hello", "field"),
     [
@@ -76,9 +80,9 @@ async def test_a_second_hello_ends_the_stream(lite: ServiceWorld) -> None:
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
+    shared_lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
-    console = lite.console()
+    console = shared_lite.console()
     await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
     found = await console.wait_for_end()
     assert found is not None

@@ -115,20 +115,20 @@ async def test_credit_limits_prompts_but_not_replies(lite: ServiceWorld) -> None
     assert titles((await console.snapshot())[0]) == ["p3", "p4"]
 
 
-async def test_a_slow_console_sees_current_and_no_closed_prompts(world: ServiceWorld) -> None:
-    console = world.console()
+async def test_a_slow_console_sees_current_and_no_closed_prompts(lite: ServiceWorld) -> None:
+    console = lite.console()
     await console.hello(credit=1)
     await console.snapshot()
-    lease = await world.lease_new_job()
-    shown = await world.ask(lease, "shown", confirm("shown"))
+    lease = await lite.lease_new_job()
+    shown = await lite.ask(lease, "shown", confirm("shown"))
     await console.event("upserted")
     # Without credit, later changes are merged.
-    closed = await world.ask(lease, "closed", confirm("closed", priority=9))
-    await world.amend(lease, "shown", "shown again", priority=1)
-    await world.ask(lease, "late", confirm("v1"))
-    await world.amend(lease, "late", "v2")
-    newest = await world.amend(lease, "late", "v3")
-    await world.hitl.AnswerPrompt(answer(closed))
+    closed = await lite.ask(lease, "closed", confirm("closed", priority=9))
+    await lite.amend(lease, "shown", "shown again", priority=1)
+    await lite.ask(lease, "late", confirm("v1"))
+    await lite.amend(lease, "late", "v2")
+    newest = await lite.amend(lease, "late", "v3")
+    await lite.hitl.AnswerPrompt(answer(closed))
     await console.nothing_more()
     await console.credit(10)
     again = (await console.event("upserted")).prompt

@@ -122,6 +122,7 @@ async def test_a_reconnected_console_sees_the_prompt_after_its_steps(world: Serv
     assert (await desk.event("caught_up")).open_prompts == -1
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("content", "fields"),
     [
@@ -134,12 +135,12 @@ async def test_a_reconnected_console_sees_the_prompt_after_its_steps(world: Serv
     ],
 )
 async def test_impossible_steps_are_refused_field_by_field(
-    lite: ServiceWorld, content: prompts.PromptContent, fields: set[str]
+    shared_lite: ServiceWorld, content: prompts.PromptContent, fields: set[str]
 ) -> None:
     request = jpb.CreateJobRequest(job_type="t", prompt=content)
-    found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert found.violations.keys() == {f"prompt.{field}" for field in fields}
-    lease = await lite.lease_new_job()
+    lease = await shared_lite.lease_new_job()
     ask = wpb.AskPromptRequest(job_id=lease.job.job_id, token=lease.token, key="k", content=content)
-    found = await expect_refusal(lite.workers.AskPrompt(ask), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.workers.AskPrompt(ask), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert found.violations.keys() == {f"content.{field}" for field in fields}

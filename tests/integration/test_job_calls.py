@@ -123,16 +123,17 @@ WRONG_JOBS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "field"), WRONG_JOBS, ids=[f"{f}-{i}" for i, (_, f) in enumerate(WRONG_JOBS)]
 )
 async def test_a_wrong_field_is_named_and_no_job_is_created(
-    lite: ServiceWorld, fields: dict[str, Any], field: str
+    shared_lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
     request = pb.CreateJobRequest(**{"job_type": "t", **fields})
-    found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations
-    assert not (await lite.jobs.ListJobs(pb.ListJobsRequest())).jobs
+    assert not (await shared_lite.jobs.ListJobs(pb.ListJobsRequest())).jobs
 
 
 async def test_all_wrong_fields_are_reported_at_once(lite: ServiceWorld) -> None:
@@ -158,9 +159,10 @@ JOB_CALLS = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", [*JOB_CALLS, "UpdateJob", "UpdateDeepUnderstanding"])
 @pytest.mark.parametrize("job_id", [ABSENT_ID, "not-an-id", ""])
-async def test_an_unknown_job_is_not_found(lite: ServiceWorld, name: str, job_id: str) -> None:
+async def test_an_unknown_job_is_not_found(shared_lite: ServiceWorld, name: str, job_id: str) -> None:
     mask = FieldMask(paths=["complete" if "Deep" in name else "priority"])
     request: Any
     if name == "UpdateJob":
@@ -170,7 +172,7 @@ async def test_an_unknown_job_is_not_found(lite: ServiceWorld, name: str, job_id
         request = pb.UpdateDeepUnderstandingRequest(deep_understanding=state, update_mask=mask)
     else:
         request = JOB_CALLS[name](job_id=job_id)
-    call = getattr(lite.jobs, name)(request)
+    call = getattr(shared_lite.jobs, name)(request)
     call = call.read() if name == "WatchJob" else call
     if job_id:
         await expect_refusal(call, "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id)

@@ -93,6 +93,7 @@ async def test_a_page_is_never_larger_than_the_limits(lite: ServiceWorld) -> Non
     assert len(await list_all(lite, filter=pb.JobFilter(job_types=["big"]))) == 20
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
@@ -105,12 +106,14 @@ async def test_a_page_is_never_larger_than_the_limits(lite: ServiceWorld) -> Non
         ),
     ],
 )
-async def test_a_wrong_filter_is_named(lite: ServiceWorld, request_: pb.ListJobsRequest, field: str) -> None:
-    found = await expect_refusal(lite.jobs.ListJobs(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+async def test_a_wrong_filter_is_named(
+    shared_lite: ServiceWorld, request_: pb.ListJobsRequest, field: str
+) -> None:
+    found = await expect_refusal(shared_lite.jobs.ListJobs(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
     watch = pb.WatchJobsRequest(namespace=request_.namespace, filter=request_.filter)
     if field != "page_size":
-        await expect_refusal(lite.jobs.WatchJobs(watch).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+        await expect_refusal(shared_lite.jobs.WatchJobs(watch).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
 async def test_texts_that_cannot_be_stored_are_refused_or_match_nothing(world: ServiceWorld) -> None:

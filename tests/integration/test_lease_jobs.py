@@ -138,6 +138,7 @@ async def test_a_job_whose_lease_cannot_be_read_is_released(
     assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -151,9 +152,11 @@ async def test_a_job_whose_lease_cannot_be_read_is_released(
         ({"namespace": "a b"}, "namespace"),
     ],
 )
-async def test_a_wrong_lease_request_is_named(lite: ServiceWorld, fields: dict[str, Any], field: str) -> None:
+async def test_a_wrong_lease_request_is_named(
+    shared_lite: ServiceWorld, fields: dict[str, Any], field: str
+) -> None:
     request = pb.LeaseJobsRequest(**{"worker_id": "w", "job_types": ["t"], **fields})
-    found = await expect_refusal(lite.workers.LeaseJobs(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.workers.LeaseJobs(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 

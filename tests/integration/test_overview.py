@@ -97,9 +97,12 @@ async def test_consoles_and_workers_are_counted_at_all_replicas(pg_url: str) -> 
         await until(counted)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("span", [-1, HOUR - 1, 30 * DAY + 1])
-async def test_a_window_outside_the_bounds_is_refused(lite: ServiceWorld, span: int) -> None:
-    found = await expect_refusal(overview(lite, window=seconds(span)), "INVALID_ARGUMENT", "INVALID_FIELD")
+async def test_a_window_outside_the_bounds_is_refused(shared_lite: ServiceWorld, span: int) -> None:
+    found = await expect_refusal(
+        overview(shared_lite, window=seconds(span)), "INVALID_ARGUMENT", "INVALID_FIELD"
+    )
     assert set(found.violations) == {"window"}
 
 

@@ -68,18 +68,18 @@ async def test_a_prompt_is_marked_unattended_while_its_audience_is_absent(world:
     ]
 
 
-async def test_a_watch_of_prompts_is_no_presence(world: ServiceWorld) -> None:
+async def test_a_watch_of_prompts_is_no_presence(lite: ServiceWorld) -> None:
     """It reads only: a bridge, a log or a forgotten curl must not look like a person who can answer."""
-    await wait_until_settled(world)
-    law = world.as_user("ann", "law")
+    await wait_until_settled(lite)
+    law = lite.as_user("ann", "law")
     call = law.hitl.WatchPrompts(hitl.WatchPromptsRequest())
     await call.read()
-    prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
+    prompt = await lite.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
-    assert world.service.replica.presence.count_consoles("default") == (0, 0)
-    console = world.console(law)
+    assert lite.service.replica.presence.count_consoles("default") == (0, 0)
+    console = lite.console(law)
     await console.hello()
-    await wait_for_mark(world, prompt, False)
+    await wait_for_mark(lite, prompt, False)
     call.cancel()
 
 

@@ -186,6 +186,7 @@ async def test_pages_of_large_prompts_stay_small(lite: ServiceWorld) -> None:
     assert len(await list_titles(lite)) == 6
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
@@ -214,8 +215,8 @@ async def test_pages_of_large_prompts_stay_small(lite: ServiceWorld) -> None:
         ),
     ],
 )
-async def test_a_wrong_request_is_named(lite: ServiceWorld, request_: Any, field: str) -> None:
-    found = await expect_refusal(lite.hitl.ListPrompts(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+async def test_a_wrong_request_is_named(shared_lite: ServiceWorld, request_: Any, field: str) -> None:
+    found = await expect_refusal(shared_lite.hitl.ListPrompts(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 

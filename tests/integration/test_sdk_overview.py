@@ -37,9 +37,9 @@ async def fill(world: ServiceWorld) -> Any:
     return first
 
 
-async def test_the_client_returns_typed_figures(world: ServiceWorld) -> None:
-    first = await fill(world)
-    async with client(world) as asker:
+async def test_the_client_returns_typed_figures(lite: ServiceWorld) -> None:
+    first = await fill(lite)
+    async with client(lite) as asker:
         found = await asker.overview()
         week = await asker.overview(window=timedelta(days=7))
     assert isinstance(found, Overview)
@@ -75,9 +75,9 @@ async def test_the_client_returns_typed_figures(world: ServiceWorld) -> None:
     assert found.proto.waiting.total == 2
 
 
-async def test_an_empty_service_and_the_sync_client(world: ServiceWorld) -> None:
+async def test_an_empty_service_and_the_sync_client(lite: ServiceWorld) -> None:
     def read() -> Overview:
-        with askback.sync.Client(f"127.0.0.1:{world.service.port}") as blocking:
+        with askback.sync.Client(f"127.0.0.1:{lite.service.port}") as blocking:
             return blocking.overview(window=3_600)
 
     found = await asyncio.to_thread(read)

@@ -51,6 +51,7 @@ async def test_the_understanding_starts_empty_and_changes_by_mask(world: Service
     )
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("values", "field"),
     [
@@ -63,14 +64,16 @@ async def test_the_understanding_starts_empty_and_changes_by_mask(world: Service
         ({"version": 3}, "update_mask"),
     ],
 )
-async def test_a_wrong_field_is_named(lite: ServiceWorld, values: dict[str, Any], field: str) -> None:
-    job = await lite.create()
+async def test_a_wrong_field_is_named(shared_lite: ServiceWorld, values: dict[str, Any], field: str) -> None:
+    job = await shared_lite.create()
     found = await expect_refusal(
-        lite.jobs.UpdateDeepUnderstanding(change(job.job_id, **values)), "INVALID_ARGUMENT", "INVALID_FIELD"
+        shared_lite.jobs.UpdateDeepUnderstanding(change(job.job_id, **values)),
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
     )
     assert field in found.violations
     found = await expect_refusal(
-        lite.jobs.UpdateDeepUnderstanding(
+        shared_lite.jobs.UpdateDeepUnderstanding(
             pb.UpdateDeepUnderstandingRequest(deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id))
         ),
         "INVALID_ARGUMENT",

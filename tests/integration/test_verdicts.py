@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import pytest
+import pytest_asyncio
 from pydantic import AfterValidator, BaseModel
 
 from askback import Client, DecisionKind, JobFailed, PromptInfo, PromptState, Verdict
@@ -19,9 +20,13 @@ class Plan(BaseModel):
     cost: Decimal = Decimal(0)
 
 
-@pytest.fixture
-async def client(lite: ServiceWorld) -> AsyncIterator[Client]:
-    async with Client(f"127.0.0.1:{lite.service.port}", user="ana") as client:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(shared_lite: ServiceWorld) -> AsyncIterator[Client]:
+    """Every test knows its questions by the runs that it has started."""
+    async with Client(f"127.0.0.1:{shared_lite.service.port}", user="ana") as client:
         yield client
 
 

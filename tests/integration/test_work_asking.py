@@ -151,11 +151,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "field"), WRONG, ids=[f"{i}-{f}" for i, (_, f) in enumerate(WRONG)])
 async def test_a_wrong_question_is_refused_field_by_field(
-    lite: ServiceWorld, fields: dict[str, Any], field: str
+    shared_lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
-    lease = await lite.lease_new_job()
+    lease = await shared_lite.lease_new_job()
     request = ask(lease, "k")
     for name, value in fields.items():
         if name == "supersedes_keys":
@@ -166,9 +167,9 @@ async def test_a_wrong_question_is_refused_field_by_field(
                 request.content.CopyFrom(value)
         else:
             setattr(request, name, value)
-    found = await expect_refusal(lite.workers.AskPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(shared_lite.workers.AskPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations, found.violations
-    assert (await lite.job(lease.job.job_id)).rounds == 0
+    assert (await shared_lite.job(lease.job.job_id)).rounds == 0
 
 
 async def test_too_many_questions_in_a_form_are_refused(lite: ServiceWorld) -> None:
@@ -283,6 +284,7 @@ async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWo
     await worker.ask_refused("INVALID_ARGUMENT", "BAD_PAGE_TOKEN", list_checkpoints=foreign)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -294,10 +296,14 @@ async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWo
         ({"key": "k", "value_json": "[" * 65 + "]" * 65}, "value_json"),
     ],
 )
-async def test_a_wrong_checkpoint_is_refused(lite: ServiceWorld, fields: dict[str, str], field: str) -> None:
-    lease = await lite.lease_new_job()
+async def test_a_wrong_checkpoint_is_refused(
+    shared_lite: ServiceWorld, fields: dict[str, str], field: str
+) -> None:
+    lease = await shared_lite.lease_new_job()
     request = pb.SaveCheckpointRequest(job_id=lease.job.job_id, token=lease.token, **fields)
-    found = await expect_refusal(lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(
+        shared_lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD"
+    )
     assert set(found.violations) == {field}
 
 

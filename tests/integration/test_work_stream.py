@@ -71,6 +71,7 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Ser
     assert (await world.job(job.job_id)).progress.done == 9
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("hello", "field"),
     [
@@ -86,9 +87,9 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Ser
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
+    shared_lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
-    worker = lite.worker()
+    worker = shared_lite.worker()
     body = pb.WorkHello(**{"worker_id": "w", "job_types": ["t"], **hello})
     await worker.send(frame(ref, hello=body))
     found = await worker.wait_for_end()
@@ -97,9 +98,10 @@ async def test_a_wrong_hello_ends_the_stream(
     assert set(found.violations) == {field}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("late", [True, False])
-async def test_the_hello_is_the_first_frame_and_only_the_first(lite: ServiceWorld, late: bool) -> None:
-    worker = lite.worker()
+async def test_the_hello_is_the_first_frame_and_only_the_first(shared_lite: ServiceWorld, late: bool) -> None:
+    worker = shared_lite.worker()
     if late:
         await worker.send(frame(1, heartbeat=pb.WorkHeartbeat()))
     else:
@@ -128,10 +130,10 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: ServiceWorld) 
     await worker.nothing_more()
 
 
-async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: ServiceWorld) -> None:
+async def test_capacity_bounds_what_is_pushed_and_can_be_changed(lite: ServiceWorld) -> None:
     for _ in range(6):
-        await world.create()
-    worker = world.worker()
+        await lite.create()
+    worker = lite.worker()
     await worker.hello(capacity=2)
     held = [await worker.next_job(), await worker.next_job()]
     await worker.nothing_more()

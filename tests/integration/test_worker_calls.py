@@ -99,35 +99,41 @@ WRITES = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_write_requires_the_newest_token_and_the_holder(lite: ServiceWorld, name: str) -> None:
-    lease = await lite.lease_new_job()
+async def test_a_write_requires_the_newest_token_and_the_holder(shared_lite: ServiceWorld, name: str) -> None:
+    lease = await shared_lite.lease_new_job(name)
     job_id = lease.job.job_id
     for token in (0, lease.token - 1, lease.token + 1):
         await expect_refusal(
-            writes(lite, job_id, token)[name](),
+            writes(shared_lite, job_id, token)[name](),
             "FAILED_PRECONDITION",
             "LEASE_LOST",
             job_id=job_id,
             token=str(token),
         )
-    bob = ServiceWorld(lite.service, lite.channel)
-    bob.workers = lite.as_user("bob").workers
+    bob = ServiceWorld(shared_lite.service, shared_lite.channel)
+    bob.workers = shared_lite.as_user("bob").workers
     await expect_refusal(writes(bob, job_id, lease.token)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
-    await expect_refusal(writes(lite, ABSENT_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID)
-    await expect_refusal(writes(lite, "x", 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id="x")
-    await expect_refusal(writes(lite, "", 1)[name](), "INVALID_ARGUMENT", "INVALID_FIELD")
-    await writes(lite, job_id, lease.token)[name]()
-    ended = await lite.create()
-    await expect_refusal(writes(lite, ended.job_id, 0)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
+    await expect_refusal(
+        writes(shared_lite, ABSENT_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID
+    )
+    await expect_refusal(writes(shared_lite, "x", 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id="x")
+    await expect_refusal(writes(shared_lite, "", 1)[name](), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await writes(shared_lite, job_id, lease.token)[name]()
+    ended = await shared_lite.create(name)
+    await expect_refusal(writes(shared_lite, ended.job_id, 0)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", WRITES)
-async def test_the_holders_writes_are_legal_while_people_are_asked(lite: ServiceWorld, name: str) -> None:
-    lease = await lite.lease_new_job()
-    await lite.ask(lease, "first")
-    assert (await lite.job(lease.job.job_id)).state == PENDING_HITL
-    await writes(lite, lease.job.job_id, lease.token)[name]()
+async def test_the_holders_writes_are_legal_while_people_are_asked(
+    shared_lite: ServiceWorld, name: str
+) -> None:
+    lease = await shared_lite.lease_new_job(f"{name}.asked")
+    await shared_lite.ask(lease, "first")
+    assert (await shared_lite.job(lease.job.job_id)).state == PENDING_HITL
+    await writes(shared_lite, lease.job.job_id, lease.token)[name]()
 
 
 async def test_asking_is_idempotent_by_key(world: ServiceWorld) -> None:
@@ -199,20 +205,22 @@ async def test_checkpoints_have_pages_by_key(world: ServiceWorld) -> None:
     )
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("fields", [{"result_json": "{"}, {"result_json": '"' + "x" * 262_144 + '"'}])
 async def test_an_invalid_result_is_refused_and_the_job_keeps_running(
-    lite: ServiceWorld, fields: dict[str, str]
+    shared_lite: ServiceWorld, fields: dict[str, str]
 ) -> None:
-    lease = await lite.lease_new_job()
+    lease = await shared_lite.lease_new_job()
     found = await expect_refusal(
-        lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))),
+        shared_lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))),
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
     )
     assert set(found.violations) == {"result_json"}
-    assert (await lite.job(lease.job.job_id)).state == RUNNING
+    assert (await shared_lite.job(lease.job.job_id)).state == RUNNING
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -222,10 +230,14 @@ async def test_an_invalid_result_is_refused_and_the_job_keeps_running(
         ({"retry_delay": seconds(367 * 86_400)}, "retry_delay"),
     ],
 )
-async def test_an_invalid_failure_is_refused(lite: ServiceWorld, fields: dict[str, Any], field: str) -> None:
-    lease = await lite.lease_new_job()
+async def test_an_invalid_failure_is_refused(
+    shared_lite: ServiceWorld, fields: dict[str, Any], field: str
+) -> None:
+    lease = await shared_lite.lease_new_job()
     found = await expect_refusal(
-        lite.workers.FailJob(pb.FailJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
+        shared_lite.workers.FailJob(pb.FailJobRequest(**of(lease, **fields))),
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
     )
     assert set(found.violations) == {field}
 

@@ -169,29 +169,33 @@ class SimulatedDatabase:
 
     # --- reads ---
 
-    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
-        await self.pause()
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+        return await self.read(lambda: [self._aggregate(w) for w in wanted])
+
+    async def load_by_prompts(self, prompt_ids: Sequence[str]) -> list[Aggregate]:
+        def found() -> list[Aggregate]:
+            by_job: dict[str, Wanted] = {}
+            for prompt_id in prompt_ids:
+                if (prompt := self.rows.prompts.get(prompt_id)) is not None:
+                    wanted = by_job.setdefault(prompt.job_id, Wanted(job_id=prompt.job_id))
+                    wanted.prompt_ids.add(prompt_id)
+            return [self._aggregate(w) for w in by_job.values()]
+
+        return await self.read(found)
+
+    def _aggregate(self, w: Wanted) -> Aggregate:
         rows = self.rows
-        known = {**rows.jobs, **(read or {})}
-        jobs = [known.get(w.job_id) if w.job_id else self._find_request(w.request) for w in wanted]
-        await self.pause()
-        submissions = [
-            {k: rows.submissions[k] for k in w.submissions if k in rows.submissions} for w in wanted
-        ]
-        await self.pause()
-        found = []
-        for w, job, mine in zip(wanted, jobs, submissions, strict=True):
-            if job is None:
-                found.append(Aggregate())
-                continue
-            theirs = {
-                i: p
-                for i, p in rows.prompts.items()
-                if p.job_id == job.job_id
-                and (p.is_open or i in w.prompt_ids or p.key in w.keys or (w.request and p.round == 1))
-            }
-            found.append(Aggregate(job, theirs, mine, rows.understandings.get(job.job_id)))
-        return found
+        job = rows.jobs.get(w.job_id) if w.job_id else self._find_request(w.request)
+        if job is None:
+            return Aggregate()
+        theirs = {
+            i: p
+            for i, p in rows.prompts.items()
+            if p.job_id == job.job_id
+            and (p.is_open or i in w.prompt_ids or p.key in w.keys or (w.request and p.round == 1))
+        }
+        mine = {k: rows.submissions[k] for k in w.submissions if k in rows.submissions}
+        return Aggregate(job, theirs, mine, rows.understandings.get(job.job_id))
 
     def _find_request(self, request: tuple[str, str] | None) -> Job | None:
         return next((j for j in self.rows.jobs.values() if (j.namespace, j.request_id) == request), None)
@@ -210,9 +214,16 @@ class SimulatedDatabase:
     async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
         return await self.get_prompts(prompt_ids), len(prompt_ids)
 
-    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
+    async def get_jobs_and_prompts(
+        self, job_ids: Sequence[str], prompt_ids: Sequence[str]
+    ) -> tuple[list[Job], list[Prompt]]:
         jobs, prompts = self.rows.jobs, self.rows.prompts
-        return await self.read(lambda: {i: jobs[prompts[i].job_id] for i in prompt_ids if i in prompts})
+        return await self.read(
+            lambda: (
+                [jobs[i] for i in job_ids if i in jobs],
+                [prompts[i] for i in prompt_ids if i in prompts],
+            )
+        )
 
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         await self.pause()
@@ -336,6 +347,16 @@ class SimulatedDatabase:
                 if len(found.setdefault(queue, [])) < limits.get(queue, 0):
                     found[queue].append(job.job_id)
         return {queue: ids for queue, ids in found.items() if ids}
+
+    async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        await self.pause()
+        now = self.clock.now()
+        found: dict[str, dict[str, bool]] = {}
+        for job in self.rows.jobs.values():
+            if job.ready_at is not None and job.job_type > after.get(job.namespace, "\uffff"):
+                types = found.setdefault(job.namespace, {})
+                types[job.job_type] = types.get(job.job_type, False) or job.ready_at <= now
+        return {name: dict(sorted(types.items())[:limit]) for name, types in found.items()}
 
     async def list_due(
         self, ahead: timedelta, limit: int

@@ -87,4 +87,4 @@ async def finish(node: Node, dispatcher: Dispatcher, worker: FakeWorker, job: Jo
     """Complete a job, so that the worker has room for another."""
     await node.do(CompleteJob(principal=worker.principal, job_id=job.job_id, token=job.token))
     worker.held -= 1
-    dispatcher.wake()
+    dispatcher.wake(worker.namespace)

@@ -70,6 +70,19 @@ async def plan_of(database: Database, statement: Any, **values: Any) -> str:
         return "\n".join(str(row[-1]) for row in found)
 
 
+async def analyse(database: Database, call: Awaitable[Any]) -> str:
+    """The plan of the statement that a call runs by name, with what PostgreSQL has read for it."""
+    [statement] = await statements_of(call)
+    own = database._dialect.reads
+    compiled = statement.compile(dialect=own.dialect)
+    values = tuple(_VALUES[statement].get(n, compiled.params[n]) for n in compiled.positiontup)
+    async with own.connect() as connection:
+        found = await connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {compiled}", values
+        )
+        return "\n".join(str(row[-1]) for row in found)
+
+
 async def cost_of(database: Database, statement: Any) -> int:
     """What a statement costs by its index: the rows that PostgreSQL's plan reads, dropped ones included, or
     the steps of SQLite's program in tens."""

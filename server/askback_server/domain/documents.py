@@ -34,6 +34,7 @@ _MAX_CONTENTS, _SMALL_CHARS = 1024, 4096
 """Maximum number of contents that are remembered by their documents, and the maximum length of these."""
 _VALUES = '{"values":'
 """The beginning of the document of an answer with values."""
+_DECODER = json.JSONDecoder()
 
 
 class _Contents:
@@ -226,12 +227,17 @@ def answer_to_json(answer: Answer) -> str:
 def answer_from_json(text: str) -> tuple[Answer, JsonObject]:
     """The answer that `answer_to_json` wrote, and the whole document."""
     doc = json.loads(text)
+    return _answer_of(text, doc), doc
+
+
+def _answer_of(text: str, doc: JsonObject) -> Answer:
+    """The answer of a document that has been parsed."""
     values = doc.get("values_text", "")
     if text.startswith(_VALUES):
         rest = text[len(_VALUES) :]
-        _, end = json.JSONDecoder().raw_decode(rest, len(rest) - len(rest.lstrip()))
+        _, end = _DECODER.raw_decode(rest, len(rest) - len(rest.lstrip()))
         values = rest[: rest.index(",", end)]
-    answer = Answer(
+    return Answer(
         answer_id=doc["answer_id"],
         decision=Decision(doc["decision"]),
         values_json=values,
@@ -242,7 +248,6 @@ def answer_from_json(text: str) -> tuple[Answer, JsonObject]:
         revision=doc["revision"],
         created_at=datetime.fromisoformat(doc["at"]),
     )
-    return answer, doc
 
 
 def resolution_to_json(resolution: Resolution) -> str:
@@ -261,13 +266,12 @@ def resolution_to_json(resolution: Resolution) -> str:
 def resolution_from_json(text: str) -> Resolution:
     """The resolution that `resolution_to_json` wrote."""
     doc = json.loads(text)
-    answer = answer_from_json(text)[0] if "answer_id" in doc else None
     return Resolution(
         state=PromptState(doc["state"]),
         actor=doc["actor"],
         at=datetime.fromisoformat(doc["resolved_at"]),
         reason=doc["reason"],
-        answer=answer,
+        answer=_answer_of(text, doc) if "answer_id" in doc else None,
     )
 
 

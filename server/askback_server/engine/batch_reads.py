@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
-from askback_server.domain.jobs import Job
 from askback_server.engine.grouping import Group
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.needs import covers
@@ -19,12 +18,10 @@ class BatchReads:
     def __init__(self, store: JobStore, hot: HotJobs) -> None:
         self._store = store
         self._hot = hot
-        self._read: dict[str, Job] = {}
-        """Jobs by id that were read with the places of prompts, until the first `fill`."""
 
     async def locate(self, refs: Sequence[PromptRef]) -> dict[PromptRef, tuple[str, str]]:
-        """Job id and prompt id of the prompts that exist: from memory, else by one read for all ids, which
-        brings their jobs too."""
+        """Job id and prompt id of the prompts that exist: from memory, else by one read for all ids. It
+        brings their jobs into memory, where `fill` finds them."""
         places: dict[PromptRef, tuple[str, str]] = {}
         unknown: dict[str, PromptRef] = {}
         for ref in refs:
@@ -34,15 +31,15 @@ class BatchReads:
             elif prompt is not None or (prompt := await self._store.find_prompt(ref)) is not None:
                 places[ref] = prompt.job_id, prompt.prompt_id
         if unknown:
-            for prompt_id, job in (await self._store.jobs_of(list(unknown))).items():
-                places[unknown[prompt_id]] = job.job_id, prompt_id
-                self._read[job.job_id] = job
+            for aggregate in await self._store.load_by_prompts(list(unknown)):
+                for prompt in self._hot.put(aggregate).prompts.values():
+                    if prompt.prompt_id in unknown:
+                        places[unknown[prompt.prompt_id]] = prompt.job_id, prompt.prompt_id
         return places
 
     async def fill(self, groups: Sequence[Group]) -> None:
-        """Give each group its aggregate: from memory if that has every part needed, else by one read, which
-        leaves out the jobs that `locate` has just read. Commands that are decided again read those too."""
-        read, self._read = self._read, {}
+        """Give each group its aggregate: from memory if that has every part needed, else by one
+        read."""
         missing = []
         for group in groups:
             wanted = group.wanted
@@ -60,7 +57,7 @@ class BatchReads:
                 # A new job. Whether its request_id exists already is found out by the write.
                 group.fresh = not wanted.request
         if missing:
-            loaded = await self._store.load([g.wanted for g in missing], read)
+            loaded = await self._store.load([g.wanted for g in missing])
             for group, aggregate in zip(missing, loaded, strict=True):
                 group.aggregate = aggregate if group.wanted.is_head else self._hot.put(aggregate)
                 group.fresh = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
+from askback_server.engine.waiting_queues import WaitingQueues
 
 
 class Consumer(Protocol):
@@ -39,10 +41,39 @@ class Group:
     """The consumers of one namespace that take the same job types, in order of arrival."""
 
     consumers: dict[Consumer, None] = field(default_factory=dict)
+    waiting: WaitingQueues = field(default_factory=WaitingQueues)
+    """Its queues that wait for a scan. Each of them waits at all groups that take it."""
 
     def room(self) -> int:
         """The number of further jobs that its consumers can take now."""
         return sum(max(0, consumer.room()) for consumer in self.consumers)
+
+
+class Places:
+    """The room of some consumers of a namespace while jobs are distributed among them: the one with the most
+    room is next. A job costs the same for any number of equal workers."""
+
+    def __init__(self, consumers: Sequence[Consumer]) -> None:
+        self._heaps: dict[frozenset[str], list[tuple[int, int, Consumer]]] = {}
+        """By job types: consumers with their negative room."""
+        for n, consumer in enumerate(consumers):
+            if (room := consumer.room()) > 0:
+                self._heaps.setdefault(consumer.job_types, []).append((-room, n, consumer))
+        for heap in self._heaps.values():
+            heapq.heapify(heap)
+
+    def take(self, job_type: str) -> Consumer | None:
+        """Take a place for a job; None if no consumer of its type has room."""
+        heaps = [heap for job_types, heap in self._heaps.items() if job_type in job_types and heap]
+        if not heaps:
+            return None
+        heap = min(heaps, key=lambda heap: heap[0][:2])
+        taken, n, consumer = heap[0]
+        if taken < -1:
+            heapq.heapreplace(heap, (taken + 1, n, consumer))
+        else:
+            heapq.heappop(heap)
+        return consumer
 
 
 class Consumers:
@@ -97,6 +128,11 @@ class Consumers:
     def groups(self, namespace: str) -> Collection[Group]:
         """The groups of a namespace."""
         return self._groups.get(namespace, {}).values()
+
+    def wanted(self, namespace: str) -> list[frozenset[str]]:
+        """The job types of each group of a namespace that has room."""
+        groups = self._groups.get(namespace, {})
+        return [job_types for job_types, group in groups.items() if group.room() > 0]
 
     def takers(self, namespace: str) -> Mapping[str, Sequence[Group]]:
         """The groups of a namespace by each job type that they take."""

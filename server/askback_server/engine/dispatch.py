@@ -6,36 +6,32 @@ urgent jobs starves another queue. Several scans of bounded size run at once. Wh
 share scans, and a namespace is in one scan at a time, so that none delays all others.
 
 The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
-decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every
-`POLL_SECONDS`, because other replicas may have made jobs runnable unannounced.
+decides. A scan starts when a commit makes a job runnable, and when a worker gets room. When a worker arrives,
+and every `POLL_SECONDS`, because other replicas may have made jobs runnable unannounced, `QueueSearch` looks
+for queues to scan.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import replace
+from collections import defaultdict, deque
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from askback_server.domain.commands import LeaseJob
-from askback_server.domain.errors import (
-    AskbackError,
-    OutcomeUnknown,
-    SessionMoved,
-    SessionNotFound,
-    StorageUnavailable,
-)
+from askback_server.domain.errors import AskbackError, SessionMoved, SessionNotFound
 from askback_server.domain.jobs import Job
 from askback_server.engine.alarms import Alarms
 from askback_server.engine.backlog import Backlog
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, QueueKey
-from askback_server.engine.consumers import Consumer, Consumers
+from askback_server.engine.consumers import Consumer, Consumers, Places
 from askback_server.engine.engine import Engine
+from askback_server.engine.leases_in_progress import LeasesInProgress, lease_until_known
+from askback_server.engine.queue_search import POLL_SECONDS, QueueSearch
 from askback_server.engine.spread import Spread
 from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import DatabaseClock
@@ -43,8 +39,6 @@ from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
-POLL_SECONDS = 0.5
-"""Seconds between two scans if nothing else triggers one."""
 MAX_CANDIDATES = 200
 """Candidates read per namespace and scan, divided among the job types; each gets at least one."""
 MAX_CONCURRENT_SCANS = 4
@@ -68,11 +62,10 @@ class Dispatcher:
         self._concurrency = concurrency
         self._consumers = consumers
         self._wake = asyncio.Event()
-        self._start_alarms = Alarms(clock, self._request_scan_of_all)
+        self._search = QueueSearch(queue, consumers, self._request_scans)
+        self._start_alarms = Alarms(clock, self._look_at_all)
         """For jobs that become claimable at a later time."""
-        self._leasing: dict[str, QueueKey] = {}
-        self._leases: Counter[QueueKey] = Counter()
-        """The number of leases in progress of each queue."""
+        self._leases = LeasesInProgress()
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog = Backlog(consumers)
         self._scanning: set[str] = set()
@@ -86,7 +79,7 @@ class Dispatcher:
         self._consumers.add(consumer)
         if self._paused:
             consumer.note_queues_read(consumer.job_types)
-        self._backlog.mark(consumer.namespace, consumer.job_types, has_jobs=False)
+        self._search.add(consumer)
         self._wake.set()
 
     def remove(self, consumer: Consumer) -> None:
@@ -103,22 +96,25 @@ class Dispatcher:
         """Whether a connected worker takes jobs of this type."""
         return job.job_type in self._consumers.takers(job.namespace)
 
-    def wake(self) -> None:
-        """A consumer may have room again: scan what waits."""
+    def wake(self, namespace: str) -> None:
+        """A consumer of the namespace may have room again: scan what waits."""
+        self._backlog.note_room(namespace)
+        if self._backlog:
+            self._wake.set()
+
+    def _request_scans(self, namespace: str, queues: Mapping[str, bool]) -> None:
+        """Scan queues soon. The value says whether the queue is known to have a claimable job."""
+        self._backlog.mark(namespace, queues)
         if self._backlog:
             self._wake.set()
 
     def _request_scan(self, queue: QueueKey) -> None:
         """Scan a queue soon: it has a claimable job."""
-        namespace, job_type = queue
-        if job_type in self._consumers.takers(namespace):
-            self._backlog.mark(namespace, (job_type,), has_jobs=True)
-            self._wake.set()
+        self._request_scans(queue[0], {queue[1]: True})
 
-    def _request_scan_of_all(self) -> None:
-        """Scan all queues that have a consumer: any of them may have claimable jobs."""
-        for namespace in self._consumers.namespaces:
-            self._backlog.mark(namespace, self._consumers.takers(namespace), has_jobs=False)
+    def _look_at_all(self) -> None:
+        """Look at all queues for which a consumer has room: any of them may have claimable jobs."""
+        self._search.add_all()
         self._wake.set()
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
@@ -140,13 +136,16 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Lease jobs until cancelled."""
+        clock = asyncio.get_running_loop().time
+        poll_at = clock() + self._search.pause
         try:
             while True:
                 try:
-                    async with asyncio.timeout(POLL_SECONDS):  # not wait_for, see Feed.run
+                    async with asyncio.timeout_at(poll_at):  # not wait_for, see Feed.run
                         await self._wake.wait()
                 except TimeoutError:
-                    self._request_scan_of_all()  # poll: other replicas may have made jobs runnable
+                    self._look_at_all()  # poll: other replicas may have made jobs runnable
+                    poll_at = clock() + self._search.pause
                 self._wake.clear()
                 self._start_scans()
         finally:
@@ -156,6 +155,8 @@ class Dispatcher:
 
     def _start_scans(self) -> None:
         """Scan what waits and has a consumer with room, each namespace in one scan at a time."""
+        if self._search.is_due and not self._paused:
+            self._spawn(self._search.run())
         while self._scans < MAX_CONCURRENT_SCANS and not self._paused:
             planned = self._backlog.plan_scan(MAX_CONCURRENT_SCANS - self._scans, self._scanning)
             if not planned:
@@ -171,11 +172,12 @@ class Dispatcher:
             _log.warning("cannot scan for runnable jobs: %s", error)
             await asyncio.sleep(POLL_SECONDS)
             for namespace, types in planned.items():
-                self._backlog.mark(namespace, types, has_jobs=False)
+                self._backlog.mark(namespace, dict.fromkeys(types, False))
         finally:
             self._scans -= 1
             self._scanning.difference_update(planned)
-            self.wake()
+            for namespace in planned:
+                self.wake(namespace)
 
     async def _scan_queues(self, planned: dict[str, list[str]]) -> None:
         """Read the first jobs of these queues, and distribute them."""
@@ -188,11 +190,11 @@ class Dispatcher:
                 if self._concurrency.is_open(queue):
                     shares[queue] = max(1, room // len(types))
                     # Jobs with a lease in progress are still claimable in the database: read as many more.
-                    limits[queue] = shares[queue] + self._spread.more(queue) + self._leases[queue]
+                    limits[queue] = shares[queue] + self._spread.more(queue) + self._leases.count(queue)
         found = await self._queue.claimable(limits)
         candidates: dict[QueueKey, deque[str]] = {}
         for queue, ids in found.items():
-            untried = deque(i for i in ids if i not in self._leasing)
+            untried = deque(i for i in ids if i not in self._leases)
             self._spread.step_aside(queue, untried, shares[queue])
             candidates[queue] = untried
         # A consumer removed while the queues were read cannot receive jobs.
@@ -202,7 +204,7 @@ class Dispatcher:
             # No commit will report the jobs again that are left, or were not read. The end of a lease under a
             # limit will.
             if queue not in limited and (candidates[queue] or len(ids) == limits[queue]):
-                self._backlog.mark(queue[0], queue[1:], has_jobs=True)
+                self._backlog.mark(queue[0], {queue[1]: True})
         for namespace, some in connected.items():
             for consumer in some:
                 consumer.note_queues_read(planned[namespace])
@@ -217,13 +219,15 @@ class Dispatcher:
         planned: dict[QueueKey, list[tuple[str, Consumer]]] = defaultdict(list)
         waiting = [queue for queue, ids in candidates.items() if ids]
         queues = deque(sorted(waiting, key=lambda q: (self._backlog.turn(q), q)))
+        places = {namespace: Places(some) for namespace, some in consumers.items()}
         while queues:
             queue = queues.popleft()
-            able = [t for t in consumers[queue[0]] if queue[1] in t.job_types and t.room() > 0]
             limit = self._concurrency.limit(queue)
-            if not able or (limit is not None and len(planned[queue]) >= limit):
+            if limit is not None and len(planned[queue]) >= limit:
                 continue
-            consumer = max(able, key=lambda t: t.room())
+            consumer = places[queue[0]].take(queue[1])
+            if consumer is None:
+                continue
             job_id = candidates[queue].popleft()
             self._begin_lease(job_id, queue, consumer)
             if limit is None:
@@ -239,18 +243,14 @@ class Dispatcher:
 
     def _begin_lease(self, job_id: str, queue: QueueKey, consumer: Consumer) -> None:
         """Reserve room at the consumer, and skip the job in scans until `_end_lease`."""
-        self._leasing[job_id] = queue
-        self._leases[queue] += 1
+        self._leases.begin(job_id, queue)
         self._backlog.note_lease(queue)
         consumer.reserve(+1)
 
     def _end_lease(self, job_id: str, consumer: Consumer) -> None:
-        queue = self._leasing.pop(job_id, None)
-        if queue is not None:
-            self._leases[queue] -= 1
-            if not self._leases[queue]:
-                del self._leases[queue]
+        self._leases.end(job_id)
         consumer.reserve(-1)
+        self.wake(consumer.namespace)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -286,7 +286,7 @@ class Dispatcher:
             not_after=not_after,
         )
         try:
-            job = await self._lease_until_known(command)
+            job = await lease_until_known(self._engine, command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stay open for long; without this it would be tried repeatedly.
             _log.info(
@@ -305,16 +305,3 @@ class Dispatcher:
             consumer.accept_lease(job)
         finally:
             self._end_lease(job_id, consumer)
-
-    async def _lease_until_known(self, command: LeaseJob) -> Job:
-        """Lease a job; retry while the outcome is unknown. A committed lease that is not handed over would
-        block the job until its session expires."""
-        while True:
-            try:
-                return await self._engine.execute(command)
-            except StorageUnavailable as error:
-                if isinstance(error, OutcomeUnknown):
-                    command = replace(command, again=True)
-                elif not command.again:
-                    raise
-            await asyncio.sleep(POLL_SECONDS)

@@ -21,7 +21,7 @@ from askback_server.domain.prompts import Prompt
 
 MAX_BYTES = 48 * 1024 * 1024
 IDLE_SECONDS = 60.0
-"""Seconds after its last use at which a job is dropped. Its next command costs two statements more."""
+"""Seconds after its last use at which a job is dropped. Its next command costs one statement more."""
 MAX_CLOSED_PROMPTS = 32
 """Closed prompts cached per job, so that a job that asks for weeks does not fill the cache."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -79,10 +78,8 @@ class Delivery:
                 self._hot.outdate(job_id, change.seq)
         decided = {change.job_id: self._bus.version_of(change.job_id) for change in changes}
         try:
-            jobs, prompts = await asyncio.gather(
-                self._jobs.get_jobs(job_ids),
-                self._jobs.get_prompts([i for ids in prompt_ids.values() for i in ids]),
-            )
+            every = [i for ids in prompt_ids.values() for i in ids]
+            jobs, prompts = await self._jobs.get_jobs_and_prompts(job_ids, every)
         except BaseException:
             self._known.retract(changes)
             raise
@@ -113,8 +110,7 @@ class Delivery:
     def _learn(self, change: Announcement, job: Job, prompts: Sequence[Prompt]) -> None:
         """Keep the job in memory, because a session of this replica holds it.
 
-        At the very version of the change, the job has not changed between the read of its prompts and its
-        own.
+        At a newer version than the change's, other prompts may have changed too.
         """
         self._hot.learn(job, prompts, change.after if job.version <= change.seq else None)
 

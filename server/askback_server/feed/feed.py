@@ -140,9 +140,12 @@ class Feed:
             stop()
 
     def publish(self, batch: Sequence[Committed]) -> None:
-        """Deliver commits of this replica, except those that are known, and announce them to the others."""
-        self._bus.publish([item for item in batch if self._note_commit(item)])
+        """Announce commits of this replica to the others, and deliver them, except those that are known.
+
+        The announcement comes first: it takes two ways through the database, and waits for no console here.
+        """
         self.wakeups.send(announce(item) for item in batch if item.events)
+        self._bus.publish([item for item in batch if self._note_commit(item)])
 
     def _note_commit(self, item: Committed) -> bool:
         """Note a commit of this replica. Returns whether it must be delivered: it may have been read before,

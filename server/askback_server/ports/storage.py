@@ -103,11 +103,14 @@ class JobStore(Protocol):
         Raises UnknownOutcome, BadData, StorageUnavailable.
         """
 
-    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         """Load aggregates, in order; one without a job where the job does not exist.
 
-        `read` are jobs, by id, that `jobs_of` has just returned: they are not read again.
+        A job with its prompts and submissions is as of one moment.
         """
+
+    async def load_by_prompts(self, prompt_ids: Sequence[str]) -> list[Aggregate]:
+        """The jobs of existing prompts, each with these and its open prompts, as of one moment."""
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Existing jobs by id, in no order."""
@@ -115,8 +118,10 @@ class JobStore(Protocol):
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Existing prompts by id, in no order."""
 
-    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
-        """The jobs of existing prompts, by prompt id."""
+    async def get_jobs_and_prompts(
+        self, job_ids: Sequence[str], prompt_ids: Sequence[str]
+    ) -> tuple[list[Job], list[Prompt]]:
+        """Existing jobs and prompts by id, in no order, as of one moment."""
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """Read as many of the first jobs as fit in about `max_bytes`; existing ones, in no order.
@@ -174,6 +179,13 @@ class WorkQueue(Protocol):
         and age.
 
         A queue without any is left out. Claimable is judged by the database's clock.
+        """
+
+    async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        """For each given namespace at most `limit` job types after the given one that have a job which is
+        claimable now or later, in the database's order. The value tells whether the first job is claimable.
+
+        A namespace without any is left out. The first job type of all comes after an empty text.
         """
 
     async def list_due(

@@ -98,7 +98,7 @@ class WorkSession(StreamSession):
         super()._update_account()
         if self._waits_for_room and not self.is_full:
             self._waits_for_room = False
-            self._deps.dispatcher.wake()
+            self._deps.dispatcher.wake(self.namespace)
 
     def reserve(self, change: int) -> None:
         """Count lease attempts in progress: +1 when one begins, -1 when it is decided."""
@@ -139,7 +139,7 @@ class WorkSession(StreamSession):
         if not still_held:
             self._unfollow(item.job.job_id)
         if not still_held or item.job.state is not JobState.RUNNING:
-            self._deps.dispatcher.wake()  # a job that waits for people makes room
+            self._deps.dispatcher.wake(self.namespace)  # a job that waits for people makes room
         if self._core.has_news:
             self._changed.set()
 
@@ -160,7 +160,7 @@ class WorkSession(StreamSession):
         elif isinstance(todo, Call):
             self._perform(frame.ref, todo)
         elif isinstance(todo, Capacity):
-            self._deps.dispatcher.wake()
+            self._deps.dispatcher.wake(self.namespace)
         elif isinstance(todo, NotRun):
             self._drop(todo.leases)
         elif isinstance(todo, Goodbye):
@@ -253,7 +253,7 @@ class WorkSession(StreamSession):
             self._core.forget(ending)
             if ending.lease.job_id not in self._core.held:  # it may have been leased again already
                 self._unfollow(ending.lease.job_id)
-            self._deps.dispatcher.wake()
+            self._deps.dispatcher.wake(self.namespace)
 
     def _on_session_moved(self) -> None:
         """End this stream: another one has resumed the session. Running calls still get their replies."""

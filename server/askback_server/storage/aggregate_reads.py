@@ -5,7 +5,7 @@ The engine and the feed run these statements all the time: each is built once fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -31,50 +31,45 @@ HEAD = tuple(sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
 class AggregateReads(Carrying):
     """The part of the JobStore that reads by id: one statement for any number of jobs."""
 
-    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
-        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist. Jobs in
-        `read`, by id, were read just before.
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
 
-        Jobs are read before their children: if another write commits in between, the aggregate has the older
-        version, so a decision on it loses its guard and is made again. Prompts and submissions are read by
-        one statement: a client that repeats an accepted answer must not see its prompt as open.
+        Jobs, prompts and submissions are read by one statement, so as of one moment: a decision on a job with
+        prompts of another version would pass the guard, and a client that repeats an accepted answer must not
+        see its prompt as open.
         """
         heads = [w.job_id for w in wanted if w.is_head]
         if heads:
             statement = _by_id(type(self._dialect)).heads
-            found = {row["job_id"]: rows.to_job(row) for row in await self._all(statement, ids=heads)}
-            whole = iter(await self.load([w for w in wanted if not w.is_head], read))
-            return [Aggregate(found.get(w.job_id)) if w.is_head else next(whole) for w in wanted]
-        by_id = await self._jobs_wanted(wanted, read or {})
-        ids = [job.job_id for job in by_id.values()]
-        if not ids:
+            by_id = {row["job_id"]: rows.to_job(row) for row in await self._all(statement, ids=heads)}
+            whole = iter(await self.load([w for w in wanted if not w.is_head]))
+            return [Aggregate(by_id.get(w.job_id)) if w.is_head else next(whole) for w in wanted]
+        requested = await self._requested([w.request for w in wanted if w.request])
+        job_ids = [w.job_id or requested.get(w.request, "") for w in wanted]
+        if not any(job_ids):
             return [Aggregate() for _ in wanted]
-        by_job: dict[str, dict[str, Prompt]] = {}
-        submissions: dict[tuple[str, str], Submission] = {}
         pairs = {pair for w in wanted for pair in w.submissions}
-        for row in await self._prompts_of(wanted, ids, pairs):
-            # One row for each submission of a prompt.
-            theirs = by_job.setdefault(row["job_id"], {})
-            if row["interaction_id"] not in theirs:
-                theirs[row["interaction_id"]] = rows.to_prompt(row)
-            if pairs and (row["interaction_id"], row["answer_answer_id"]) in pairs:
+        found = await self._parts_of(wanted, [i for i in job_ids if i], pairs)
+        jobs_by_id, by_job = _sort(found)
+        submissions: dict[tuple[str, str], Submission] = {}
+        for row in found if pairs else ():
+            if (row["interaction_id"], row["answer_answer_id"]) in pairs:
                 answer = {name: row[f"answer_{name}"] for name in answers.c.keys()}  # noqa: SIM118
                 submissions[row["interaction_id"], row["answer_answer_id"]] = rows.to_submission(answer)
-        understandings = await self._understandings_of(by_id.values())
-        carried = await self._carried_of(by_id.values(), wanted)
+        understandings = await self._understandings_of(jobs_by_id.values())
+        carried = await self._carried_of(jobs_by_id.values(), wanted)
         result = []
-        for w in wanted:
-            job = by_id.get(w.job_id or w.request)
+        for job_id in job_ids:
+            job = jobs_by_id.get(job_id)
             if job is None:
                 result.append(Aggregate())
                 continue
-            theirs = by_job.get(job.job_id, {})
-            mine = {k: s for k, s in submissions.items() if s.job_id == job.job_id}
-            before = carried.get(job.job_id, {})
-            result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
+            mine = {k: s for k, s in submissions.items() if s.job_id == job_id}
+            before = carried.get(job_id, {})
+            result.append(Aggregate(job, by_job.get(job_id, {}), mine, understandings.get(job_id), before))
         return result
 
-    async def _prompts_of(
+    async def _parts_of(
         self, wanted: Sequence[Wanted], job_ids: Sequence[str], answered: Collection[tuple[str, str]]
     ) -> Sequence[Any]:
         arrays: dict[str, Sequence[str]] = {"job_ids": job_ids}
@@ -82,25 +77,19 @@ class AggregateReads(Carrying):
         arrays |= {"keys": keys} if (keys := [k for w in wanted for k in w.keys]) else {}
         arrays |= {"answer_ids": [answer_id for _, answer_id in answered]} if answered else {}
         first = any(w.request for w in wanted)
-        statement = prompts_wanted(type(self._dialect), frozenset(arrays), first)
-        return await self._all(statement, **arrays)
+        return await self._all(parts_wanted(type(self._dialect), frozenset(arrays), first), **arrays)
 
-    async def _jobs_wanted(self, wanted: Sequence[Wanted], read: Mapping[str, Job]) -> dict[Any, Job]:
-        ids = [w.job_id for w in wanted if w.job_id]
-        requests = [w.request for w in wanted if w.request]
-        if not ids and not requests:
+    async def _requested(self, requests: Collection[tuple[str, str]]) -> dict[Any, str]:
+        """The ids of the jobs with these request ids, by namespace and request id."""
+        if not requests:
             return {}
-        found: dict[Any, Job] = {job_id: read[job_id] for job_id in ids if job_id in read}
-        found |= {job.job_id: job for job in await self.get_jobs(i for i in ids if i not in read)}
-        if requests:
-            among, asked = self._dialect.among, set(requests)
-            namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
-            # This selects more than the requested pairs; the rest is dropped below.
-            where = among(jobs.c.namespace, namespaces), among(jobs.c.request_id, names)
-            for job in map(rows.to_job, await self._all(sa.select(jobs).where(*where))):
-                if (job.namespace, job.request_id) in asked:
-                    found[job.namespace, job.request_id] = job
-        return found
+        among, asked, c = self._dialect.among, set(requests), jobs.c
+        namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
+        # This selects more than the requested pairs.
+        where = among(c.namespace, namespaces), among(c.request_id, names)
+        found = await self._all(sa.select(c.namespace, c.request_id, c.job_id).where(*where))
+        by_request = {(row["namespace"], row["request_id"]): row["job_id"] for row in found}
+        return {request: job_id for request, job_id in by_request.items() if request in asked}
 
     async def _understandings_of(self, found: Iterable[Job]) -> dict[str, DeepUnderstanding]:
         ids = [job.job_id for job in found if job.understanding_version]
@@ -123,10 +112,37 @@ class AggregateReads(Carrying):
             return []
         return [rows.to_prompt(r) for r in await self._all(_by_id(type(self._dialect)).prompts, ids=ids)]
 
-    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
-        """The jobs of the prompts that exist, by prompt id."""
-        found = await self._all(_by_id(type(self._dialect)).jobs_of_prompts, ids=prompt_ids)
-        return {row["interaction_id"]: rows.to_job(row) for row in found}
+    async def get_jobs_and_prompts(
+        self, job_ids: Sequence[str], prompt_ids: Sequence[str]
+    ) -> tuple[list[Job], list[Prompt]]:
+        """See JobStore. One statement."""
+        if not job_ids:
+            return [], await self.get_prompts(prompt_ids)
+        if not prompt_ids:
+            return await self.get_jobs(job_ids), []
+        statement = _by_id(type(self._dialect)).jobs_and_prompts
+        found = await self._all(statement, job_ids=job_ids, prompt_ids=prompt_ids)
+        jobs_by_id, by_job = _sort(found)
+        return [*jobs_by_id.values()], [p for theirs in by_job.values() for p in theirs.values()]
+
+    async def load_by_prompts(self, prompt_ids: Sequence[str]) -> list[Aggregate]:
+        """See JobStore. One statement."""
+        statement = parts_wanted(type(self._dialect), frozenset({"prompt_ids"}), False)
+        jobs_by_id, by_job = _sort(await self._all(statement, prompt_ids=prompt_ids))
+        return [Aggregate(job, by_job.get(job_id, {})) for job_id, job in jobs_by_id.items()]
+
+
+def _sort(found: Sequence[Any]) -> tuple[dict[str, Job], dict[str, dict[str, Prompt]]]:
+    """The jobs of padded rows by id, and the prompts by job and id. A prompt may have several rows."""
+    jobs_by_id: dict[str, Job] = {}
+    by_job: dict[str, dict[str, Prompt]] = {}
+    for row in found:
+        job_id, prompt_id = row["job_id"], row["interaction_id"]
+        if prompt_id is None:
+            jobs_by_id[job_id] = rows.to_job(row)
+        elif prompt_id not in (theirs := by_job.setdefault(job_id, {})):
+            theirs[prompt_id] = rows.to_prompt(row)
+    return jobs_by_id, by_job
 
 
 class _ById(NamedTuple):
@@ -136,40 +152,63 @@ class _ById(NamedTuple):
     heads: sa.Select[Any]
     """Jobs without their documents."""
     prompts: sa.Select[Any]
-    jobs_of_prompts: sa.Select[Any]
+    jobs_and_prompts: sa.CompoundSelect[Any]
 
 
 @cache
 def _by_id(dialect: type[Dialect]) -> _ById:
-    among, p = dialect.among_array, prompts.c
-    of_jobs, of_prompts = among(jobs.c.job_id, "ids"), among(p.interaction_id, "ids")
-    theirs = prompts.join(jobs, jobs.c.job_id == p.job_id)
+    among, j, p = dialect.among_array, jobs.c.job_id, prompts.c.interaction_id
+    both = _padded(jobs).where(among(j, "job_ids")), _padded(prompts).where(among(p, "prompt_ids"))
     return _ById(
-        jobs=sa.select(jobs).where(of_jobs),
-        heads=sa.select(*HEAD).where(of_jobs),
-        prompts=sa.select(prompts).where(of_prompts),
-        jobs_of_prompts=sa.select(p.interaction_id, *jobs.c).select_from(theirs).where(of_prompts),
+        jobs=sa.select(jobs).where(among(j, "ids")),
+        heads=sa.select(*HEAD).where(among(j, "ids")),
+        prompts=sa.select(prompts).where(among(p, "ids")),
+        jobs_and_prompts=sa.union_all(*both),
+    )
+
+
+_COLUMNS = {c.name: c for c in (*jobs.c, *prompts.c)}
+"""The columns of jobs and prompts. Those of one name have one type."""
+
+
+def _padded(table: sa.Table) -> sa.Select[Any]:
+    """The rows of jobs, or of prompts, with the columns of both: the others are NULL."""
+    mine = table.c
+    return sa.select(
+        *(mine[n] if n in mine else sa.cast(sa.null(), c.type).label(n) for n, c in _COLUMNS.items())
     )
 
 
 @cache
-def prompts_wanted(dialect: type[Dialect], given: frozenset[str], first: bool) -> Statement:
-    """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request. Each
-    with its answers by id. `given` names the arrays that the statement takes.
+def parts_wanted(dialect: type[Dialect], given: frozenset[str], first: bool) -> Statement:
+    """Jobs with their open prompts, and closed ones by id, by key, or of the first round of a request. Each
+    prompt with its answers by id. `given` names the arrays that the statement takes; without `job_ids` it
+    reads the jobs of the prompts.
 
     A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
     """
     among, p = dialect.among_array, prompts.c
+
+    def is_theirs(job_id: sa.Column[str]) -> sa.ColumnElement[bool]:
+        if "job_ids" in given:
+            return among(job_id, "job_ids")
+        named = prompts.alias("named").c
+        theirs = sa.select(named.job_id).where(among(named.interaction_id, "prompt_ids"))
+        return dialect.among_few(job_id, theirs)
+
     is_open = p.responded_at.is_(None)
-    parts = [sa.select(prompts).where(among(p.job_id, "job_ids"), is_open)]
-    closed = sa.select(prompts).where(sa.not_(is_open))
+    parts = [
+        _padded(jobs).where(is_theirs(jobs.c.job_id)),
+        _padded(prompts).where(is_theirs(p.job_id), is_open),
+    ]
+    closed = _padded(prompts).where(sa.not_(is_open))
     if "prompt_ids" in given:
         parts.append(closed.where(among(p.interaction_id, "prompt_ids")))
     if "keys" in given:
-        parts.append(closed.where(among(p.job_id, "job_ids"), among(p.key, "keys")))
+        parts.append(closed.where(is_theirs(p.job_id), among(p.key, "keys")))
     if first:
-        parts.append(closed.where(among(p.job_id, "job_ids"), p.round_number == sa.literal_column("1")))
-    made: Statement = sa.union_all(*parts) if len(parts) > 1 else parts[0]
+        parts.append(closed.where(is_theirs(p.job_id), p.round_number == sa.literal_column("1")))
+    made: Statement = sa.union_all(*parts)
     if "answer_ids" in given:
         one = made.subquery()
         theirs = answers.c.interaction_id == one.c.interaction_id

@@ -91,6 +91,11 @@ class Dialect(ABC):
     def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values of the array that `look_up` is given under a name."""
 
+    @staticmethod
+    def among_few(column: sa.ColumnElement[Any], found: sa.Select[Any]) -> sa.ColumnElement[bool]:
+        """Whether a column has one of the few values that a query finds."""
+        return column.in_(found)
+
     @abstractmethod
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
@@ -102,13 +107,23 @@ class Dialect(ABC):
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """A relation (job_id, after) to join, in at most two parameters for any number of marks."""
 
+    @staticmethod
+    @abstractmethod
+    def pairs(name: str) -> sa.FromClause:
+        """A relation (one, other) of the pairs that `look_up` is given under a name."""
+
+    @staticmethod
+    @abstractmethod
+    def give_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+        """The values for `look_up` of these pairs."""
+
     @abstractmethod
     def firsts(
         self,
-        pairs: Sequence[tuple[str, str]],
+        name: str,
         first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """The union of what `first` selects for each of the pairs, passed to it as two columns."""
+        """The union of what `first` selects for each of the named pairs, passed to it as two columns."""
 
     def wakeups(self) -> Wakeups:
         """The channel between replicas; it does nothing where only one replica can run."""

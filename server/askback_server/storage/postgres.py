@@ -267,15 +267,16 @@ class Postgres(PostgresLookups):
         async with connection_of(self.reads) as connection:
             return await connection.run_sync(find_holder)
 
+    pairs = staticmethod(lists.pairs)
+    give_pairs = staticmethod(lists.give_pairs)
+
     def firsts(
         self,
-        pairs: Sequence[tuple[str, str]],
+        name: str,
         first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """A lateral join with two arrays, by `unnest`."""
-        arrays = [sa.literal([pair[n] for pair in pairs], pg.ARRAY(sa.Text)) for n in (0, 1)]
-        columns = sa.column("one", sa.Text), sa.column("other", sa.Text)
-        each = sa.func.unnest(*arrays).table_valued(*columns).render_derived("each")
+        """A lateral join with the pairs."""
+        each = self.pairs(name)
         found = first(each.c.one, each.c.other).correlate(each).lateral("found")
         return sa.select(found).select_from(each.join(found, sa.true())).subquery()
 

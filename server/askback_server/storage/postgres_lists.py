@@ -20,6 +20,18 @@ def marks(marks: Mapping[str, int]) -> sa.FromClause:
     return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
 
 
+def pairs(name: str) -> sa.TableValuedAlias:
+    """A relation (one, other): two named arrays, by `unnest`."""
+    columns = sa.column("one", sa.Text), sa.column("other", sa.Text)
+    arrays = [sa.bindparam(f"{name}_{c.name}", None, type_=pg.ARRAY(sa.Text)) for c in columns]
+    return sa.func.unnest(*arrays).table_valued(*columns).render_derived("each")
+
+
+def give_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    """The values of `pairs`."""
+    return {f"{name}_one": [one for one, _ in pairs], f"{name}_other": [other for _, other in pairs]}
+
+
 def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
     """Whether the JSON object has one of the texts under each key, by `@>`."""
     each = sa.literal(to_json({name: list(values) for name, values in labels.items()}).decode(), pg.JSONB())

@@ -38,6 +38,11 @@ class PostgresLookups(Dialect):
         """`= ANY` of a named array."""
         return column == sa.any_(sa.bindparam(name, None, type_=pg.ARRAY(column.type)))
 
+    @staticmethod
+    def among_few(column: sa.ColumnElement[Any], found: sa.Select[Any]) -> sa.ColumnElement[bool]:
+        """`= ANY` of an array: for `IN` of a query the planner may join by reading a whole table."""
+        return column == sa.any_(sa.func.array(found.scalar_subquery()))
+
     async def look_up(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of a statement. Raises StorageUnavailable."""
         sql, parameters = compile_lookup(statement)

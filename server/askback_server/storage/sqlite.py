@@ -192,13 +192,16 @@ class SQLite(Dialect):
         """The members of one JSON object."""
         return lists.marks(marks)
 
+    pairs = staticmethod(lists.pairs)
+    give_pairs = staticmethod(lists.give_pairs)
+
     def firsts(
         self,
-        pairs: Sequence[tuple[str, str]],
+        name: str,
         first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
         """Without lateral joins: an array of ids for each pair, whose rows are then selected."""
-        return lists.firsts(pairs, first)
+        return lists.firsts(name, first)
 
     octets = staticmethod(lists.octets)
 

@@ -40,14 +40,24 @@ def marks(marks: Mapping[str, int]) -> sa.FromClause:
     return sa.select(each.c.key.label("job_id"), each.c.value.label("after")).subquery("marks")
 
 
+def pairs(name: str) -> sa.FromClause:
+    """A relation (one, other) of a named parameter, the JSON text of an array of pairs."""
+    each = sa.func.json_each(sa.bindparam(name, None, type_=sa.Text())).table_valued("value")
+    one, other = (sa.func.json_extract(each.c.value, f"$[{n}]", type_=sa.Text()) for n in (0, 1))
+    return sa.select(one.label("one"), other.label("other")).subquery("each")
+
+
+def give_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    """The value of `pairs`."""
+    return {name: pairs}
+
+
 def firsts(
-    pairs: Sequence[tuple[str, str]],
-    first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
+    name: str, first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]]
 ) -> sa.FromClause:
     """The rows of `jobs` that `first` selects for each of the pairs."""
-    each = _elements(pairs)
-    one, other = (sa.func.json_extract(each.c.value, f"$[{n}]", type_=sa.Text()) for n in (0, 1))
-    found = first(one, other).correlate(each).subquery()
+    each = pairs(name)
+    found = first(each.c.one, each.c.other).correlate(each).subquery()
     [key] = [column for column in found.c if column.name == "job_id"]
     ids = sa.select(sa.func.json_group_array(key)).scalar_subquery()
     by_value = sa.select(ids.label("ids")).select_from(each).subquery()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,9 @@ from askback_server.storage.rows import to_job
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import jobs, prompts, sessions
 
+MOST = sa.bindparam("most", None, type_=sa.BigInteger())
+"""A limit that `Reader._all` is given by name."""
+
 
 class WorkQueueStore(Reader):
     """The WorkQueue port. All results are hints from indexes; the guard of each write decides."""
@@ -25,6 +28,8 @@ class WorkQueueStore(Reader):
         super().__init__(dialect)
         self._due_statements: dict[timedelta, sa.CompoundSelect[Any]] = {}
         """The statements of `list_due`, by how far ahead they look."""
+        self._firsts = self._first_of_each()
+        self._walk = self._next_of_each()
 
     async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
         """Runnable jobs of some queues, for each queue by priority and age.
@@ -37,14 +42,15 @@ class WorkQueueStore(Reader):
         by_limit: dict[int, list[tuple[str, str]]] = {}
         for queue, limit in sorted(limits.items()):
             if limit > 0:
-                # Rounded up to a power of two, so that few distinct statements are compiled.
+                # Rounded up to a power of two, so that queues with similar limits share a statement.
                 by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(queue)
         for limit, queues in by_limit.items():
-            for row in await self._all(self._first(queues, limit)):
+            given = self._dialect.give_pairs("queues", queues)
+            for row in await self._all(self._firsts, most=limit, **given):
                 found.setdefault((row["namespace"], row["job_type"]), []).append(row["job_id"])
         return {queue: ids[: limits[queue]] for queue, ids in found.items()}
 
-    def _first(self, queues: Sequence[tuple[str, str]], limit: int) -> Any:
+    def _first_of_each(self) -> sa.Select[Any]:
         """The first jobs of each queue, in its order."""
         here = jobs.alias("here")
         now = self._dialect.now()
@@ -59,12 +65,50 @@ class WorkQueueStore(Reader):
                     here.c.ready_at <= now,
                 )
                 .order_by(here.c.priority.desc(), here.c.ready_at)
-                .limit(limit)
+                .limit(MOST)
             )
 
-        every = self._dialect.firsts(queues, first)
+        every = self._dialect.firsts("queues", first)
         order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
         return sa.select(every.c.job_id, every.c.namespace, every.c.job_type).order_by(*order)
+
+    async def list_queues(self, after: Mapping[str, str], limit: int) -> dict[str, dict[str, bool]]:
+        """See WorkQueue. The index leads from one job type to the next: what is read does not grow with job
+        types without ready jobs, nor with the jobs of a type."""
+        found: dict[str, dict[str, bool]] = {}
+        given = self._dialect.give_pairs("after", sorted(after.items()))
+        for row in await self._all(self._walk, most=limit, **given):
+            found.setdefault(row["namespace"], {})[row["job_type"]] = bool(row["is_claimable"])
+        return found
+
+    def _next_of_each(self) -> sa.Select[Any]:
+        """A recursive query: each round finds the next job type of each namespace."""
+        start = self._dialect.pairs("after")
+        begin = sa.select(
+            start.c.one.label("namespace"), start.c.other.label("job_type"), sa.literal(0).label("step")
+        )
+        walk = begin.cte("walk", recursive=True)
+        here = jobs.alias("here")
+
+        def first(column: sa.Column[Any], *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+            ready = here.c.namespace == walk.c.namespace, here.c.ready_at.is_not(None)
+            return sa.select(column).where(*ready, *where).limit(1).correlate(walk)
+
+        following = first(here.c.job_type, here.c.job_type > walk.c.job_type).order_by(here.c.job_type)
+        more = sa.select(walk.c.namespace, following.scalar_subquery(), walk.c.step + 1)
+        begun = walk
+        walk = walk.union_all(more.where(begun.c.job_type.is_not(None), begun.c.step < MOST))
+        head = first(here.c.ready_at, here.c.job_type == walk.c.job_type)
+        head = head.order_by(here.c.priority.desc(), here.c.ready_at)
+        return (
+            sa.select(
+                walk.c.namespace,
+                walk.c.job_type,
+                (head.scalar_subquery() <= self._dialect.now()).label("is_claimable"),
+            )
+            .where(walk.c.job_type.is_not(None), walk.c.step > 0)
+            .order_by(walk.c.namespace, walk.c.step)
+        )
 
     async def list_due(
         self, ahead: timedelta, limit: int
@@ -103,7 +147,7 @@ class WorkQueueStore(Reader):
             sa.select(column.label("at"), sa.literal(what).label("what"), column.table.c.job_id)
             .where(column.is_not(None), column <= until, *also)
             .order_by(column)
-            .limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+            .limit(MOST)
             .subquery()
         )
         return sa.select(soonest)

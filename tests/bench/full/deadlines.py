@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import methodcaller
 
 import grpc
 import sqlalchemy as sa
@@ -38,7 +39,7 @@ async def deadlines(bench: Bench) -> Sequence[Row]:
             await seeding.seed(url, seeding.write_timed, count)
             at = datetime.now(UTC) + timedelta(seconds=START_S)
             moved = sa.update(tables.prompts).values(timeout_at=at)
-            await on_database(url, lambda connection, moved=moved: connection.execute(moved))
+            await on_database(url, methodcaller("execute", moved))
             with bench.server(url) as server:
                 async with Clients(server) as clients:
                     calls, refused, used = await _call_until_closed(server, clients, url, at)

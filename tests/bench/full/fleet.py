@@ -49,7 +49,9 @@ async def _idle(postgres: PostgresServer, count: int, found: Figures) -> None:
             connection = await stack.enter_async_context(_connected(postgres))
             await asyncio.sleep(5)
             name = f"{count}"
-            database, open_ones = await connection.fetchrow(_CONNECTIONS)
+            row = await connection.fetchrow(_CONNECTIONS)
+            assert row is not None
+            database, open_ones = row
             found["idle replica: connections"][name] = open_ones / count
             before, used = await connection.fetchval(_TRANSACTIONS, database), _cpu(replicas)
             await asyncio.sleep(IDLE_S)

@@ -18,7 +18,8 @@ import grpc
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from tests.bench import messages, servers
-from tests.bench.drive import PATIENCE, Plan, UnexpectedReply, measure
+from tests.bench.client import PATIENCE, UnexpectedReply
+from tests.bench.drive import Plan, measure
 from tests.bench.full.frame import Bench
 from tests.bench.full.rows import Row, Target
 from tests.bench.report import Figures, figures, percentile

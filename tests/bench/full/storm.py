@@ -10,15 +10,14 @@ from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-import grpc
-
 from tests.bench import seeding, servers
 from tests.bench.full.frame import Bench
 from tests.bench.full.rows import Row, Target
-from tests.bench.full.viewers import OWN, STREAMS_EACH, Clients, Viewer
+from tests.bench.full.viewers import STREAMS_EACH, Clients, Viewer
 from tests.bench.full.workers import RawWorker
 from tests.bench.processes import cpu
 from tests.bench.servers import RunningServer
+from tests.bench.streams import open_channels
 
 JOBS_EACH = 2
 """Jobs that each worker holds."""
@@ -81,7 +80,7 @@ class _Streams:
         """Open or resume all streams, and wait until all have what they missed."""
         self._clients = Clients(server, -(-len(self.viewers) // STREAMS_EACH))
         connections = -(-len(self.workers) // STREAMS_EACH)
-        self._channels = [grpc.aio.insecure_channel(server.address, options=OWN) for _ in range(connections)]
+        self._channels = open_channels(server.address, connections)
         began = time.perf_counter()
         for number, worker in enumerate(self.workers):
             work = worker.run(self._channels[number % connections])

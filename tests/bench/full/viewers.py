@@ -14,6 +14,7 @@ from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from tests.bench.processes import cpu, memory
 from tests.bench.servers import RunningServer
+from tests.bench.streams import open_channels
 from tests.support.requests import confirm
 
 STREAMS_EACH = 100
@@ -21,7 +22,6 @@ STREAMS_EACH = 100
 OPENED_AT_ONCE = 1_000
 """Consoles that are opened together: with more, the client is late with its own hellos."""
 ASKERS = 4
-OWN = [("grpc.use_local_subchannel_pool", 1)]
 SETTLING_S = 0.3
 """Seconds in which a server does what it does after its replies."""
 
@@ -96,8 +96,8 @@ class Clients:
 
     def __init__(self, server: RunningServer, connections: int = 1) -> None:
         self._server = server
-        self.channels = [grpc.aio.insecure_channel(server.address, options=OWN) for _ in range(connections)]
-        self._askers = [grpc.aio.insecure_channel(server.address, options=OWN) for _ in range(ASKERS)]
+        self.channels = open_channels(server.address, connections)
+        self._askers = open_channels(server.address, ASKERS)
         self._consoles = [hitl_service_pb2_grpc.HitlServiceStub(channel) for channel in self.channels]
         self._jobs = [job_service_pb2_grpc.JobServiceStub(channel) for channel in self._askers]
         self._running: set[asyncio.Task[None]] = set()

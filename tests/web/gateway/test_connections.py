@@ -120,20 +120,22 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 """What a browser sends from its address bar."""
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", ["/nowhere", "/jobs/1/2", "/prompts", "/Jobs", "/sessions", "/askbacks"])
-async def test_a_browser_at_an_unknown_path_gets_the_page(web: WebWorld, path: str) -> None:
+async def test_a_browser_at_an_unknown_path_gets_the_page(shared_web: WebWorld, path: str) -> None:
     """Which says that there is no such page; with the status 404, for monitors. A program gets JSON."""
-    shown = await web.request("GET", path, accept=BROWSER)
+    shown = await shared_web.request("GET", path, accept=BROWSER)
     assert (shown.status, shown.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert shown.body == (await web.request("GET", "/")).body
+    assert shown.body == (await shared_web.request("GET", "/")).body
     assert shown.headers["cache-control"] == "no-store"
     assert "default-src 'none'" in shown.headers["content-security-policy"]
     for accept in ("*/*", "application/json"):
-        reply = await web.request("GET", path, accept=accept)
+        reply = await shared_web.request("GET", path, accept=accept)
         assert (reply.status, reply.json["code"]) == (404, "unimplemented")
-    assert (await web.request("POST", path, b"{}", accept=BROWSER)).json["code"] == "unimplemented"
+    assert (await shared_web.request("POST", path, b"{}", accept=BROWSER)).json["code"] == "unimplemented"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "path",
     [
@@ -148,8 +150,10 @@ async def test_a_browser_at_an_unknown_path_gets_the_page(web: WebWorld, path: s
         "/assets/x/y",
     ],
 )
-async def test_an_unknown_path_for_programs_is_no_page_for_browsers_either(web: WebWorld, path: str) -> None:
-    reply = await web.request("GET", path, accept=BROWSER)
+async def test_an_unknown_path_for_programs_is_no_page_for_browsers_either(
+    shared_web: WebWorld, path: str
+) -> None:
+    reply = await shared_web.request("GET", path, accept=BROWSER)
     assert reply.headers["content-type"] == "application/json"
     assert reply.status in (404, 405)
 

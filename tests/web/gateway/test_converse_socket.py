@@ -107,6 +107,7 @@ async def test_a_page_that_leaves_ends_its_stream(web: WebWorld, lite: ServiceWo
     await until(lambda: not streams and not len(web.gateway.streams))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "message",
     [
@@ -118,8 +119,8 @@ async def test_a_page_that_leaves_ends_its_stream(web: WebWorld, lite: ServiceWo
         b"bytes",
     ],
 )
-async def test_a_message_that_is_none_closes_the_socket(web: WebWorld, message: str | bytes) -> None:
-    async with page_of(web) as page:
+async def test_a_message_that_is_none_closes_the_socket(shared_web: WebWorld, message: str | bytes) -> None:
+    async with page_of(shared_web) as page:
         await page.socket.send(message)
         assert (await page.closed())[0] == CloseCode.BAD_MESSAGE
 

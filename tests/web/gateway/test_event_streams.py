@@ -130,6 +130,7 @@ async def test_a_reader_of_an_ended_job_is_told_not_to_come_back(web: WebWorld, 
     await until(lambda: not len(web.gateway.streams))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("path", "headers", "status", "reason"),
     [
@@ -145,10 +146,10 @@ async def test_a_reader_of_an_ended_job_is_told_not_to_come_back(web: WebWorld, 
     ],
 )
 async def test_an_error_before_the_first_event_has_its_status(
-    web: WebWorld, path: str, headers: dict[str, str], status: int, reason: str
+    shared_web: WebWorld, path: str, headers: dict[str, str], status: int, reason: str
 ) -> None:
     user = {"askback_user": "ana", **headers}
-    reply = await web.request("GET", path, **{key: value for key, value in user.items() if value})
+    reply = await shared_web.request("GET", path, **{key: value for key, value in user.items() if value})
     assert (reply.status, reply.reason) == (status, reason)
 
 

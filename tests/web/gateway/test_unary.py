@@ -22,9 +22,10 @@ STREAMS = [path.removeprefix("/askback.v1.") for path, method in METHODS.items()
 CONNECT_CODES = {name.name.lower() for name in grpc.StatusCode} - {"ok", "cancelled"} | {"canceled"}
 
 
-async def test_a_job_is_created_and_its_prompt_answered(web: WebWorld) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_job_is_created_and_its_prompt_answered(shared_web: WebWorld) -> None:
     content = {"title": "Deploy?", "kind": "confirm", "decisions": [{"decision": "DECISION_ACCEPT"}]}
-    created = await web.call("JobService/CreateJob", {"jobType": "t", "prompt": content})
+    created = await shared_web.call("JobService/CreateJob", {"jobType": "t", "prompt": content})
     assert created.status == 200, created.json
     assert created.headers["content-type"] == "application/json"
     prompt = created.json["prompt"]
@@ -35,20 +36,21 @@ async def test_a_job_is_created_and_its_prompt_answered(web: WebWorld) -> None:
         "revision": prompt["revision"],
         "decision": "DECISION_ACCEPT",
     }
-    result = (await web.call("HitlService/AnswerPrompt", answer)).json["result"]
+    result = (await shared_web.call("HitlService/AnswerPrompt", answer)).json["result"]
     assert result["status"] == "ANSWER_STATUS_ACCEPTED"
     assert result["prompt"]["resolution"]["answer"]["userId"] == "ana"
-    again = await web.call("HitlService/AnswerPrompt", answer)
+    again = await shared_web.call("HitlService/AnswerPrompt", answer)
     assert again.json["result"]["replayed"] is True
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", UNARY)
 async def test_each_unary_method_answers_as_the_service_does(
-    web: WebWorld, lite: ServiceWorld, method: str
+    shared_web: WebWorld, shared_lite: ServiceWorld, method: str
 ) -> None:
     """The empty request: most methods refuse it, and the gateway must have their own words."""
     found = METHODS[f"/askback.v1.{method}"]
-    stub = lite.channel.unary_unary(
+    stub = shared_lite.channel.unary_unary(
         found.path,
         request_serializer=found.request.SerializeToString,
         response_deserializer=found.response.FromString,
@@ -60,7 +62,7 @@ async def test_each_unary_method_answers_as_the_service_does(
         words = ""
     except grpc.aio.AioRpcError as error:
         expected, words = error.code(), error.details() or ""
-    reply = await web.call(method, wait)
+    reply = await shared_web.call(method, wait)
     if expected is grpc.StatusCode.OK:
         assert reply.status == 200, reply.json
         return
@@ -75,12 +77,13 @@ def _snake(fields: dict[str, Any]) -> dict[str, Any]:
     return {{"workerId": "worker_id", "jobTypes": "job_types"}[key]: value for key, value in fields.items()}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_details_of_an_error_can_be_read_with_and_without_protobuf(
-    web: WebWorld, lite: ServiceWorld
+    shared_web: WebWorld, shared_lite: ServiceWorld
 ) -> None:
-    prompt = await lite.create_prompt()
+    prompt = await shared_lite.create_prompt()
     answer = {"promptId": prompt.prompt_id, "answerId": "a1", "revision": 7, "decision": "DECISION_ACCEPT"}
-    reply = await web.call("HitlService/AnswerPrompt", answer)
+    reply = await shared_web.call("HitlService/AnswerPrompt", answer)
     assert (reply.status, reply.json["code"]) == (409, "aborted")
     details = {detail["type"]: detail for detail in reply.json["details"]}
     assert details["google.rpc.ErrorInfo"]["debug"]["reason"] == "ERROR_REASON_PROMPT_STALE"
@@ -94,13 +97,15 @@ async def test_the_details_of_an_error_can_be_read_with_and_without_protobuf(
         cls.FromString(base64.b64decode(raw + "=" * (-len(raw) % 4)))
 
 
-async def test_violations_are_in_the_details(web: WebWorld) -> None:
-    reply = await web.call("HitlService/ListPrompts", {"pageSize": -1})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_violations_are_in_the_details(shared_web: WebWorld) -> None:
+    reply = await shared_web.call("HitlService/ListPrompts", {"pageSize": -1})
     assert reply.status == 400
     [bad] = [d["debug"] for d in reply.json["details"] if d["type"] == "google.rpc.BadRequest"]
     assert bad["fieldViolations"][0]["field"] == "page_size"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("headers", "status", "reason"),
     [
@@ -117,9 +122,9 @@ async def test_violations_are_in_the_details(web: WebWorld) -> None:
     ],
 )
 async def test_a_head_that_is_wrong_is_refused_in_connects_form(
-    web: WebWorld, headers: dict[str, str], status: int, reason: str
+    shared_web: WebWorld, headers: dict[str, str], status: int, reason: str
 ) -> None:
-    reply = await web.call("AccessService/WhoAmI", **headers)
+    reply = await shared_web.call("AccessService/WhoAmI", **headers)
     assert reply.status == status
     assert reply.headers["content-type"] == "application/json"
     if reason:
@@ -127,36 +132,43 @@ async def test_a_head_that_is_wrong_is_refused_in_connects_form(
         assert reply.reason == reason
 
 
-async def test_curl_needs_no_version_and_no_body(web: WebWorld) -> None:
-    reply = await web.request(
+@pytest.mark.asyncio(loop_scope="module")
+async def test_curl_needs_no_version_and_no_body(shared_web: WebWorld) -> None:
+    reply = await shared_web.request(
         "POST", "/askback.v1.AccessService/WhoAmI", b"", content_type="application/json", askback_user="ana"
     )
     assert reply.json["subject"] == "ana"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-async def test_only_post_calls_a_method(web: WebWorld, method: str) -> None:
-    reply = await web.request(method, "/askback.v1.JobService/GetJob?message=%7B%7D&encoding=json")
+async def test_only_post_calls_a_method(shared_web: WebWorld, method: str) -> None:
+    reply = await shared_web.request(method, "/askback.v1.JobService/GetJob?message=%7B%7D&encoding=json")
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
     if method != "HEAD":
         assert reply.json["code"] == "unimplemented"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", ["/askback.v1.JobService/Nothing", "/askback.v1.Nothing/GetJob", "/nothing"])
-async def test_an_unknown_path_has_the_body_that_connect_clients_read(web: WebWorld, path: str) -> None:
-    reply = await web.request("POST", path, b"{}", content_type="application/json", askback_user="ana")
+async def test_an_unknown_path_has_the_body_that_connect_clients_read(
+    shared_web: WebWorld, path: str
+) -> None:
+    reply = await shared_web.request("POST", path, b"{}", content_type="application/json", askback_user="ana")
     assert (reply.status, reply.json["code"]) == (404, "unimplemented")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", STREAMS)
-async def test_a_stream_is_not_spoken_over_post(web: WebWorld, method: str) -> None:
-    reply = await web.call(method)
+async def test_a_stream_is_not_spoken_over_post(shared_web: WebWorld, method: str) -> None:
+    reply = await shared_web.call(method)
     assert (reply.status, reply.json["code"], reply.reason) == (501, "unimplemented", "STREAM")
 
 
-async def test_a_timeout_becomes_the_deadline_of_the_call(web: WebWorld) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_timeout_becomes_the_deadline_of_the_call(shared_web: WebWorld) -> None:
     waiting = {"workerId": "w", "jobTypes": ["none"], "wait": "20s"}
-    reply = await web.call("WorkerService/LeaseJobs", waiting, connect_timeout_ms="300")
+    reply = await shared_web.call("WorkerService/LeaseJobs", waiting, connect_timeout_ms="300")
     assert (reply.status, reply.json["code"]) == (504, "deadline_exceeded")
 
 
@@ -188,6 +200,7 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
     assert reader is not None
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -205,16 +218,19 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
         (b'{"jobId": [' + b"1," * 30_000 + b"1]}", "values"),
     ],
 )
-async def test_a_body_that_is_no_message_is_refused(web: WebWorld, body: bytes, words: str) -> None:
-    reply = await web.call("JobService/GetJob", body)
+async def test_a_body_that_is_no_message_is_refused(shared_web: WebWorld, body: bytes, words: str) -> None:
+    reply = await shared_web.call("JobService/GetJob", body)
     assert (reply.status, reply.json["code"], reply.reason) == (400, "invalid_argument", "BAD_JSON")
     assert words in reply.json["message"]
     assert len(reply.json["message"]) < 500
 
 
-async def test_brackets_in_texts_do_not_count(web: WebWorld) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_brackets_in_texts_do_not_count(shared_web: WebWorld) -> None:
     text = '[[{"\\' * 1000
-    reply = await web.call("JobService/CreateJob", {"jobType": "t", "inputJson": json.dumps({"a": text})})
+    reply = await shared_web.call(
+        "JobService/CreateJob", {"jobType": "t", "inputJson": json.dumps({"a": text})}
+    )
     assert reply.status == 200
 
 

@@ -38,57 +38,68 @@ async def test_the_page_gets_a_socket(ana: Browser) -> None:
         assert "welcome" in welcome
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("origin", [text for text in LOOK_ALIKES if text and text.isascii()])
-async def test_other_pages_get_none(ana: Browser, origin: str) -> None:
-    assert await refusal(ana.socket(origin=origin)) == "403 ORIGIN"
+async def test_other_pages_get_none(shared_ana: Browser, origin: str) -> None:
+    assert await refusal(shared_ana.socket(origin=origin)) == "403 ORIGIN"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
-async def test_other_ports_and_schemes_of_this_machine_are_other_pages(ana: Browser, name: str) -> None:
-    port = ana.web.port
+async def test_other_ports_and_schemes_of_this_machine_are_other_pages(
+    shared_ana: Browser, name: str
+) -> None:
+    port = shared_ana.web.port
     for origin in (f"https://{name}:{port}", f"http://{name}:{port + 1}", f"http://{name}"):
-        assert await refusal(ana.socket(origin=origin)) == "403 ORIGIN"
-    assert await refusal(ana.socket(origin=f"http://{name}:{port}")) == ""
+        assert await refusal(shared_ana.socket(origin=origin)) == "403 ORIGIN"
+    assert await refusal(shared_ana.socket(origin=f"http://{name}:{port}")) == ""
 
 
-async def test_a_missing_origin_is_refused_with_a_cookie(ana: Browser) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_missing_origin_is_refused_with_a_cookie(shared_ana: Browser) -> None:
     for headers in ({}, {"sec-fetch-site": "same-origin"}):
-        assert await refusal(ana.socket(origin=None, headers=headers)) == "403 ORIGIN"
+        assert await refusal(shared_ana.socket(origin=None, headers=headers)) == "403 ORIGIN"
 
 
-async def test_a_foreign_page_does_not_learn_whether_its_visitor_is_signed_in(ana: Browser) -> None:
-    for cookie in (ana.cookie, "", "askback-dev=x"):
-        assert await refusal(ana.socket(origin="https://evil.test", cookie=cookie)) == "403 ORIGIN"
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_foreign_page_does_not_learn_whether_its_visitor_is_signed_in(shared_ana: Browser) -> None:
+    for cookie in (shared_ana.cookie, "", "askback-dev=x"):
+        assert await refusal(shared_ana.socket(origin="https://evil.test", cookie=cookie)) == "403 ORIGIN"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("cookie", ["", "askback-dev=x", "other=1"])
-async def test_a_page_without_a_session_is_asked_to_sign_in(ana: Browser, cookie: str) -> None:
-    assert await refusal(ana.socket(cookie=cookie)) == "4401"
+async def test_a_page_without_a_session_is_asked_to_sign_in(shared_ana: Browser, cookie: str) -> None:
+    assert await refusal(shared_ana.socket(cookie=cookie)) == "4401"
 
 
-async def test_a_tampered_cookie_is_no_session(ana: Browser) -> None:
-    head, _, tail = ana.cookie.rpartition(".")
-    assert await refusal(ana.socket(cookie=f"{head}.{'A' * len(tail)}")) == "4401"
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_tampered_cookie_is_no_session(shared_ana: Browser) -> None:
+    head, _, tail = shared_ana.cookie.rpartition(".")
+    assert await refusal(shared_ana.socket(cookie=f"{head}.{'A' * len(tail)}")) == "4401"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("offered", [None, ["askback.v2"], ["chat"]])
-async def test_another_subprotocol_is_a_page_that_is_too_old(ana: Browser, offered: Any) -> None:
-    assert await refusal(ana.socket(subprotocols=offered)) == "4409"
+async def test_another_subprotocol_is_a_page_that_is_too_old(shared_ana: Browser, offered: Any) -> None:
+    assert await refusal(shared_ana.socket(subprotocols=offered)) == "4409"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("host", ["evil.test", "127.0.0.1", "localhost.evil.test", "169.254.169.254"])
-async def test_a_name_that_is_made_to_resolve_here_is_refused(ana: Browser, host: str) -> None:
+async def test_a_name_that_is_made_to_resolve_here_is_refused(shared_ana: Browser, host: str) -> None:
     """DNS rebinding: the browser sends the foreign name as Host, and the page is of that origin."""
-    named = f"{host}:{ana.web.port + 1}"
-    assert await refusal(ana.socket(origin=f"http://{named}", named=named)) == "403 HOST"
+    named = f"{host}:{shared_ana.web.port + 1}"
+    assert await refusal(shared_ana.socket(origin=f"http://{named}", named=named)) == "403 HOST"
     for path in ("/", "/session", "/assets/app.js", "/events/prompts"):
-        answer = await ana.get(path, host=named)
+        answer = await shared_ana.get(path, host=named)
         assert (answer.status, answer.reason) == (403, "HOST"), path
-    assert (await ana.get("/healthz", host="10.0.0.7")).status == 200
+    assert (await shared_ana.get("/healthz", host="10.0.0.7")).status == 200
 
 
-async def test_a_program_needs_a_token_and_no_origin(web: WebWorld) -> None:
-    program = Browser(web)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_program_needs_a_token_and_no_origin(shared_web: WebWorld) -> None:
+    program = Browser(shared_web)
     given = {"authorization": "Bearer ana-token"}
     for origin in (None, "https://elsewhere.test"):
         assert await refusal(program.socket(origin=origin, headers=given)) == ""
@@ -96,8 +107,9 @@ async def test_a_program_needs_a_token_and_no_origin(web: WebWorld) -> None:
     assert await refusal(program.socket(origin=None, headers=wrong)) == "4401"
 
 
-async def test_a_cookie_and_a_token_together_are_refused(ana: Browser) -> None:
-    socket = ana.socket(headers={"authorization": "Bearer bob-token"})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_cookie_and_a_token_together_are_refused(shared_ana: Browser) -> None:
+    socket = shared_ana.socket(headers={"authorization": "Bearer bob-token"})
     assert await refusal(socket) == "400 TWO_CREDENTIALS"
 
 

@@ -79,17 +79,19 @@ ROUTES: list[tuple[str, str, int]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("method", "path", "status"), ROUTES)
-async def test_each_route_has_the_headers(ana: Browser, method: str, path: str, status: int) -> None:
-    answer = await ana.send(method, path, {} if method == "POST" else None)
+async def test_each_route_has_the_headers(shared_ana: Browser, method: str, path: str, status: int) -> None:
+    answer = await shared_ana.send(method, path, {} if method == "POST" else None)
     assert answer.status == status, answer.body
-    check(answer.headers, sockets_of(ana.web), path)
+    check(answer.headers, sockets_of(shared_ana.web), path)
     assert answer.headers["cache-control"] == "no-store"
     assert "strict-transport-security" not in answer.headers
 
 
-async def test_refusals_before_the_application_have_them_too(web: WebWorld) -> None:
-    stranger = Browser(web)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_refusals_before_the_application_have_them_too(shared_web: WebWorld) -> None:
+    stranger = Browser(shared_web)
     for answer, status in (
         (await stranger.call("HitlService/ListPrompts"), 401),
         (await stranger.get("/", host="evil.test"), 403),
@@ -97,7 +99,7 @@ async def test_refusals_before_the_application_have_them_too(web: WebWorld) -> N
         (await stranger.call("HitlService/ListPrompts", b"x" * (7 * 1024 * 1024)), 401),
     ):
         assert answer.status == status
-        check(answer.headers, sockets_of(web), status)
+        check(answer.headers, sockets_of(shared_web), status)
         assert answer.headers["cache-control"] == "no-store"
 
 
@@ -116,8 +118,9 @@ async def test_a_defect_has_the_headers_and_shows_nothing(
     assert b"ZeroDivision" not in answer.body
 
 
-async def test_event_streams_have_the_headers(ana: Browser) -> None:
-    async with ana.web.events("/events/prompts", user="", cookie=ana.cookie) as stream:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_event_streams_have_the_headers(shared_ana: Browser) -> None:
+    async with shared_ana.web.events("/events/prompts", user="", cookie=shared_ana.cookie) as stream:
         lines = dict(line.split(": ", 1) for line in stream.head.splitlines()[1:] if line)
         assert lines["cache-control"] == "no-store"
         assert "default-src 'none'" in lines["content-security-policy"]

@@ -49,28 +49,32 @@ async def test_a_person_signs_in_with_a_token(web: WebWorld) -> None:
     assert (await browser.call("HitlService/ListPrompts")).status == 200
 
 
-async def test_a_call_without_a_session_is_refused(web: WebWorld) -> None:
-    answer = await Browser(web).call("HitlService/ListPrompts")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_call_without_a_session_is_refused(shared_web: WebWorld) -> None:
+    answer = await Browser(shared_web).call("HitlService/ListPrompts")
     assert (answer.status, answer.reason) == (401, "SIGN_IN_REQUIRED")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("cookie", ["askback-dev=x", "askback-dev=", "__Host-askback=x", "other=1"])
-async def test_a_wrong_cookie_is_no_session(web: WebWorld, cookie: str) -> None:
-    browser = Browser(web)
+async def test_a_wrong_cookie_is_no_session(shared_web: WebWorld, cookie: str) -> None:
+    browser = Browser(shared_web)
     browser.cookie = cookie
     assert (await browser.call("HitlService/ListPrompts")).reason == "SIGN_IN_REQUIRED"
     assert (await browser.session())["signedIn"] is False
 
 
-async def test_a_useless_cookie_is_removed(web: WebWorld) -> None:
-    browser = Browser(web)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_useless_cookie_is_removed(shared_web: WebWorld) -> None:
+    browser = Browser(shared_web)
     await browser.get("/session", cookie="askback-dev=x")
     assert "Max-Age=0" in browser.set_cookie
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("token", ["wrong", "", "   ", "sch\u00f6n", "a\nb"])
-async def test_a_wrong_token_starts_no_session(web: WebWorld, token: str) -> None:
-    browser = Browser(web)
+async def test_a_wrong_token_starts_no_session(shared_web: WebWorld, token: str) -> None:
+    browser = Browser(shared_web)
     answer = await browser.sign_in(token)
     assert answer.status == 401
     assert not browser.set_cookie
@@ -96,6 +100,7 @@ async def test_a_token_that_is_too_long_for_a_cookie_is_refused(web: WebWorld, p
     assert not browser.set_cookie
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "body",
     [
@@ -113,8 +118,8 @@ async def test_a_token_that_is_too_long_for_a_cookie_is_refused(web: WebWorld, p
     ],
     ids=range(11),
 )
-async def test_a_body_of_another_shape_is_refused(web: WebWorld, body: bytes) -> None:
-    answer = await Browser(web).post("/session", body)
+async def test_a_body_of_another_shape_is_refused(shared_web: WebWorld, body: bytes) -> None:
+    answer = await Browser(shared_web).post("/session", body)
     assert (answer.status, answer.reason) == (400, "BAD_SIGN_IN")
 
 
