@@ -10,16 +10,18 @@ import pytest
 from askback_server.domain import commands as c
 from askback_server.domain.content import Audience
 from askback_server.domain.deletion_rules import DeletionUnfinished
-from askback_server.domain.errors import Contention, JobNotFound
+from askback_server.domain.errors import Contention, JobNotFound, PromptNotFound
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.ports.storage import JobWrite
-from askback_server.storage.removal import STEP_ROWS
+from askback_server.storage.removal import STEP_BYTES, STEP_ROWS
 from tests.support.aggregates import ANN, CLIENT, question
 from tests.support.purging import large_job, purge_of
 from tests.support.rows import as_answered, creation, new_job, new_prompt
 from tests.support.storage import GatedStore, Node, get_job, node
 from tests.support.waiting import until
+
+INCOMPRESSIBLE = "".join(str(pow(7, n, 1_000_003)) for n in range(STEP_BYTES // 6))
 
 
 async def test_a_console_that_saw_a_part_of_a_job_never_sees_its_state(here: Node) -> None:
@@ -67,6 +69,27 @@ async def test_the_request_of_a_job_that_lost_its_prompt_is_sent_again(here: Nod
     anew = await there.do(command)
     assert anew.prompt is not None
     assert anew.job.job_id != job.job_id
+
+
+async def test_a_repeated_answer_never_gets_another_verdict(here: Node, there: Node) -> None:
+    """A step may delete the accepted answer before its prompt: the prompts are larger."""
+    _, prompts = await large_job(here, 3, question(body=INCOMPRESSIBLE))
+    with pytest.raises(DeletionUnfinished):
+        await here.do(c.PurgeJob(job_id=prompts[0].job_id))
+    left = await there.queries.prompts(p.prompt_id for p in prompts)
+    assert left
+    for prompt in left:
+        assert not await here.database.jobs.list_submissions(prompt.prompt_id, 10, 0)
+        with pytest.raises(PromptNotFound):
+            await there.answer(prompt, "a1")
+
+
+async def test_a_late_answer_is_recorded_until_the_end_of_the_retention(here: Node) -> None:
+    job = await here.create(question())
+    prompt = (await here.queries.job_with_prompts(job.job_id, CLIENT))[1][0]
+    assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
+    assert (await here.answer(prompt, "a2")).status is AnswerStatus.CLOSED
+    assert (await here.answer(prompt, "a2")).replayed
 
 
 @pytest.mark.parametrize("sent", ["labels", "answer", "cancel", "delete"])

@@ -118,6 +118,9 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
     ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]
     if isinstance(command, c.UpdateJob) and "retention" in command.values and before.job is not None:
         ends = [before.job.purge_at]
+    if before.job is not None and any(e.type is EventType.ANSWER_LATE for e in change.events):
+        ends = [before.job.purge_at]
+        assert before.job.purge_at is None or facts.now < before.job.purge_at
     assert guard.not_after == (ends[0] if ends else None)
     states = [before.job.state if before.job else None, *(e.state for e in change.events)]
     if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):

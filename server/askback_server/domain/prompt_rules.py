@@ -93,6 +93,11 @@ def _judge_answer(
     change: Change, command: AnswerPrompt, prompt: Prompt, digest: str
 ) -> RuleResult[AnswerResult]:
     if not prompt.is_open:
+        before = change.aggregate.job
+        if before is not None and before.purge_at is not None:
+            if before.purge_at <= change.facts.now:
+                raise _not_found(command)  # this answer may have had another verdict, which is deleted
+            change.require(not_after=before.purge_at)
         return _record_refusal(change, command, prompt, AnswerStatus.CLOSED, digest)
     claimant = prompt.claimant(change.facts.now)
     if claimant and claimant != command.principal.subject:
