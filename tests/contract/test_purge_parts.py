@@ -66,9 +66,9 @@ async def test_the_request_of_a_job_that_lost_its_prompt_is_sent_again(here: Nod
     with pytest.raises(Contention):
         await there.do(command)
     assert await purge_of(here).run() == 1
-    anew = await there.do(command)
-    assert anew.prompt is not None
-    assert anew.job.job_id != job.job_id
+    second = await there.do(command)
+    assert second.prompt is not None
+    assert second.job.job_id != job.job_id
 
 
 async def test_a_repeated_answer_never_gets_another_verdict(here: Node, there: Node) -> None:
