@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import JobNotFound, StorageUnavailable
 from askback_server.domain.forms import IntegerInput, Question, Questions
-from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.engine.hot_jobs import IDLE_SECONDS
 from askback_server.engine.hourly_counts import HourlyCounts
@@ -39,9 +39,9 @@ class CountingReads(DelegatingStore):
 
     loads = 0
 
-    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         self.loads += 1
-        found: list[Aggregate] = await self._store.load(wanted, read)
+        found: list[Aggregate] = await self._store.load(wanted)
         return found
 
 

@@ -206,6 +206,8 @@ class Reference:
         self._expire_due(j)
         status = "ACCEPTED"
         if p["state"] != "PENDING":
+            if j["purge"] is not None and j["purge"] <= self.now:
+                raise Refused("PromptNotFound")  # the verdict of this answer may be deleted
             status = "CLOSED"
         elif self._claimant(p) not in ("", who):
             raise Refused("PromptClaimed")
