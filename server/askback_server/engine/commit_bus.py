@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from askback_server.domain.events import Event
@@ -168,14 +169,14 @@ class CommitBus:
 def _add(by_job: dict[str, dict[object, F]], job_id: str, follower: F) -> Callable[[], None]:
     key = object()
     by_job.setdefault(job_id, {})[key] = follower
+    return partial(_remove, by_job, job_id, key)
 
-    def stop() -> None:
-        followers = by_job.get(job_id, {})
-        followers.pop(key, None)
-        if not followers:
-            by_job.pop(job_id, None)
 
-    return stop
+def _remove(by_job: dict[str, dict[object, F]], job_id: str, key: object) -> None:
+    followers = by_job.get(job_id, {})
+    followers.pop(key, None)
+    if not followers:
+        by_job.pop(job_id, None)
 
 
 def _followers_of(by_job: dict[str, dict[object, F]], *job_ids: str) -> list[F]:

@@ -7,6 +7,9 @@ import json
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import PromptFilter
 
+_CONSOLE = frozenset({Role.CONSOLE})
+"""One object for the views of all consoles."""
+
 
 def encode_view(view: PromptFilter) -> str:
     """A view as text; equal views have equal texts."""
@@ -29,7 +32,7 @@ def encode_view(view: PromptFilter) -> str:
 def decode_view(text: str) -> PromptFilter:
     """Parse the text of a view. Its viewer gets only the role CONSOLE: no other role may answer."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
-    viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
+    viewer = Principal(subject, _CONSOLE, (namespace,), frozenset(groups))
     each = {name: value for name, value in labels if isinstance(value, str)}
     several = {name: tuple(values) for name, values in labels if not isinstance(values, str)}
     return PromptFilter(

@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.engine.commit_bus import CommitBus, EventsFollower, Follower, PromptsFollower
@@ -93,12 +94,13 @@ class Feed:
     def follow_jobs(self, filter: JobFilter, follower: Follower) -> Callable[[], None]:
         """Follow the jobs that may match a filter, and others. Returns a function that stops it."""
         self._end_idleness()
-        return _both(self._bus.follow(follower), self._interests.add_watcher(filter))
+        return partial(_stop_both, self._bus.follow(follower), self._interests.add_watcher(filter))
 
     def follow_prompts(self, filter: PromptFilter, follower: PromptsFollower) -> Callable[[], None]:
         """Follow the prompts that may match a filter, and others. Returns a function that stops it."""
         self._end_idleness()
-        return _both(self._bus.follow_prompts(filter.job_id, follower), self._interests.add_view(filter))
+        stop = self._bus.follow_prompts(filter.job_id, follower)
+        return partial(_stop_both, stop, self._interests.add_view(filter))
 
     def follow_job(self, job_id: str, follower: Follower) -> Callable[[], None]:
         """Follow one job with its prompts. Returns a function that stops it."""
@@ -120,7 +122,10 @@ class Feed:
     def follow_position(self, advanced: Callable[[Position], None]) -> Callable[[], None]:
         """Follow the position. Returns a function that stops it."""
         self._positions[advanced] = None
-        return lambda: self._positions.pop(advanced, None)
+        return partial(self._stop_following_position, advanced)
+
+    def _stop_following_position(self, advanced: Callable[[Position], None]) -> None:
+        self._positions.pop(advanced, None)
 
     async def reach(self, position: Position) -> None:
         """Wait until everything up to a position of the log has been delivered.
@@ -260,9 +265,6 @@ def _of_log(change: Changed) -> Announcement:
     return Announcement(change.job_id, change.after, change.seq, change.namespace, prompts=prompts)
 
 
-def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
-    def stop() -> None:
-        one()
-        other()
-
-    return stop
+def _stop_both(one: Callable[[], None], other: Callable[[], None]) -> None:
+    one()
+    other()

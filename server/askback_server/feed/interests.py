@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from askback_server.domain.principals import Principal
@@ -50,16 +51,16 @@ class Interests:
         """Count a view. Returns a function that ends that."""
         key, shape, marks = (filter.namespace, filter.job_id), _shape_of(filter), _viewer_marks(filter.viewer)
         self._prompts.setdefault(key, {}).setdefault(shape, Counter()).update(marks)
+        return partial(self._discard_view, filter)
 
-        def discard() -> None:
-            shapes = self._prompts[key]
-            _subtract(shapes[shape], marks)
-            if not shapes[shape]:
-                del shapes[shape]
-            if not shapes:
-                del self._prompts[key]
-
-        return discard
+    def _discard_view(self, filter: PromptFilter) -> None:
+        key, shape = (filter.namespace, filter.job_id), _shape_of(filter)
+        shapes = self._prompts[key]
+        _subtract(shapes[shape], _viewer_marks(filter.viewer))
+        if not shapes[shape]:
+            del shapes[shape]
+        if not shapes:
+            del self._prompts[key]
 
     def add_watcher(self, filter: JobFilter) -> Callable[[], None]:
         """Count a watcher of jobs. Returns a function that ends that."""

@@ -21,6 +21,8 @@ from askback_server.sessions.stream_core import StreamCore
 class ConverseCore:
     """The state of one console's stream. The driver performs the calls that `receive` returns."""
 
+    __slots__ = ("_limits", "stream", "view")
+
     def __init__(self, limits: Limits, heartbeat: float) -> None:
         self._limits = limits
         self.stream = StreamCore(ConverseHello, limits.in_flight, heartbeat)

@@ -35,6 +35,8 @@ class LiveView:
     `changed` is set whenever the view may have news. What the view keeps is charged to `account`.
     """
 
+    __slots__ = ("_changed", "_follower", "_view")
+
     def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: SmallEvent) -> None:
         self._view = view
         self._changed = changed

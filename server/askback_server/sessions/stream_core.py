@@ -33,6 +33,21 @@ MAX_WRITE_BYTES = 512 * 1024
 class StreamCore:
     """The state of a stream that is the same for consoles and workers."""
 
+    __slots__ = (
+        "_heartbeat",
+        "_hello_type",
+        "_max_in_flight",
+        "_next_beat",
+        "_out",
+        "_out_bytes",
+        "_taken_bytes",
+        "_taken_frames",
+        "going_away",
+        "hello",
+        "in_flight",
+        "said_goodbye",
+    )
+
     def __init__(self, hello_type: type[Hello], max_in_flight: int, heartbeat: float) -> None:
         self._hello_type = hello_type
         self._max_in_flight = max_in_flight

@@ -3,7 +3,6 @@ again."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
 MAX_TOMBSTONES = 4_096
@@ -13,9 +12,12 @@ MAX_TOMBSTONES = 4_096
 class Tombstones:
     """The tombstones of one view."""
 
+    __slots__ = ("_hidden", "_versions")
+
     def __init__(self) -> None:
-        self._versions: OrderedDict[str, int] = OrderedDict()
-        self._hidden: set[str] = set()
+        self._versions: dict[str, int] = {}
+        """The oldest first. Most views have none, so a plain dict: it is empty at a third of the size."""
+        self._hidden: dict[str, None] = {}
         """Those of open prompts: another filter may show them."""
 
     def __len__(self) -> int:
@@ -27,16 +29,17 @@ class Tombstones:
 
     def add(self, prompt_id: str, version: int, *, is_open: bool = False) -> None:
         """Add or replace a tombstone."""
+        self.discard(prompt_id)
         self._versions[prompt_id] = version
-        self._versions.move_to_end(prompt_id)
-        (self._hidden.add if is_open else self._hidden.discard)(prompt_id)
+        if is_open:
+            self._hidden[prompt_id] = None
         if len(self._versions) > MAX_TOMBSTONES:
-            oldest, _ = self._versions.popitem(last=False)
-            self._hidden.discard(oldest)
+            self.discard(next(iter(self._versions)))
 
     def discard(self, prompt_id: str) -> None:
         """Remove the tombstone of a prompt that is shown again."""
         self._versions.pop(prompt_id, None)
+        self._hidden.pop(prompt_id, None)
 
     def lower(self, prompt_ids: Iterable[str]) -> None:
         """Let the same versions be offered again, but no older ones."""

@@ -14,6 +14,8 @@ MAX_SILENT_BEATS = 3
 class ViewPresence:
     """Enters a view at the tracker, and leaves it while the console is silent."""
 
+    __slots__ = ("_leave", "_silent", "_tracker", "_view")
+
     def __init__(self, tracker: PresenceTracker) -> None:
         self._tracker = tracker
         self._view: PromptFilter | None = None

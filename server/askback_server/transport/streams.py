@@ -116,7 +116,7 @@ def join_messages(messages: Iterable[bytes]) -> Iterator[bytes]:
 class _Stream(ABC):
     """A stream in both directions: one task reads, and `run` writes until the stream ends."""
 
-    __slots__ = ("_context", "_large", "_replica", "_session", "_turns")
+    __slots__ = ("_context", "_hello_timer", "_large", "_replica", "_session", "_turns")
 
     def __init__(
         self, replica: Replica, session: StreamSession, context: StreamContext, turns: FairSemaphore
@@ -127,6 +127,8 @@ class _Stream(ABC):
         self._turns = turns
         """The turns of principals to have their frames processed."""
         self._large = replica.admission.large_messages
+        wait = replica.limits.hello.total_seconds()
+        self._hello_timer = asyncio.get_running_loop().call_later(wait, session.expect_hello, wait)
 
     @property
     def _principal(self) -> Principal:
@@ -146,15 +148,13 @@ class _Stream(ABC):
         reader = asyncio.create_task(self._read())
         reader.add_done_callback(self._on_read)
         streams.add(session)
-        wait = self._replica.limits.hello.total_seconds()
-        hello_timer = asyncio.get_running_loop().call_later(wait, session.expect_hello, wait)
         try:
             while frames := await session.next_frames():
                 await write_all(
                     self._context, session.writing, self._large, frames, self._message, _size_of_frame
                 )
         finally:
-            hello_timer.cancel()
+            self._hello_timer.cancel()
             streams.discard(session)
             session.close()
             reader.cancel()
@@ -175,6 +175,7 @@ class _Stream(ABC):
                     at += 1
             del message, frames
             session.received.set(0)
+            self._hello_timer.cancel()  # it was the first frame, or has ended the stream
         session.end()
 
     def _receive(self, frame: Any) -> None:
