@@ -16,7 +16,7 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerStatus, Prompt
 from askback_server.engine.arrivals import Arrivals, cover
 from askback_server.engine.presence import PresenceIndex
-from askback_server.engine.view_texts import decode_view, encode_view
+from askback_server.engine.view_texts import decode_view, encode_view, of_reviewer
 from askback_server.ports.queries import PromptFilter
 from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, JobWorld, question
 from tests.support.rows import new_job, new_prompt
@@ -140,6 +140,15 @@ def test_a_view_attends_the_prompts_that_it_shows(text: str, prompt: dict[str, A
     assert has([text], **prompt) is there
     assert has([view(BOB, kinds=("none",)), text], **prompt) is there
     assert not has([], **prompt)
+
+
+@pytest.mark.parametrize("viewer", [ANN, ADMIN])
+def test_a_view_of_this_replica_counts_as_at_others(viewer: Principal) -> None:
+    """They parse its text."""
+    own = PromptFilter("default", viewer, ("mail",), labels={"a": "b"}, any_labels={"c": ("d", "e")})
+    text = encode_view(own)
+    added = [PresenceIndex().add(text, known) for known in (own, None)]
+    assert added[0] == added[1] == of_reviewer(own) == decode_view(text)
 
 
 def test_the_index_counts_equal_views() -> None:

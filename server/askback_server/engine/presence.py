@@ -24,7 +24,7 @@ from askback_server.engine.arrivals import Arrivals
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
-from askback_server.engine.view_texts import decode_view, encode_view
+from askback_server.engine.view_texts import decode_view, encode_view, of_reviewer
 from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import uuid7
 from askback_server.ports.presence import PresenceStore
@@ -63,12 +63,12 @@ class PresenceIndex:
     def __len__(self) -> int:
         return len(self._count)
 
-    def add(self, text: str) -> PromptFilter | None:
-        """Add a view. Returns it if there was no equal view."""
+    def add(self, text: str, known: PromptFilter | None = None) -> PromptFilter | None:
+        """Add a view, which need not be parsed if it is `known`. Returns it if there was no equal view."""
         self._count[text] += 1
         if self._count[text] > 1:
             return None
-        view = decode_view(text)
+        view = of_reviewer(known) if known is not None else decode_view(text)
         for key in _audience_keys(view):
             self._by_audience.setdefault(key, {})[text] = view
         return view
@@ -172,7 +172,7 @@ class PresenceTracker:
         text = encode_view(view)
         self._own_views[text] += 1
         self._version += 1
-        self._add_view(text)
+        self._add_view(text, view)
         left = False
 
         def leave() -> None:
@@ -190,8 +190,8 @@ class PresenceTracker:
         self._version += 1
         self._discard_view(text)
 
-    def _add_view(self, text: str) -> None:
-        view = self._index.add(text)
+    def _add_view(self, text: str, known: PromptFilter | None = None) -> None:
+        view = self._index.add(text, known)
         if view is not None:
             self._arrivals.add(view)
             self._changed.set()

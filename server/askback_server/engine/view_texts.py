@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import PromptFilter
@@ -30,14 +31,23 @@ def encode_view(view: PromptFilter) -> str:
 
 
 def decode_view(text: str) -> PromptFilter:
-    """Parse the text of a view. Its viewer gets only the role CONSOLE: no other role may answer."""
+    """Parse the text of a view."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
-    viewer = Principal(subject, _CONSOLE, (namespace,), frozenset(groups))
+    viewer = Principal(subject, groups=frozenset(groups))
     each = {name: value for name, value in labels if isinstance(value, str)}
     several = {name: tuple(values) for name, values in labels if not isinstance(values, str)}
-    return PromptFilter(
-        namespace, viewer, tuple(job_types), tuple(kinds), each, tuple(asked), job_id, any_labels=several
+    return of_reviewer(
+        PromptFilter(
+            namespace, viewer, tuple(job_types), tuple(kinds), each, tuple(asked), job_id, any_labels=several
+        )
     )
+
+
+def of_reviewer(view: PromptFilter) -> PromptFilter:
+    """A view with a viewer who has only the role CONSOLE: no other role may answer."""
+    viewer = view.viewer
+    assert viewer is not None
+    return replace(view, viewer=Principal(viewer.subject, _CONSOLE, (view.namespace,), viewer.groups))
 
 
 def _label_pairs(view: PromptFilter) -> list[tuple[str, str | list[str]]]:

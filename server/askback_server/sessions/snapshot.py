@@ -33,6 +33,8 @@ def urgency_at(position: PromptPosition) -> Urgency:
 class Snapshot:
     """The reading of one view."""
 
+    __slots__ = ("_frontier", "_is_reading", "ahead")
+
     def __init__(self) -> None:
         self._frontier: Urgency | None = _START
         """Up to where the prompts have been read; None: all of them."""
