@@ -1,9 +1,10 @@
 """The page for everyone: axe finds nothing, keys can be switched off, narrow windows and phones work."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from tests.support.browser import Inbox, axe, live, settled
@@ -244,6 +245,24 @@ async def test_new_prompts_are_announced_in_one_message(inbox: Inbox) -> None:
     await inbox.world.create_prompt(confirm("Urgent", priority=9))
     await expect(page.locator("#polite")).to_have_text("1 new question, 1 urgent")
     assert await page.title() == "(1) Askback"
+
+
+async def test_prompts_that_come_before_the_code_of_notices_are_announced(inbox: Inbox) -> None:
+    """The code is loaded after the first paint."""
+    context = await inbox.context("ana")
+    released = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await context.route("**/assets/notices.js*", hold)
+    page = await inbox.tab(context)
+    await live(page)
+    await inbox.world.create_prompt(confirm("Urgent", priority=9))
+    await expect(page.locator(".row")).to_have_count(1)
+    released.set()
+    await expect(page.locator("#polite")).to_have_text("1 new question, 1 urgent")
 
 
 async def test_the_page_speaks_german(inbox: Inbox) -> None:

@@ -23,6 +23,10 @@ export class Arrivals {
   #known: ReadonlySet<string> | null = null;
   readonly #unseen = new Map<string, Prompt>();
 
+  constructor(known: ReadonlySet<string> | null = null) {
+    this.#known = known;
+  }
+
   /**
    * Take the rows as a frame has left them. `isLive` is false while the view catches up: what is missing is counted
    * when it is complete. Returns the prompts that are new since the last live view.

@@ -41,10 +41,10 @@ function showBadge(n: number): void {
   void setAppBadge?.call(navigator, n).catch(() => {});
 }
 
-/** Follow the inbox. Returns a function that stops it. */
-export function startNotices(page: Page): () => void {
+/** Follow the inbox. `known` are the prompts of the first live view; null: it comes. Returns a function that stops it. */
+export function startNotices(page: Page, known: ReadonlySet<string> | null): () => void {
   const { inbox } = page;
-  const arrivals = new Arrivals();
+  const arrivals = new Arrivals(known);
   const hints = openHints();
   const gone = new AbortController();
   const { signal } = gone;

@@ -16,6 +16,7 @@ import { formatRoute, go, isPlainClick, type Place, route } from "./route";
 import { SignInForm } from "./sign_in";
 import { disturb } from "./steady";
 import { loadAgain } from "../content/slices";
+import type { Inbox } from "../model/inbox";
 import type { Session } from "../model/session";
 import { openPalette } from "./typed_ahead";
 import { Dialog, Icon, type IconName, Key } from "./ui";
@@ -48,6 +49,16 @@ function startLater(read: () => Promise<() => void>): () => void {
   };
 }
 
+/** Note what the page shows when it is first live: what comes later is new, also before the notices are loaded. */
+function noteFirstLive(inbox: Inbox): { firstLive: () => ReadonlySet<string> | null; stop: () => void } {
+  let first: ReadonlySet<string> | null = null;
+  const note = (isLive: boolean) => {
+    if (isLive) first ??= new Set(inbox.rows.peek().keys());
+  };
+  note(inbox.link.peek() === "live");
+  return { firstLive: () => first, stop: inbox.follow(note) };
+}
+
 interface ShellProps {
   readonly page: Page;
   /** The person signed in again, perhaps as someone else. */
@@ -63,11 +74,13 @@ export function Shell({ page, onSession }: ShellProps) {
     const stopLoads = effect(() => {
       if (page.inbox.link.value === "live") loadAgain();
     });
+    const { firstLive, stop: stopFirst } = noteFirstLive(page.inbox);
     const stops = [
       stopSteady,
       stopLoads,
       startList(page.inbox, subjectOf(page)),
-      startLater(async () => (await import("./notices")).startNotices(page)),
+      stopFirst,
+      startLater(async () => (await import("./notices")).startNotices(page, firstLive())),
       startKeyboard(page),
     ];
     return () => {
