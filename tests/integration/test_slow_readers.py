@@ -74,6 +74,14 @@ async def test_a_stream_without_a_hello_ends(lite: ServiceWorld) -> None:
         found = await read_to_refusal(call)
         assert (found.code.name, found.reason) == ("INVALID_ARGUMENT", "BAD_HELLO")
         assert found.retry_delay, "a client that was slow may come again"
+    # A message without frames is no hello.
+    for open_call, nothing in (
+        (lite.hitl.Converse, hitl.ConverseRequest()),
+        (lite.workers.Work, workers.WorkRequest()),
+    ):
+        call = open_call()
+        await call.write(nothing)
+        assert (await read_to_refusal(call)).reason == "BAD_HELLO"
     streams = [lite.hitl.Converse() for _ in range(50)]
     await until(lambda: len(lite.service.replica.streams) == 50)
     await until(lambda: not lite.service.replica.streams)

@@ -175,7 +175,8 @@ class _Stream(ABC):
                     at += 1
             del message, frames
             session.received.set(0)
-            self._hello_timer.cancel()  # it was the first frame, or has ended the stream
+            if at:  # the first frame was the hello, or has ended the stream; a message may have none
+                self._hello_timer.cancel()
         session.end()
 
     def _receive(self, frame: Any) -> None:
