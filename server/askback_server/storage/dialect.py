@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,6 +54,15 @@ class Dialect(ABC):
     @abstractmethod
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The database's current time plus `seconds`, as an expression."""
+
+    @staticmethod
+    @abstractmethod
+    def time(name: str) -> sa.ColumnElement[datetime]:
+        """The time that `look_up` is given under a name by `give_time`, as an expression."""
+
+    @abstractmethod
+    def give_time(self, name: str, ahead: timedelta = timedelta(0)) -> Mapping[str, Any]:
+        """The value for `look_up` of the database's time when the statement runs, plus `ahead`."""
 
     @staticmethod
     @abstractmethod
@@ -117,9 +126,10 @@ class Dialect(ABC):
     def give_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
         """The values for `look_up` of these pairs."""
 
+    @classmethod
     @abstractmethod
     def firsts(
-        self,
+        cls,
         name: str,
         first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:

@@ -23,7 +23,7 @@ from askback_server.storage.dialect import Dialect
 from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.sqlite_lookups import Lookups
 from askback_server.storage.tables import events
-from askback_server.storage.types import Instant, keep_text
+from askback_server.storage.types import Instant, instant_text, keep_text
 
 # At DEBUG it would log the parameters of statements, which contain answers.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
@@ -147,6 +147,15 @@ class SQLite(Dialect):
         return sa.bindparam("later", unique=True, callable_=lambda: self._clock.now() + span, type_=Instant())
 
     @staticmethod
+    def time(name: str) -> sa.ColumnElement[datetime]:
+        """A parameter."""
+        return sa.bindparam(name, None, type_=Instant())
+
+    def give_time(self, name: str, ahead: timedelta = timedelta(0)) -> Mapping[str, Any]:
+        """The program's time plus `ahead`."""
+        return {name: instant_text(self._clock.now() + ahead)}
+
+    @staticmethod
     def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Always true: with one writer, ids are in the order of commits."""
         return sa.true()
@@ -195,8 +204,9 @@ class SQLite(Dialect):
     pairs = staticmethod(lists.pairs)
     give_pairs = staticmethod(lists.give_pairs)
 
+    @classmethod
     def firsts(
-        self,
+        cls,
         name: str,
         first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:

@@ -52,8 +52,8 @@ class Lookups:
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """The rows of a statement. Raises StorageUnavailable."""
         compiled = compile_lookup(statement)
-        given = {n: v if isinstance(v, int) else json.dumps(list(v)) for n, v in values.items()}
-        parameters = [given[p.name] if p.name in given else p.value() for p in compiled.parameters]
+        given = {n: v if isinstance(v, int | str) else json.dumps(list(v)) for n, v in values.items()}
+        parameters = [given.get(p.name, p.value) for p in compiled.parameters]
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._fetch, compiled, parameters
@@ -80,8 +80,8 @@ class Parameter(NamedTuple):
     """A parameter of a compiled statement."""
 
     name: str
-    value: Callable[[], Any]
-    """The value if none is given: a constant, or the time."""
+    value: Any
+    """The value if none is given: a constant."""
 
 
 class CompiledLookup(NamedTuple):
@@ -118,9 +118,9 @@ def compile_lookup(statement: Statement) -> CompiledLookup:
     )
 
 
-def _value_of(bind: sa.BindParameter[Any]) -> Callable[[], Any]:
+def _value_of(bind: sa.BindParameter[Any]) -> Any:
     convert = _implementation(bind.type).bind_processor(_DIALECT)
-    return lambda: bind.effective_value if convert is None else convert(bind.effective_value)
+    return bind.value if convert is None else convert(bind.value)
 
 
 def _implementation(type: sa.types.TypeEngine[Any]) -> Any:
