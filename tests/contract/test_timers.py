@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from askback_server.domain import commands as c
 from askback_server.domain.content import Audience, EscalationStep, FinalAction, PromptContent, Reminders
@@ -21,8 +22,19 @@ from askback_server.domain.prompts import AnswerStatus, Prompt
 from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
+from askback_server.storage import tables
 from tests.support.aggregates import BOB, question
-from tests.support.storage import LONG, DelegatingStore, GatedStore, Node, check_job, get_job, node, whole
+from tests.support.storage import (
+    LONG,
+    DelegatingStore,
+    GatedStore,
+    Node,
+    check_job,
+    execute,
+    get_job,
+    node,
+    whole,
+)
 from tests.support.waiting import until
 
 TENTH = timedelta(seconds=0.1)
@@ -281,6 +293,25 @@ async def test_few_timers_run_at_once(here: Node, monkeypatch: pytest.MonkeyPatc
     async with running_timers(here):
         await until(are_closed(here, prompts), "all are closed")
     assert most == 3
+
+
+async def test_jobs_are_read_before_their_deadlines(here: Node) -> None:
+    """Not those that are due already, which fire at once, and none that are due later."""
+    soon, later, past = [
+        (await here.waiting(question(timeout=timeout)))[0].job_id
+        for timeout in (timers_module.LOOKAHEAD, LONG, LONG)
+    ]
+    moved = sa.update(tables.prompts).where(tables.prompts.c.job_id == past)
+    await execute(here.database, moved.values(timeout_at=here.clock.now() - LONG))
+    for job_id in (soon, later, past):
+        here.engine.hot.drop(job_id)
+    timers = Timers(here.engine, here.database.queue, here.clock)
+    await timers.load()
+    assert [here.engine.hot.peek(job_id) is not None for job_id in (soon, later, past)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:

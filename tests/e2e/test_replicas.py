@@ -113,16 +113,13 @@ async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
     async with Client(a.target, user="ana") as client:
         runs = [await client.start("story", {"keys": []}, request_id=f"r{n}") for n in range(12)]
 
-        async def running() -> int:
-            return len([job async for job in client.list(states=[JobState.RUNNING])])
-
         async def all_completed() -> bool:
             nonlocal maximum
-            maximum = max(maximum, await running())
-            states = [(await client.get(run.job_id)).state for run in runs]
-            if sum(state is JobState.COMPLETED for state in states) >= 4:
+            states = [job.state async for job in client.list()]
+            maximum = max(maximum, states.count(JobState.RUNNING))
+            if states.count(JobState.COMPLETED) >= 4:
                 b.kill()
-            return all(state is JobState.COMPLETED for state in states)
+            return states.count(JobState.COMPLETED) == len(runs)
 
         await eventually(all_completed, "all stories are completed", within=60)
     assert maximum <= 2

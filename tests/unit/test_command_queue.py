@@ -76,3 +76,20 @@ def test_principals_take_turns_and_each_keeps_its_order() -> None:
     queue.put_back(first)
     assert len(queue) == len(list(queue)) == 6
     assert names(queue.take(10, 10**9)) == ["eve j0", "ada j0", "eve j1", "ada j1", "eve j2", "eve j3"]
+
+
+def test_a_batch_with_commands_of_callers_has_few_of_the_service() -> None:
+    def taken(callers: int, system: int) -> tuple[int, int]:
+        queue = CommandQueue()
+        for n in range(system):
+            queue.append(Item(command(SYSTEM, n), FUTURE))
+        for n in range(callers):
+            queue.append(Item(command((ADA, EVE)[n % 2], n), FUTURE))
+        found = [item.command.principal for item in queue.take(256, 10**9)]
+        assert len(queue) == callers + system - len(found)
+        return len(found) - found.count(SYSTEM), found.count(SYSTEM)
+
+    assert taken(callers=0, system=50) == (0, 50)
+    assert taken(callers=1, system=50) == (1, 8)
+    assert taken(callers=20, system=50) == (20, 20)
+    assert taken(callers=20, system=3) == (20, 3)

@@ -15,6 +15,9 @@ MAX_BYTES = 128 * 1024 * 1024
 """Capacity in bytes of the queued commands."""
 SHARE_OF_ALL = 0.75
 """Share of the queue open to every command. The rest is reserved for answers and system work (`URGENT`)."""
+SYSTEM_COMMANDS = 8
+"""How many commands of the service itself a batch with commands of callers has at most, or as many as it has
+of callers if those are more: callers wait for the whole batch."""
 SHARE_OF_ONE = 0.6
 """Share of that which a single principal may fill, even with answers."""
 
@@ -66,15 +69,26 @@ class CommandQueue:
             self._count(item, 1)
 
     def take(self, maximum: int, max_bytes: int) -> list[Item]:
-        """Take up to `maximum` commands, stopping once they reach `max_bytes`."""
+        """Take up to `maximum` commands, stopping once they reach `max_bytes`.
+
+        If commands of callers are among them, few of the service itself are (`SYSTEM_COMMANDS`).
+        """
         items: list[Item] = []
-        size = 0
+        size = callers = 0
         while len(items) < maximum and size < max_bytes and (self._first or self._waiting):
+            system = len(items) - callers
+            if callers and system >= max(SYSTEM_COMMANDS, callers) and self._only_system_waits:
+                break
             item = self._first.popleft() if self._first else self._next()
             size += item.command.size
+            callers += item.command.principal is not SYSTEM
             self._count(item, -1)
             items.append(item)
         return items
+
+    @property
+    def _only_system_waits(self) -> bool:
+        return not self._first and self._waiting.keys() == {SYSTEM.subject}
 
     def _next(self) -> Item:
         subject, waiting = next(iter(self._waiting.items()))

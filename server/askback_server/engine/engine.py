@@ -42,7 +42,7 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.judges import Judges
 from askback_server.engine.observer import NullObserver, Observer
 from askback_server.ports.clock import DatabaseClock
-from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
+from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome, Wanted
 
 _log = logging.getLogger("askback.server.engine")
 
@@ -52,6 +52,8 @@ BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
 """Bytes of decided commands after which the engine yields to the event loop."""
+READ_AHEAD_JOBS = 64
+"""Jobs that are read ahead by one statement. Calls are served between two of them."""
 MAX_RETRIES = 3
 """How often a command is decided again after a failed guard."""
 
@@ -110,6 +112,16 @@ class Engine:
         self._idle.clear()
         self._wake.set()
         return reply
+
+    async def read_ahead(self, job_ids: Sequence[str]) -> None:
+        """Read jobs into memory, unless they are there, because commands on them are about to come.
+
+        Raises StorageUnavailable.
+        """
+        reads = BatchReads(self._store, self.hot)
+        for start in range(0, len(job_ids), READ_AHEAD_JOBS):
+            some = job_ids[start : start + READ_AHEAD_JOBS]
+            await reads.fill([Group(Wanted(job_id=job_id)) for job_id in some])
 
     async def run(self) -> None:
         """Write batches until cancelled. A failed batch fails only its own commands."""

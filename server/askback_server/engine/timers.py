@@ -31,11 +31,14 @@ POLL_SECONDS = 0.5
 """Seconds between two queries for deadlines."""
 LOOKAHEAD = timedelta(seconds=1.5)
 """How far ahead a query looks: beyond the next query, so that each timer fires on time."""
-MAX_DEADLINES = 5_000
+MAX_DEADLINES = 10_000
 """Maximum number of deadlines read per query."""
-MAX_RUNNING = 128
+FIRST_DEADLINES = 500
+"""Maximum number of deadlines read per query while as many timers run as may."""
+MAX_RUNNING = 32
 """Maximum number of timers whose commands run at once. The others wait in the heap: if all were sent when
-thousands of deadlines fall into one second, calls of users would be refused or wait behind them."""
+thousands of deadlines fall into one second, calls of users would be refused or wait behind them. A call waits
+for the batch that is being written, so more at once would cost it more time than they save."""
 RETRY_DELAY = timedelta(seconds=0.5)
 """Wait before retrying a deadline whose command failed, for example while the database was unavailable."""
 
@@ -79,29 +82,34 @@ class Timers:
         """Read the timers that are due soon by the database's clock, and adjust our estimate of that
         clock."""
         asked = self._clock.now()
-        now, found = await self._queue.list_due(LOOKAHEAD, MAX_DEADLINES)
+        # While many are due, most of what a query finds is known.
+        limit = FIRST_DEADLINES if self._is_full else MAX_DEADLINES
+        now, found = await self._queue.list_due(LOOKAHEAD, limit)
         self._clock.compare(asked, now)
-        for when, kind, job_id in found:
-            self._add(when, kind, job_id)
-        if len(found) == MAX_DEADLINES:
+        coming = [entry[2] for entry in found if self._add(*entry) and entry[0] > now]
+        if len(found) == limit:
             # There are more: read on when these have fired.
             self._add(found[-1][0], "load", "")
+        # Reading is a third of the work of a deadline, and there is time for it now.
+        await self._engine.read_ahead(list(dict.fromkeys(coming)))
 
     def _add_near(self, when: datetime | None, kind: str, job_id: str) -> None:
         """Add a time, unless a query will find it."""
         if when is not None and when <= self._clock.now() + LOOKAHEAD:
             self._add(when, kind, job_id)
 
-    def _add(self, when: datetime, kind: str, job_id: str) -> None:
+    def _add(self, when: datetime, kind: str, job_id: str) -> bool:
+        """Add a timer. Returns whether it is new."""
         entry = (when, kind, job_id)
         if entry in self._pending:
-            return
+            return False
         if (kind, job_id) in self._running and when <= self._clock.now():
-            return
+            return False
         self._pending.add(entry)
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry:
             self._set_alarm()
+        return True
 
     def _set_alarm(self) -> None:
         """Set the alarm for the earliest entry. While too many run, the end of one of them is the alarm."""
