@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench bench-full \
+.PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench bench-full profile \
 	web icons screenshots install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
@@ -88,8 +88,13 @@ model: $(VENV) ## compare engine and storage with the reference model, at length
 simulate: $(VENV) ## run schedules of the streams in virtual time; ARGS="--schedules N --seed S"
 	$(BIN)/python -m tests.simulate $(ARGS)
 
-bench: $(VENV) ## measure; more arguments in ARGS
+bench: $(VENV) ## compare with the floors in paired rounds, in about 10 minutes; ARGS="--only sqlite --only trips --rounds N"
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# py-spy is no dependency: it has no wheel for some platforms.
+profile: $(VENV) ## show where the CPU of a trip goes: flame graphs, buckets, instructions; ARGS="--only sqlite"
+	$(BIN)/python -m pip install --quiet py-spy || echo "py-spy has no wheel for this platform: install it by other means"
+	$(BIN)/python -m tests.bench.profile $(ARGS)
 
 bench-full: $(VENV) ## measure how costs grow, each case below 15 minutes; CASES=a,b; ARGS="--db sqlite --scale 0.01"
 	$(BIN)/python -m tests.bench.full $(CASES) $(ARGS)

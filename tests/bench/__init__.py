@@ -1,4 +1,4 @@
-"""Benchmarks: the cost of Askback compared with bare grpc.aio. See docs/bench.md."""
+"""Benchmarks: the cost of Askback compared with floors. See docs/bench.md."""
 
 import os
 

@@ -11,102 +11,94 @@ import platform
 import signal
 import sqlite3
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import grpc
 from google.protobuf.internal import api_implementation
 
-from tests.bench import page, profile, report, servers
-from tests.bench.drive import Measurements, Plan, measure
+from tests.bench import page, paired, servers, summary
 from tests.bench.processes import cpu_model, file_system, flush_ms
+from tests.bench.rounds import CASES, Measured, Sizes, Start, run_round
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 
-TARGETS = ("floor", "sqlite", "postgres")
+DATABASES = ("sqlite", "postgres")
+PAGE_REPEATS = 3
 
 
 def main() -> int:
-    """Measure and print. Returns exit code 0 if all targets are met."""
+    """Measure and print. Returns exit code 0 unless a target is missed."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = servers.disk_folder(arguments.dir)
-    targets = arguments.only or list(TARGETS)
-    if arguments.page:
-        targets = []
+    databases = [name for name in DATABASES if name in arguments.only] or list(DATABASES)
+    cases = [name for name in CASES if name in arguments.only] or list(CASES)
+    began = time.monotonic()
     try:
-        with servers.durable_postgres("postgres" in targets) as database, _out(arguments.json) as out:
-            _print(out, _machine(folder, database))
+        with servers.durable_postgres("postgres" in databases) as database:
+            _say(_machine(folder, database))
             if arguments.page:
-                print(_page(arguments.repeat, out))
+                print(_measure_page())
                 return 0
-            if arguments.profile:
-                return _profile(targets, database, arguments, folder)
-            found = _measure(targets, database, arguments, out)
-            page_line = _page(arguments.repeat, out)
+            found = _measure(databases, cases, database, arguments)
+            page_line = "" if arguments.only else _measure_page()
     except (PostgresUnavailable, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    by_target = {target: report.medians(runs) for target, runs in found.items()}
-    print()
-    print(report.table(by_target))
-    print()
-    print(page_line)
-    print()
-    return _verdict(report.verdicts(by_target))
+    report = summary.Report(found, against=arguments.against is not None)
+    arguments.json.write_text(paired.to_json(report.rows), encoding="utf-8")
+    print(f"\n{report.text()}\n")
+    if page_line:
+        print(f"{page_line}\n")
+    print(f"rows: {arguments.json} ({time.monotonic() - began:.0f} s)\n")
+    verdicts = report.verdicts()
+    for _, line in verdicts:
+        print(line)
+    return 1 if any(verdict == "FAIL" for verdict, _ in verdicts) else 0
 
 
-def _page(repeats: int, out: TextIO | None) -> str:
-    """The line about the page."""
+def _measure_page() -> str:
+    """Measure the page. Returns the line about it."""
     if why := page.obstacle():
         return f"page: not measured, because {why}"
-    return page.run(repeats, partial(_print, out))
-
-
-def _verdict(verdicts: Sequence[tuple[bool, str]]) -> int:
-    for met, line in verdicts:
-        print("PASS" if met else "FAIL", line)
-    return 0 if all(met for met, _ in verdicts) else 1
+    return page.run(PAGE_REPEATS, _say)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=paired.LEAST_ROUNDS, help="paired rounds [7]")
     parser.add_argument(
-        "--seconds", type=float, default=4.0, help="seconds of each loop with 64 in flight [4]"
+        "--only",
+        action="append",
+        choices=(*DATABASES, *CASES),
+        default=[],
+        help="measure this database or case; may be repeated",
     )
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each server; medians count [3]")
-    parser.add_argument("--only", action="append", choices=TARGETS, help="measure this; may be repeated")
-    parser.add_argument("--ask", choices=("form", "plain"), default="form", help="kind of prompt [form]")
     parser.add_argument(
-        "--prompts-per-job", type=int, default=50, help="prompts before a job is replaced [50]"
+        "--against", type=Path, metavar="FOLDER", help="compare with this `server` folder too"
     )
-    parser.add_argument("--no-jobs", action="store_true", help="skip the loop of create, lease, complete")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the trips and seconds [1]")
     parser.add_argument("--dir", type=Path, help="folder of the databases; not in memory [the temp folder]")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines here too")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", default=Path("bench-results.json"), help="[bench-results.json]"
+    )
     parser.add_argument("--page", action="store_true", help="measure the web page only")
-    parser.add_argument("--profile", action="store_true", help="print a CPU profile of the servers instead")
     arguments = parser.parse_args()
-    if arguments.seconds <= 0 or arguments.repeat < 1:
-        parser.error("--seconds must be above 0 and --repeat at least 1")
+    if arguments.rounds < 1 or arguments.scale <= 0:
+        parser.error("--rounds must be at least 1 and --scale above 0")
+    if arguments.against is not None and not (arguments.against / "askback_server").is_dir():
+        parser.error(f"there is no package askback_server in {arguments.against}")
     return arguments
 
 
-@contextmanager
-def _out(file: Path | None) -> Iterator[TextIO | None]:
-    with nullcontext() if file is None else file.open("w") as out:
-        yield out
-
-
-def _print(out: TextIO | None, line: dict[str, Any]) -> None:
-    text = json.dumps(line, ensure_ascii=False)
-    print(text, flush=True)
-    if out is not None:
-        print(text, file=out, flush=True)
+def _say(line: Mapping[str, Any]) -> None:
+    print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def _machine(folder: Path, database: PostgresServer | None) -> dict[str, Any]:
@@ -133,76 +125,45 @@ def _machine(folder: Path, database: PostgresServer | None) -> dict[str, Any]:
     }
 
 
-def _server(
-    target: str, database: PostgresServer | None, python: Sequence[str] = ()
-) -> AbstractContextManager[servers.RunningServer]:
-    if target == "floor":
-        return servers.floor(python)
-    if target == "sqlite":
-        return servers.sqlite(python)
-    assert database is not None
-    return servers.postgres(python, database)
+def _starts(name: str, database: PostgresServer | None, against: Path | None) -> dict[str, Start]:
+    """The servers of a round, by their roles. `twin` is Askback again, for the A/A check."""
+    floor, askback = partial(servers.floor_on_sqlite), partial(servers.sqlite)
+    if name == "postgres":
+        assert database is not None
+        floor = partial(servers.floor_on_postgres, database)
+        askback = partial(servers.postgres, database)
+    starts: dict[str, Start] = {
+        "bare": servers.floor,
+        "floor": floor,
+        "askback": askback,
+        "twin": askback,
+    }
+    if against is not None:
+        starts["other"] = partial(askback, more={"PYTHONPATH": str(against.resolve())})
+    return starts
 
 
 def _measure(
-    targets: Sequence[str], database: PostgresServer | None, arguments: argparse.Namespace, out: TextIO | None
-) -> dict[str, list[report.Figures]]:
-    """Measure all targets in turn, several times, so that drift affects all of them alike."""
-    plan = _plan(arguments, jobs=not arguments.no_jobs)
-    found: dict[str, list[report.Figures]] = {target: [] for target in targets}
-    for repeat in range(arguments.repeat):
-        for target in targets:
-            load = os.getloadavg()[0]
-            with _server(target, database) as server:
-                figures = report.figures(_run(server, plan))
-            found[target].append(figures)
-            shown = {name: round(value, 3) for name, value in figures.items()}
-            _print(out, {"target": target, "repeat": repeat + 1, "load": round(load, 2), **shown})
-    for target, runs in found.items():
-        shown = {name: round(value, 3) for name, value in report.medians(runs).items()}
-        _print(out, {"target": target, "median_of": len(runs), **shown})
-    return found
-
-
-def _plan(arguments: argparse.Namespace, *, jobs: bool, alone: bool = True) -> Plan:
-    return Plan(
-        arguments.seconds,
-        asked=arguments.ask,
-        prompts_per_job=arguments.prompts_per_job,
-        alone=alone,
-        jobs=jobs,
-    )
-
-
-def _run(server: servers.RunningServer, plan: Plan, during: Any = None) -> Measurements:
+    databases: Sequence[str],
+    cases: Sequence[str],
+    database: PostgresServer | None,
+    arguments: argparse.Namespace,
+) -> dict[str, list[dict[str, Measured]]]:
+    """Measure all databases in turn, round by round. Returns the rounds of each."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    sizes = Sizes().scaled(arguments.scale)
+    found: defaultdict[str, list[dict[str, Measured]]] = defaultdict(list)
+    # One event loop for all: grpc.aio binds itself to the first loop that uses it.
     with asyncio.Runner(loop_factory=servers.loop_factory()) as runner:
-        return runner.run(measure(server, plan, during))
-
-
-def _profile(
-    targets: Sequence[str], database: PostgresServer | None, arguments: argparse.Namespace, folder: Path
-) -> int:
-    """Profile each target under the loop with 64 trips in flight."""
-    plan = _plan(arguments, jobs=False, alone=False)
-    sampled = profile.py_spy() is not None
-    for target in targets:
-        with tempfile.TemporaryDirectory(prefix="askback-bench-", dir=folder) as place:
-            file = Path(place) / "profile"
-            python = () if sampled else ("-m", "cProfile", "-o", str(file))
-            recording = profile.CpuProfile(file)
-            with _server(target, database, python) as server:
-                beside = partial(recording.record, server, plan.seconds) if sampled else None
-                loaded = _run(server, plan, beside).loaded
-            assert loaded is not None
-            print(f"\n{target}: {loaded.count / loaded.seconds:,.0f} trips/s while profiled")
-            if sampled:
-                print(recording.report(loaded.server_cpu / loaded.count))
-            else:
-                print(profile.calls_report(file, loaded.count))
-    return 0
+        for number in range(arguments.rounds):
+            for name in databases:
+                starts = _starts(name, database, arguments.against)
+                measured = runner.run(run_round(starts, cases, sizes, number))
+                found[name].append(measured)
+                print(summary.round_line(name, number + 1, measured), flush=True)
+    return found
 
 
 if __name__ == "__main__":

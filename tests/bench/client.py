@@ -1,4 +1,7 @@
-"""The client of the bench: workers that ask and consoles that answer at once, all in one process."""
+"""The client of the bench: workers that ask and consoles that answer at once, all in one process.
+
+Workers are streams. For jobs that ask no one there are also workers that call LeaseJobs and CompleteJob.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, prompt_pb2, worker_service_pb2
-from tests.bench import messages
+from tests.bench import messages, questions
+from tests.bench.questions import Question, Questions
 from tests.bench.servers import RunningServer
 from tests.bench.streams import Stream, open_channels
 
@@ -25,6 +29,10 @@ OPENED_AT_ONCE = 64
 HEARTBEAT = 5.0
 SPARE = 2
 """Jobs per lane: while one is replaced, the lane continues with another."""
+CALLERS = 8
+"""Workers that call. Each holds as many jobs as there are lanes for it."""
+LEASE_WAIT_S = 10
+"""How long a LeaseJobs call waits for a job."""
 PATIENCE = 60.0
 """Seconds after which a wait fails."""
 
@@ -53,10 +61,10 @@ class Client:
     """
 
     def __init__(
-        self, server: RunningServer, consoles: RunningServer, asked: str, prompts_per_job: int, in_flight: int
+        self, server: RunningServer, consoles: RunningServer, prompts_per_job: int, in_flight: int
     ) -> None:
         self._target = server.target
-        self._content = messages.content(asked)
+        self._questions = Questions()
         self._prompts_per_job = prompts_per_job
         self._in_flight = in_flight
         self._types = max(messages.TYPES, in_flight // TRIPS_EACH)
@@ -65,14 +73,14 @@ class Client:
         self._channels = open_channels(server.address, connections)
         """Of the workers, and of calls."""
         self._console_channels = open_channels(consoles.address, CHANNELS)
-        self._create: list[Any] = [
-            channel.unary_unary(
-                "/askback.v1.JobService/CreateJob",
-                job_service_pb2.CreateJobRequest.SerializeToString,
-                job_service_pb2.CreateJobResponse.FromString,
-            )
-            for channel in self._channels
-        ]
+        jobs, workers = job_service_pb2, worker_service_pb2
+        self._create = self._method("JobService/CreateJob", jobs.CreateJobRequest, jobs.CreateJobResponse)
+        self._lease = self._method(
+            "WorkerService/LeaseJobs", workers.LeaseJobsRequest, workers.LeaseJobsResponse
+        )
+        self._complete = self._method(
+            "WorkerService/CompleteJob", workers.CompleteJobRequest, workers.CompleteJobResponse
+        )
         self._streams: list[Stream] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -81,16 +89,35 @@ class Client:
         """By lane; the first job of a lane asks next."""
         self._replacing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
+        self._asked: dict[str, Question] = {}
+        """The questions that are in flight, by key."""
         self._trips: dict[str, asyncio.Future[None]] = {}
         self._leases: dict[str, asyncio.Future[Job]] = {}
         self._completed: dict[int, asyncio.Future[None]] = {}
         self._welcomes: asyncio.Queue[None] = asyncio.Queue()
+        self._called: dict[str, asyncio.Future[None]] = {}
+        """Jobs for workers that call, by request id: done when they are completed."""
+        self._callers = 0
+        self._bytes_of_calls = 0
         self._run = os.urandom(4).hex()
 
     @property
     def bytes_in(self) -> int:
-        """Bytes that all streams have received."""
-        return sum(stream.bytes_in for stream in self._streams)
+        """Bytes of the messages that were received."""
+        return self._bytes_of_calls + sum(stream.bytes_in for stream in self._streams)
+
+    def _method(self, name: str, request: Any, response: Any) -> list[Any]:
+        """A unary call on each channel."""
+
+        def count_and_parse(data: bytes) -> Any:
+            self._bytes_of_calls += len(data)
+            return response.FromString(data)
+
+        path = f"/askback.v1.{name}"
+        return [
+            channel.unary_unary(path, request.SerializeToString, count_and_parse)
+            for channel in self._channels
+        ]
 
     # Opening and closing.
 
@@ -185,7 +212,8 @@ class Client:
             name = frame.WhichOneof("body")
             if name == "prompt_event":
                 if frame.prompt_event.HasField("upserted"):
-                    stream.outbox.send(messages.answer(frame.prompt_event.upserted.prompt))
+                    prompt = frame.prompt_event.upserted.prompt
+                    stream.outbox.send(messages.answer(prompt, self._asked.pop(prompt.key)))
             elif name == "answer_prompt":
                 if frame.answer_prompt.result.status != prompt_pb2.ANSWER_STATUS_ACCEPTED:
                     raise UnexpectedReply(f"an answer was not accepted: {frame}")
@@ -218,23 +246,69 @@ class Client:
     def _job_type(self, number: int) -> str:
         return messages.job_type(number, self._types)
 
-    async def new_job(self, number: int) -> Job:
+    async def new_job(self, lane: int) -> Job:
         """Create a job and wait until a worker has leased it."""
-        request_id = f"{self._run}-{next(self._numbers)}"
+        request = self._new_request(self._job_type(lane))
         lease: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        self._leases[request_id] = lease
-        request = job_service_pb2.CreateJobRequest(
-            request_id=request_id, job_type=self._job_type(number), input_json='{"version":"4.2.0"}'
-        )
-        await self._create[number % len(self._create)](request, timeout=PATIENCE)
+        self._leases[request.request_id] = lease
+        await self._create[lane % len(self._create)](request, timeout=PATIENCE)
         return await lease
+
+    def _new_request(self, job_type: str) -> job_service_pb2.CreateJobRequest:
+        number = next(self._numbers)
+        return job_service_pb2.CreateJobRequest(
+            request_id=f"{self._run}-{number}", job_type=job_type, input_json=questions.job_input(number)
+        )
+
+    async def call_job(self, lane: int) -> None:
+        """Create a job and wait until a worker that calls has leased and completed it."""
+        request = self._new_request(questions.CALLED)
+        completed = self._called[request.request_id] = asyncio.get_running_loop().create_future()
+        await self._create[lane % len(self._create)](request, timeout=PATIENCE)
+        await completed
+
+    def start_callers(self) -> None:
+        """Start the workers that call, unless they run."""
+        callers, self._callers = range(self._callers, CALLERS), CALLERS
+        for number in callers:
+            self._watch(asyncio.create_task(self._caller(number)))
+
+    async def _caller(self, number: int) -> None:
+        """Lease jobs and complete them, at most `in_flight / CALLERS` at a time."""
+        channel = number % len(self._channels)
+        request = worker_service_pb2.LeaseJobsRequest(
+            worker_id=f"caller-{number}", job_types=[questions.CALLED]
+        )
+        request.wait.seconds = LEASE_WAIT_S
+        capacity = max(1, self._in_flight // CALLERS)
+        running: set[asyncio.Task[None]] = set()
+        while True:
+            while len(running) >= capacity:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            request.max_jobs = capacity - len(running)
+            reply = await self._lease[channel](request, timeout=PATIENCE)
+            request.session_id, request.session_secret = reply.session_id, reply.session_secret
+            for leased in reply.jobs:
+                task = asyncio.create_task(self._complete_called(channel, leased))
+                task.add_done_callback(running.discard)
+                task.add_done_callback(self._fail_on_error)
+                running.add(task)
+
+    async def _complete_called(self, channel: int, leased: worker_service_pb2.LeasedJob) -> None:
+        request = worker_service_pb2.CompleteJobRequest(
+            job_id=leased.job.job_id,
+            token=leased.token,
+            result_json=questions.job_result(next(self._numbers)),
+        )
+        await self._complete[channel](request, timeout=PATIENCE)
+        self._called.pop(leased.job.request_id).set_result(None)
 
     async def complete(self, job: Job) -> None:
         """Complete a job."""
         ref = next(self._numbers)
         done = self._completed[ref] = asyncio.get_running_loop().create_future()
         request = worker_service_pb2.CompleteJobRequest(
-            job_id=job.job_id, token=job.token, result_json='{"released":true}'
+            job_id=job.job_id, token=job.token, result_json=questions.job_result(ref)
         )
         job.worker.outbox.send(worker_service_pb2.WorkClientFrame(ref=ref, complete_job=request))
         await done
@@ -243,11 +317,10 @@ class Client:
         """Ask a prompt and wait for its resolution."""
         job = self._jobs[lane].pop(0)
         job.asked += 1
-        key = str(next(self._numbers))
-        resolved = self._trips[key] = asyncio.get_running_loop().create_future()
-        # Contents differ, so that caches of equal contents do not help.
-        self._content.body = f"{messages.BODY} ({key})"
-        job.worker.outbox.send(messages.ask(job.job_id, job.token, key, self._content))
+        question = self._questions.question(next(self._numbers))
+        self._asked[question.key] = question
+        resolved = self._trips[question.key] = asyncio.get_running_loop().create_future()
+        job.worker.outbox.send(messages.ask(job.job_id, job.token, question))
         await resolved
         if job.asked < self._prompts_per_job:
             self._jobs[lane].append(job)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.bench.client import Client, UnexpectedReply
+from tests.bench.client import PATIENCE, Client, UnexpectedReply
 from tests.bench.processes import cpu, machine_busy
 from tests.bench.servers import RunningServer
 
@@ -25,7 +26,6 @@ class Plan:
 
     seconds: float = 4.0
     warm: float = 1.0
-    asked: str = "form"
     prompts_per_job: int = 50
     """After this many prompts a job is completed and replaced by a new one."""
     alone: bool = True
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Window:
-    """The measurements of a closed loop. Times in ms, CPU in µs of the whole window."""
+    """The measurements of a loop. Times in ms, CPU in µs of the whole window."""
 
     count: int
     seconds: float
@@ -77,27 +77,22 @@ async def measure(
     `replicas` are further replicas of `server`, whose CPU time counts too. The consoles connect to one of
     them, `consoles`, instead of to `server`.
     """
-    client = _client(server, plan, consoles or server)
-    loops = _ClosedLoops(client, server, replicas, plan.in_flight)
-    try:
-        await client.open()
+    async with driving(server, plan, replicas, consoles) as driver:
         found = Measurements()
         if plan.alone:
-            found.alone = await _measure_alone(client, plan.in_flight)
+            await driver.time_trips(WARM_TRIPS)
+            found.alone = await driver.time_trips(TRIPS)
         if plan.paced:
-            found.paced = await _measure_paced(client, plan)
+            found.paced = await driver.time_paced_trips(plan.paced, plan.seconds)
         if plan.loaded:
-            found.loaded = await loops.measure_load(plan.warm, plan.seconds, during)
+            found.loaded = await driver.run_trips(plan.warm, plan.seconds, during)
         if plan.jobs:
-            found.jobs = await loops.measure_jobs(plan.warm / 2, plan.seconds / 2)
+            found.jobs = await driver.run_jobs(plan.warm / 2, plan.seconds / 2)
         return found
-    finally:
-        await client.close()
 
 
 async def time_trips(server: RunningServer, in_flight: int, during: During) -> list[tuple[float, float]]:
     """Do trips while `during` runs. Returns when each began and ended."""
-    client = _client(server, Plan(), server)
     found: list[tuple[float, float]] = []
     ended = False
 
@@ -116,70 +111,87 @@ async def time_trips(server: RunningServer, in_flight: int, during: During) -> l
         finally:
             ended = True
 
-    try:
-        await client.open()
-        await client.wait_for(_ask_one_by_one(client, IN_FLIGHT, WARM_TRIPS))
+    async with driving(server, Plan()) as driver:
+        client = driver.client
+        await driver.time_trips(WARM_TRIPS)
         await client.run_beside((lane(range(n, IN_FLIGHT, in_flight)) for n in range(in_flight)), beside())
         return found
+
+
+@asynccontextmanager
+async def driving(
+    server: RunningServer,
+    plan: Plan,
+    replicas: Sequence[RunningServer] = (),
+    consoles: RunningServer | None = None,
+) -> AsyncIterator[Driver]:
+    """Connect workers and consoles to a server."""
+    client = Client(server, consoles or server, plan.prompts_per_job, plan.in_flight)
+    try:
+        await client.open()
+        yield Driver(client, server, replicas, plan.in_flight)
     finally:
         await client.close()
 
 
-def _client(server: RunningServer, plan: Plan, consoles: RunningServer) -> Client:
-    return Client(server, consoles, plan.asked, plan.prompts_per_job, plan.in_flight)
-
-
-async def _measure_alone(client: Client, lanes: int) -> list[float]:
-    """Measure trips one at a time, in ms."""
-    await client.wait_for(_ask_one_by_one(client, lanes, WARM_TRIPS))
-    return await client.wait_for(_ask_one_by_one(client, lanes, TRIPS))
-
-
-async def _ask_one_by_one(client: Client, lanes: int, trips: int) -> list[float]:
-    times: list[float] = []
-    for number in range(trips):
-        started = time.perf_counter()
-        await client.ask(number % lanes)
-        times.append((time.perf_counter() - started) * 1000)
-    return times
-
-
-async def _measure_paced(client: Client, plan: Plan) -> list[float]:
-    """Measure trips that begin at fixed times, in ms from the time at which each was to begin."""
-    began = time.perf_counter()
-
-    async def one(number: int) -> float:
-        await asyncio.sleep(began + number / plan.paced - time.perf_counter())
-        await client.ask(number % plan.in_flight)
-        return (time.perf_counter() - began - number / plan.paced) * 1000
-
-    trips = int(plan.paced * plan.seconds)
-    return await client.wait_for(asyncio.gather(*(one(number) for number in range(trips))))
-
-
-class _ClosedLoops:
-    """Loops of a client whose every lane begins again as soon as it ends."""
+class Driver:
+    """Measures a server with a connected client: trips one at a time, paced, and closed loops."""
 
     def __init__(
         self, client: Client, server: RunningServer, replicas: Sequence[RunningServer], in_flight: int
     ) -> None:
-        self._client = client
+        self.client = client
         self._server = server
         self._pids = [server.pid, *(replica.pid for replica in replicas)]
         self._in_flight = in_flight
 
-    async def measure_load(self, warm: float, seconds: float, during: During | None) -> Window:
-        """Measure trips."""
-        return await self._run(warm, seconds, self._client.ask, during)
+    async def time_trips(self, trips: int) -> list[float]:
+        """Time trips one at a time, in ms."""
+        return await self.client.wait_for(self._ask_one_by_one(trips))
 
-    async def measure_jobs(self, warm: float, seconds: float) -> Window:
-        """Measure jobs created, leased and completed."""
-        await self._client.prepare_for_jobs()
+    async def _ask_one_by_one(self, trips: int) -> list[float]:
+        times: list[float] = []
+        for number in range(trips):
+            started = time.perf_counter()
+            await self.client.ask(number % self._in_flight)
+            times.append((time.perf_counter() - started) * 1000)
+        return times
+
+    async def run_alone(self, trips: int) -> Window:
+        """Run trips one at a time."""
+        before, started, received = self._cpu(), time.perf_counter(), self.client.bytes_in
+        times = await self.time_trips(trips)
+        return self._window(times, time.perf_counter() - started, before, self.client.bytes_in - received)
+
+    async def time_paced_trips(self, rate: float, seconds: float) -> list[float]:
+        """Time trips that begin at fixed times, `rate` per second, in ms from when each was to begin."""
+        began = time.perf_counter()
+
+        async def one(number: int) -> float:
+            await asyncio.sleep(began + number / rate - time.perf_counter())
+            await self.client.ask(number % self._in_flight)
+            return (time.perf_counter() - began - number / rate) * 1000
+
+        trips = int(rate * seconds)
+        return await self.client.wait_for(asyncio.gather(*(one(number) for number in range(trips))))
+
+    async def run_trips(self, warm: float, seconds: float, during: During | None = None) -> Window:
+        """Run trips in a closed loop: every lane begins the next one as soon as one ends."""
+        return await self._run(warm, seconds, self.client.ask, during)
+
+    async def run_jobs(self, warm: float, seconds: float) -> Window:
+        """Run jobs in a closed loop: created by calls, leased to a stream and completed by it."""
+        await self.client.prepare_for_jobs()
 
         async def one(lane: int) -> None:
-            await self._client.complete(await self._client.new_job(lane))
+            await self.client.complete(await self.client.new_job(lane))
 
         return await self._run(warm, seconds, one, None)
+
+    async def run_called_jobs(self, warm: float, seconds: float) -> Window:
+        """Run jobs in a closed loop: created, leased and completed by calls."""
+        self.client.start_callers()
+        return await self._run(warm, seconds, self.client.call_job, None)
 
     async def _run(
         self,
@@ -202,21 +214,27 @@ class _ClosedLoops:
             await asyncio.sleep(warm)
             beside = asyncio.ensure_future(during()) if during is not None else None
             times.clear()
-            before, started, received = self._cpu(), time.perf_counter(), self._client.bytes_in
+            before, started, received = self._cpu(), time.perf_counter(), self.client.bytes_in
             await asyncio.sleep(seconds)
-            took, received = time.perf_counter() - started, self._client.bytes_in - received
-            used = [after - was for after, was in zip(self._cpu(), before, strict=True)]
-            found = list(times)
+            while not times and time.perf_counter() - started < PATIENCE:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # a short window on a busy machine
+            took, received = time.perf_counter() - started, self.client.bytes_in - received
             stopped = True
+            found = self._window(list(times), took, before, received)
             if beside is not None:
                 await beside
-            if not found:
-                raise UnexpectedReply(f"{self._server.target}: nothing was done in {seconds} s")
-            server, db, client, machine = used
-            other = max(0.0, machine - server - db - client)
-            return Window(len(found), took, found, server, db, client, other, received / len(found))
+            return found
 
-        return await self._client.run_beside((lane(number) for number in range(self._in_flight)), window())
+        return await self.client.run_beside((lane(number) for number in range(self._in_flight)), window())
+
+    def _window(self, times: list[float], seconds: float, before: Sequence[float], bytes_in: float) -> Window:
+        """What was measured since `before`. Raises UnexpectedReply if nothing was done."""
+        used = [after - was for after, was in zip(self._cpu(), before, strict=True)]
+        if not times:
+            raise UnexpectedReply(f"{self._server.target}: nothing was done in {seconds:.1f} s")
+        server, db, client, machine = used
+        other = max(0.0, machine - server - db - client)
+        return Window(len(times), seconds, times, server, db, client, other, bytes_in / len(times))
 
     def _cpu(self) -> tuple[float, float, float, float]:
         *servers, db = cpu(*self._pids, self._server.db_pid)

@@ -1,8 +1,9 @@
-"""The prompts and answers of the bench, equal for all servers."""
+"""The frames of the bench, equal for all servers, and the contents of `seeding` and `waiting`."""
 
 from __future__ import annotations
 
 from askback.v1 import hitl_service_pb2, prompt_pb2, worker_service_pb2
+from tests.bench.questions import Question
 
 TYPES = 4
 """Number of job types. Each console watches some of them, so that a prompt is shown to one console."""
@@ -33,22 +34,21 @@ def content(kind: str) -> prompt_pb2.PromptContent:
     return message
 
 
-def ask(
-    job_id: str, token: int, key: str, asked: prompt_pb2.PromptContent
-) -> worker_service_pb2.WorkClientFrame:
-    """The worker's frame that asks a prompt; expects a reply."""
-    request = worker_service_pb2.AskPromptRequest(job_id=job_id, token=token, key=key, content=asked)
-    return worker_service_pb2.WorkClientFrame(ref=int(key), ask_prompt=request)
-
-
-def answer(prompt: prompt_pb2.Prompt) -> hitl_service_pb2.ConverseClientFrame:
-    """The console's frame that answers a prompt; expects a reply."""
-    request = hitl_service_pb2.AnswerPromptRequest(
-        prompt_id=prompt.prompt_id, answer_id=prompt.key, revision=prompt.revision
+def ask(job_id: str, token: int, question: Question) -> worker_service_pb2.WorkClientFrame:
+    """The worker's frame that asks a question; expects a reply."""
+    request = worker_service_pb2.AskPromptRequest(
+        job_id=job_id, token=token, key=question.key, content=question.content
     )
-    if prompt.content.HasField("questions"):
-        request.decision = prompt_pb2.DECISION_RESPOND
-        request.values_json = VALUES_JSON
-    else:
-        request.decision = prompt_pb2.DECISION_ACCEPT
-    return hitl_service_pb2.ConverseClientFrame(ref=int(prompt.key), answer_prompt=request)
+    return worker_service_pb2.WorkClientFrame(ref=question.number, ask_prompt=request)
+
+
+def answer(prompt: prompt_pb2.Prompt, question: Question) -> hitl_service_pb2.ConverseClientFrame:
+    """The console's frame that answers the prompt of a question; expects a reply."""
+    request = hitl_service_pb2.AnswerPromptRequest(
+        prompt_id=prompt.prompt_id,
+        answer_id=prompt.key,
+        revision=prompt.revision,
+        decision=prompt_pb2.DECISION_RESPOND if question.values_json else prompt_pb2.DECISION_ACCEPT,
+        values_json=question.values_json,
+    )
+    return hitl_service_pb2.ConverseClientFrame(ref=question.number, answer_prompt=request)

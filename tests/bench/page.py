@@ -63,7 +63,7 @@ def run(repeats: int, say: Callable[[dict[str, Any]], None]) -> str:
     found: list[Figures] = []
     for repeat in range(repeats):
         port = _free_port()
-        with servers.sqlite([], {"ASKBACK_WEB": f"127.0.0.1:{port}"}) as server:
+        with servers.sqlite({"ASKBACK_WEB": f"127.0.0.1:{port}"}) as server:
             found.append(asyncio.run(_measure(server.address, port)))
         say({"case": "page", "repeat": repeat + 1, **{k: round(v, 3) for k, v in found[-1].items()}})
     ratio = percentile([run["page_p50_ms"] / run["grpc_p50_ms"] for run in found], 50)

@@ -1,30 +1,12 @@
-"""Figures of runs, medians of repeats, and their tables."""
+"""Figures of the measurements of one server."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tests.bench.drive import Measurements, Window
 
-P50_BELOW_MS = 3.0
-TRIPS_ABOVE = 1_500.0
-
 Figures = dict[str, float]
-
-_COLUMNS = (
-    ("alone_p50_ms", "p50 ms", 2),
-    ("alone_p99_ms", "p99 ms", 2),
-    ("trips_s", "trips/s", 0),
-    ("p50_ms", "p50 ms", 1),
-    ("p99_ms", "p99 ms", 1),
-    ("server_cpu_us", "server", 0),
-    ("db_cpu_us", "db", 0),
-    ("client_cpu_us", "client", 0),
-    ("bytes_in", "bytes", 0),
-    ("jobs_s", "jobs/s", 0),
-    ("other_cpu", "others", 2),
-)
 
 
 def percentile(times: Sequence[float], share: int) -> float:
@@ -60,58 +42,3 @@ def _window(window: Window) -> Figures:
     if window.db_cpu:
         found["db_cpu_us"] = window.db_cpu / window.count
     return found
-
-
-def medians(runs: Sequence[Figures]) -> Figures:
-    """The median of each figure over the repeats."""
-    names = dict.fromkeys(name for run in runs for name in run)
-    return {name: statistics.median(run[name] for run in runs if name in run) for name in names}
-
-
-def ratios(of: Figures, floor: Figures) -> Figures:
-    """Each figure divided by the floor's."""
-    return {name: value / floor[name] for name, value in of.items() if floor.get(name)}
-
-
-def table(by_target: Mapping[str, Figures]) -> str:
-    """A table of all targets, then their ratios to the floor."""
-    widths = [max(len(title), 7) for _, title, _ in _COLUMNS]
-    titles = " ".join(title.rjust(width) for (_, title, _), width in zip(_COLUMNS, widths, strict=True))
-    groups = ("one at a time", 2), ("64 in flight", 3), ("CPU µs a trip", 3)
-    head = " ".join(("-" * ((n * 8 - 2 - len(g)) // 2) + f" {g} ").ljust(n * 8 - 1, "-") for g, n in groups)
-    lines = [" " * 16 + head, " " * 16 + titles]
-    for target, found in by_target.items():
-        lines.append(target.ljust(16) + _cells(found, widths, [digits for *_, digits in _COLUMNS]))
-    floor = by_target.get("floor")
-    for target, found in by_target.items():
-        if floor is not None and target != "floor":
-            of = ratios(found, floor)
-            of.pop("other_cpu", None)
-            lines.append(f"{target}/floor".ljust(16) + _cells(of, widths, [2] * len(widths)))
-    return "\n".join(lines)
-
-
-def _cells(found: Figures, widths: Sequence[int], digits: Sequence[int]) -> str:
-    cells = []
-    for (name, *_), width, places in zip(_COLUMNS, widths, digits, strict=True):
-        value = found.get(name)
-        cells.append(("-" if value is None else f"{value:,.{places}f}").rjust(width))
-    return " ".join(cells)
-
-
-def verdicts(by_target: Mapping[str, Figures]) -> list[tuple[bool, str]]:
-    """For each database and target: whether it is met, and a line that says so."""
-    lines = []
-    for target, found in by_target.items():
-        if target == "floor":
-            continue
-        if "alone_p50_ms" in found:
-            p50 = found["alone_p50_ms"]
-            lines.append(
-                (p50 < P50_BELOW_MS, f"{target}: one at a time p50 {p50:.2f} ms < {P50_BELOW_MS} ms")
-            )
-        trips = found["trips_s"]
-        lines.append(
-            (trips > TRIPS_ABOVE, f"{target}: 64 in flight {trips:,.0f} trips/s > {TRIPS_ABOVE:,.0f}")
-        )
-    return lines

@@ -18,6 +18,8 @@ from tests.bench.processes import file_system
 from tests.support.postgres import PostgresServer
 
 START_SECONDS = 30.0
+UNDER_TIMES = 20
+"""Start times under another program, such as valgrind."""
 STOP_SECONDS = 15.0
 
 IN_MEMORY = ("tmpfs", "ramfs")
@@ -76,11 +78,32 @@ def loop_factory() -> Any:
 
 
 @contextmanager
-def floor(python: Sequence[str]) -> Iterator[RunningServer]:
-    """Run the relay."""
-    command = [*python, "-m", "tests.bench.relay"]
-    with _folder() as folder, serving(command, {}, folder) as (pid, address):
-        yield RunningServer("floor", address, pid)
+def floor(under: Sequence[str] = ()) -> Iterator[RunningServer]:
+    """Run the bare floor."""
+    command = ["-m", "tests.bench.relay"]
+    with _folder() as folder, serving(command, {}, folder, under=under) as (pid, address):
+        yield RunningServer("bare floor", address, pid)
+
+
+@contextmanager
+def floor_on_sqlite() -> Iterator[RunningServer]:
+    """Run the durable floor on a new SQLite file."""
+    with _folder() as folder:
+        command = ["-m", "tests.bench.durable", "--db", str(folder / "bench.db")]
+        with serving(command, {}, folder) as (pid, address):
+            yield RunningServer("durable floor, sqlite", address, pid)
+
+
+@contextmanager
+def floor_on_postgres(server: PostgresServer) -> Iterator[RunningServer]:
+    """Run the durable floor on a new database of a PostgreSQL server."""
+    url = server.create_database()
+    command = ["-m", "tests.bench.durable", "--db", url.replace("+asyncpg", "")]
+    try:
+        with _folder() as folder, serving(command, {}, folder) as (pid, address):
+            yield RunningServer("durable floor, postgres", address, pid, postmaster_of(server))
+    finally:
+        server.drop_database(url)
 
 
 @contextmanager
@@ -91,21 +114,26 @@ def fanout() -> Iterator[RunningServer]:
 
 
 @contextmanager
-def sqlite(python: Sequence[str], more: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
-    """Run Askback on a new SQLite file with default settings (WAL, synchronous=FULL) and `more`."""
+def sqlite(more: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> Iterator[RunningServer]:
+    """Run Askback on a new SQLite file with default settings (WAL, synchronous=FULL) and `more`.
+
+    `under` has the words before the command, of a program that runs others, such as valgrind.
+    """
     with _folder() as folder:
         settings = {**(more or {}), "ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
-        with serving([*python, *SERVE], settings, folder) as (pid, address):
+        with serving(SERVE, settings, folder, under=under) as (pid, address):
             yield RunningServer("sqlite", address, pid)
 
 
 @contextmanager
-def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[RunningServer]:
-    """Run Askback on a new database of a PostgreSQL server."""
+def postgres(
+    server: PostgresServer, more: Mapping[str, str] | None = None, under: Sequence[str] = ()
+) -> Iterator[RunningServer]:
+    """Run Askback on a new database of a PostgreSQL server, with default settings, `more` and `under`."""
     dsn = server.create_database()
-    settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
+    settings = {**(more or {}), "ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
-        with _folder() as folder, serving([*python, *SERVE], settings, folder) as (pid, address):
+        with _folder() as folder, serving(SERVE, settings, folder, under=under) as (pid, address):
             yield RunningServer("postgres", address, pid, postmaster_of(server))
     finally:
         server.drop_database(dsn)
@@ -146,7 +174,12 @@ def postmaster_of(server: PostgresServer) -> int:
 
 @contextmanager
 def serving(
-    command: Sequence[str], settings: dict[str, str], folder: Path, *, is_killed: bool = False
+    command: Sequence[str],
+    settings: dict[str, str],
+    folder: Path,
+    *,
+    is_killed: bool = False,
+    under: Sequence[str] = (),
 ) -> Iterator[tuple[int, str]]:
     """Run a server. Raises RuntimeError if it has ended at the end of the block, unless that `is_killed`."""
     # Default settings: inherit none of the caller's, nor the setting that only the client needs.
@@ -162,7 +195,7 @@ def serving(
     log = folder / "log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [*under, sys.executable, *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -170,7 +203,7 @@ def serving(
             text=True,
         )
     try:
-        line = _first_line(process)
+        line = _first_line(process, START_SECONDS * (UNDER_TIMES if under else 1))
         if " serves on " not in line:
             raise RuntimeError(f"{' '.join(command)} did not start:\n{line}{_tail(log)}")
         yield process.pid, line.split(" serves on ", 1)[1].split()[0].rstrip(",;")
@@ -187,14 +220,14 @@ def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-4000:]
 
 
-def _first_line(process: subprocess.Popen[str]) -> str:
+def _first_line(process: subprocess.Popen[str], seconds: float) -> str:
     assert process.stdout is not None
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda out: lines.put(out.readline()), args=[process.stdout], daemon=True).start()
     try:
-        return lines.get(timeout=START_SECONDS)
+        return lines.get(timeout=seconds)
     except queue.Empty:
-        return f"no output in {START_SECONDS} s\n"
+        return f"no output in {seconds} s\n"
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -66,7 +66,7 @@ async def _on_both(bench: Bench, plan: Plan) -> tuple[Measurements, Measurements
     """Measure a new server of Askback, and the floor."""
     with bench.database() as url, bench.server(url) as server:
         found = await measure(server, plan)
-    with servers.floor(()) as server:
+    with servers.floor() as server:
         return found, await measure(server, plan)
 
 

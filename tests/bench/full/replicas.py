@@ -22,6 +22,7 @@ from tests.bench.client import PATIENCE, UnexpectedReply
 from tests.bench.drive import Plan, measure
 from tests.bench.full.frame import Bench
 from tests.bench.full.rows import Row, Target
+from tests.bench.questions import Questions
 from tests.bench.report import Figures, figures, percentile
 from tests.bench.streams import Stream
 
@@ -89,7 +90,8 @@ class _LatencySetup:
         self._prompts: dict[str, Any] = {}
         self._streams: dict[str, Stream] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._keys = itertools.count(1)
+        self._questions = Questions()
+        self._numbers = itertools.count(10)
         self._lease: Any = None
 
     async def open(self) -> None:
@@ -124,17 +126,15 @@ class _LatencySetup:
     async def measure_answer(self, name: str) -> dict[str, float]:
         """Ask a prompt, wait until all consoles have it, and answer with one of them. Returns the ms until
         the console at each replica gets the prompt, and the worker and the passive console the answer."""
-        number = next(self._keys) + 10
-        key, lease = str(number), self._lease
-        content = messages.content("form")
-        content.body += f" ({key})"
+        question, lease = self._questions.question(next(self._numbers)), self._lease
+        key = question.key
         asked = time.perf_counter()
-        self._streams["worker"].outbox.send(messages.ask(lease.job.job_id, lease.token, key, content))
+        self._streams["worker"].outbox.send(messages.ask(lease.job.job_id, lease.token, question))
         found: dict[str, float] = {}
         for console in ("passive", "same", "across"):
             found[f"shown_{console}"] = (await self._time_of(f"shown {console}", key) - asked) * 1000
         started = time.perf_counter()
-        self._streams[name].outbox.send(messages.answer(self._prompts.pop(key)))
+        self._streams[name].outbox.send(messages.answer(self._prompts.pop(key), question))
         for what, event in (("worker", "resolved"), ("console", "closed passive")):
             found[f"{what}_{name}"] = (await self._time_of(event, key) - started) * 1000
         return found
