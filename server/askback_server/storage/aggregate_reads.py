@@ -28,7 +28,7 @@ Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 _DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
 HEAD = tuple(sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
 """The columns of a job's head: `to_job` makes a job without documents of it."""
-WORKERS = 16
+WORKERS = 64
 """Workers whose jobs are read by one statement."""
 
 

@@ -21,7 +21,7 @@ from askback_server.storage.reader import Reader
 from askback_server.storage.rounds import Rounds
 from askback_server.storage.tables import jobs, sessions
 
-OPENED_AT_ONCE = 64
+OPENED_AT_ONCE = 256
 """Sessions that one transaction opens or resumes. Other writes must run in between."""
 
 
