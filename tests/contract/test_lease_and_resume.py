@@ -77,6 +77,29 @@ async def test_a_resume_waits_for_a_lease_that_is_being_committed(pg: Database, 
     assert list(await other.sessions.leases(session.session_id)) == [job.job_id]
 
 
+async def test_sessions_that_resume_together_wait_for_no_lease_of_another(
+    pg: Database, other: Database
+) -> None:
+    """One that waits alone holds no lock meanwhile, so it cannot be part of a deadlock."""
+    job = new_job()
+    await pg.jobs.write([creation(job)])
+    opened = [await pg.sessions.open("default", f"w{n}", "wanda", "here", TTL) for n in range(4)]
+    slow = SlowCommits(pg)
+    writing = asyncio.create_task(pg.jobs.write([lease(job, opened[1][0])]))
+    await slow.written.wait()
+    resuming = [
+        asyncio.create_task(other.sessions.resume(row.session_id, secret, "wanda", "there", TTL))
+        for row, secret in opened
+    ]
+    await until(lambda: waits_for_a_lock(pg), "the session with the lease waits")
+    renewed = [(row.session_id, 2) for n, (row, _) in enumerate(opened) if n != 1]
+    assert len(await pg.sessions.beat(renewed, TTL)) == 3, "the others are resumed and not locked"
+    slow.may_commit.set()
+    assert not (await writing).lost
+    assert [row and row.epoch for row in await asyncio.gather(*resuming)] == [2] * 4
+    assert [held.job_id for held in await other.jobs.list_held(opened[1][0].session_id)] == [job.job_id]
+
+
 async def test_a_lease_that_waited_for_a_resume_is_refused(pg: Database, pg_url: str) -> None:
     job = new_job()
     await pg.jobs.write([creation(job)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,8 +12,10 @@ from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
 from askback_server.ports.worker_sessions import Doubt, Doubts
 from askback_server.storage import tables
+from askback_server.storage.aggregate_reads import WORKERS
 from askback_server.storage.database import Database
-from tests.support.rows import creation, new_job
+from tests.support.plans import statements_of
+from tests.support.rows import as_closed, creation, new_job, new_prompt
 from tests.support.storage import expire_session, fetch
 
 TTL = 3600.0
@@ -174,3 +177,86 @@ async def test_an_expired_session_is_reaped_only_after_its_doubts_are_settled(da
     await sessions.settle(doubted)
     assert await sessions.list_expired_doubts(10) == []
     assert await sessions.reap() == 1
+
+
+async def test_sessions_that_resume_together_get_the_same_as_alone(database: Database) -> None:
+    """Also in one transaction: a wrong secret, an expired session, a repeated one, and another replica."""
+    names = [f"w{n}" for n in range(6)]
+    opened = await asyncio.gather(
+        *(database.sessions.open("default", name, "wanda", "here", 60) for name in names)
+    )
+    assert [row.worker_id for row, _ in opened] == names
+    assert len({secret for _, secret in opened}) == len(names)
+    await expire_session(database, opened[4][0].session_id)
+    secrets = [secret for _, secret in opened]
+    secrets[5] = secrets[0]
+    asked = [(row.session_id, secret, "there") for (row, _), secret in zip(opened, secrets, strict=True)]
+    asked += [(opened[0][0].session_id, secrets[0], "there"), (opened[1][0].session_id, secrets[1], "third")]
+    found = await asyncio.gather(
+        *(database.sessions.resume(i, secret, "wanda", replica, TTL) for i, secret, replica in asked)
+    )
+    epochs = [(row.worker_id, row.epoch, row.replica) if row is not None else None for row in found]
+    assert epochs == [
+        ("w0", 2, "there"),
+        ("w1", 2, "there"),
+        ("w2", 2, "there"),
+        ("w3", 2, "there"),
+        None,
+        None,
+        ("w0", 3, "there"),
+        ("w1", 3, "third"),
+    ]
+
+
+async def test_workers_that_come_together_share_their_transactions_and_reads(database: Database) -> None:
+    """The cost is counted, because the work of each statement hides it on a fast machine."""
+    transactions = []
+    run = database._dialect.run
+
+    async def count_and_run(work: Any) -> Any:
+        transactions.append(work)
+        return await run(work)
+
+    database._dialect.run = count_and_run  # type: ignore[method-assign]
+    opened = await asyncio.gather(
+        *(database.sessions.open("default", f"w{n}", "wanda", "here", 60) for n in range(40))
+    )
+    assert len(transactions) == 1
+    await asyncio.gather(
+        *(database.sessions.resume(row.session_id, secret, "wanda", "there", 60) for row, secret in opened)
+    )
+    assert len(transactions) == 2
+    ids = [row.session_id for row, _ in opened]
+    await database.jobs.write([creation(new_job(session_id=session_id)) for session_id in ids])
+
+    async def read_all() -> None:
+        held = await asyncio.gather(*map(database.jobs.list_held, ids))
+        assert [[job.session_id for job in theirs] for theirs in held] == [[i] for i in ids]
+        await asyncio.gather(*(database.jobs.list_unconfirmed([job.job_id for job in jobs]) for jobs in held))
+
+    assert len(await statements_of(read_all())) == 2 * -(-len(ids) // WORKERS)
+
+
+async def test_held_jobs_and_unconfirmed_prompts_are_those_of_the_session(database: Database) -> None:
+    one, other = uuid7(), uuid7()
+    mine, theirs, free = new_job(session_id=one, token=4), new_job(session_id=other), new_job()
+    missed, waiting = as_closed(new_prompt(mine)), new_prompt(mine)
+    confirmed = as_closed(new_prompt(mine, consumed_at=mine.created_at))
+    elsewhere = as_closed(new_prompt(theirs))
+    await database.jobs.write(
+        [creation(mine, missed, confirmed, waiting), creation(theirs, elsewhere), creation(free)]
+    )
+    held, others, none = await asyncio.gather(*map(database.jobs.list_held, (one, other, uuid7())))
+    assert [(job.job_id, job.token, job.version) for job in held] == [(mine.job_id, 4, mine.version)]
+    assert [job.job_id for job in others] == [theirs.job_id]
+    assert none == []
+    unconfirmed = database.jobs.list_unconfirmed
+    found = await asyncio.gather(
+        unconfirmed([mine.job_id]), unconfirmed([theirs.job_id]), unconfirmed([free.job_id]), unconfirmed([])
+    )
+    assert [[p.prompt_id for p in prompts] for prompts in found] == [
+        [missed.prompt_id],
+        [elsewhere.prompt_id],
+        [],
+        [],
+    ]

@@ -1,5 +1,6 @@
 """Converse: resuming by token, or a new snapshot after a reset. No change is lost silently."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,9 @@ from askback_server.feed import missed
 from askback_server.feed.tokens import ResumeTokens, digest_view
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
+from askback_server.sessions import converse
 from askback_server.storage.settings import put_setting
+from askback_server.transport.open_calls import StreamContext
 from tests.support.requests import answer, audience, confirm
 from tests.support.service import Caller, ServiceWorld, serving
 from tests.support.streams import Console
@@ -239,3 +242,41 @@ async def test_a_token_is_honoured_after_a_restart(migrated_db_url: str) -> None
         assert caught_up.open_prompts == UNCOUNTED
         kept = await world.prompt(prompt.prompt_id)
         assert kept.state == prompts.PROMPT_STATE_ANSWERED
+
+
+async def test_a_resume_is_one_message_and_its_welcome_waits_for_no_slow_read(
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = lite.console()
+    await console.hello()
+    token = (await console.snapshot())[1].resume_token
+    await console.aclose()
+    changed = await lite.create_prompt()
+    written: list[object] = []
+    write = StreamContext.write
+
+    async def note_and_write(self: StreamContext, message: object) -> None:
+        written.append(message)
+        await write(self, message)
+
+    monkeypatch.setattr(StreamContext, "write", note_and_write)
+    monkeypatch.setattr(converse, "WELCOME_SECONDS", 3600.0)
+    again = lite.console()
+    await again.hello(resume_token=token)
+    assert [p.prompt_id for p in (await again.snapshot())[0]] == [changed.prompt_id]
+    assert len(written) == 1
+    await again.aclose()
+
+    monkeypatch.setattr(converse, "WELCOME_SECONDS", 0.01)
+    log, may_read = lite.service.replica.log, asyncio.Event()
+    read = log.changed_prompts
+
+    async def read_late(*args: Any) -> Any:
+        await may_read.wait()
+        return await read(*args)
+
+    monkeypatch.setattr(log, "changed_prompts", read_late)
+    third = lite.console()
+    await third.hello(resume_token=token)
+    may_read.set()
+    assert [p.prompt_id for p in (await third.snapshot())[0]] == [changed.prompt_id]

@@ -238,7 +238,7 @@ async def test_a_worker_resumes_where_a_change_of_its_job_was_decided_before(
     await worker.lose()
     await until(lambda: not a.service.replica.streams)
     replica = b.service.replica
-    read = replica.jobs.first_jobs
+    read = replica.jobs.list_held
 
     async def change_after_the_read(*args: Any) -> Any:
         found = await read(*args)
@@ -254,7 +254,7 @@ async def test_a_worker_resumes_where_a_change_of_its_job_was_decided_before(
         await until(lambda: replica.bus.version_of(job.job_id) == version, "the change is announced")
         return found
 
-    monkeypatch.setattr(replica.jobs, "first_jobs", change_after_the_read)
+    monkeypatch.setattr(replica.jobs, "list_held", change_after_the_read)
     again, welcome = await resume(b, worker, lease)
     assert welcome.resumed
     told = await again.frame()

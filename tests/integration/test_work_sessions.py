@@ -185,15 +185,15 @@ async def test_a_cancel_request_that_commits_while_a_session_resumes_is_not_miss
     leased = await worker.next_job()
     await worker.lose()
     replica = lite.service.replica
-    first_jobs = replica.jobs.first_jobs
+    list_held = replica.jobs.list_held
 
     async def cancel_after_the_read(*args: Any) -> Any:
-        found = await first_jobs(*args)
+        found = await list_held(*args)
         monkeypatch.undo()
         await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=leased.job.job_id, reason="enough"))
         return found
 
-    monkeypatch.setattr(replica.jobs, "first_jobs", cancel_after_the_read)
+    monkeypatch.setattr(replica.jobs, "list_held", cancel_after_the_read)
     again, welcome = await resume(lite, worker, leased)
     assert welcome.resumed
     assert (await again.expect("cancel_requested")).job_id == leased.job.job_id

@@ -261,7 +261,7 @@ def _skip_unconfirmed_resolutions(patch: Patch) -> None:
         return []
 
     # Server and client each repair the loss, so disable both.
-    patch.setattr(work, "list_unconfirmed_prompts", none)
+    patch.setattr(SimulatedDatabase, "list_unconfirmed", none)
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 

@@ -208,6 +208,17 @@ class SimulatedDatabase:
         ids = list(prompt_ids)
         return await self.read(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
 
+    async def list_held(self, session_id: str) -> list[Job]:
+        jobs = self.rows.jobs
+        return await self.read(lambda: [j for j in jobs.values() if j.session_id == session_id])
+
+    async def list_unconfirmed(self, job_ids: Sequence[str]) -> list[Prompt]:
+        def found() -> list[Prompt]:
+            mine = [p for p in self.rows.prompts.values() if p.job_id in job_ids]
+            return [p for p in mine if not p.is_open and p.consumed_at is None]
+
+        return await self.read(found)
+
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         return await self.get_jobs(job_ids), len(job_ids)
 

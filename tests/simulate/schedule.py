@@ -14,7 +14,7 @@ from askback._wire import connection
 from askback_server.domain.commands import Command
 from askback_server.domain.errors import AskbackError
 from askback_server.engine import hot_jobs
-from askback_server.sessions import prompt_follower, unconfirmed
+from askback_server.sessions import prompt_follower
 from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge, Network
@@ -159,11 +159,10 @@ class Schedule(ABC):
             hot_jobs.IDLE_SECONDS,
             prompt_follower.PAGE_SIZE,
             prompt_follower.READ_AHEAD,
-            unconfirmed.PAGE_SIZE,
         )
         # Small pages, so that reads need several; jobs that wait leave the memory within the schedule.
         connection.OPEN_SECONDS, hot_jobs.IDLE_SECONDS = 5.0, 1.0
-        prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD, unconfirmed.PAGE_SIZE = 3, 1, 3
+        prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD = 3, 1
         asyncio.set_event_loop(loop)
         try:
             with errors, seed_randomness(self.seed, loop):
@@ -172,7 +171,7 @@ class Schedule(ABC):
             self.verdicts.report(repr(error))
         finally:
             connection.OPEN_SECONDS, hot_jobs.IDLE_SECONDS, *pages = own
-            prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD, unconfirmed.PAGE_SIZE = pages
+            prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD = pages
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.close()

@@ -49,8 +49,12 @@ class Interests:
 
     def add_view(self, filter: PromptFilter) -> Callable[[], None]:
         """Count a view. Returns a function that ends that."""
-        key, shape, marks = (filter.namespace, filter.job_id), _shape_of(filter), _viewer_marks(filter.viewer)
-        self._prompts.setdefault(key, {}).setdefault(shape, Counter()).update(marks)
+        shapes, shape = self._prompts.setdefault((filter.namespace, filter.job_id), {}), _shape_of(filter)
+        viewers = shapes.get(shape)
+        if viewers is None:
+            viewers = shapes[shape] = Counter()
+        for each in _viewer_marks(filter.viewer):  # `Counter.update` is slow for few
+            viewers[each] += 1
         return partial(self._discard_view, filter)
 
     def _discard_view(self, filter: PromptFilter) -> None:

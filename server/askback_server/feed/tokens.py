@@ -38,7 +38,7 @@ class ResumeTokens:
         return base64.urlsafe_b64encode(self._mac(body, view) + body.encode()).decode().rstrip("=")
 
     def _mac(self, body: str, view: str) -> bytes:
-        return hmac.new(self._key, f"{view}|{body}".encode(), hashlib.sha256).digest()[:SIGNATURE_BYTES]
+        return hmac.digest(self._key, f"{view}|{body}".encode(), "sha256")[:SIGNATURE_BYTES]
 
     def read(self, token: str, view: str) -> Position | Refusal:
         """Verify a token. Returns its position, or why it cannot be honoured."""

@@ -123,6 +123,12 @@ class JobStore(Protocol):
     ) -> tuple[list[Job], list[Prompt]]:
         """Existing jobs and prompts by id, in no order, as of one moment."""
 
+    async def list_held(self, session_id: str) -> list[Job]:
+        """The jobs that a worker session holds, without their documents, in no order."""
+
+    async def list_unconfirmed(self, job_ids: Sequence[str]) -> list[Prompt]:
+        """The closed prompts of these jobs whose end no worker has acknowledged, in no order."""
+
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """Read as many of the first jobs as fit in about `max_bytes`; existing ones, in no order.
 

@@ -18,8 +18,8 @@ MAX_LOAD_WAIT = 2.0
 """Maximum seconds that loading a view waits for workers."""
 MAX_READS = 4
 """Concurrent reads for streams. They share one core, and unary calls must run in between."""
-MAX_OPENINGS = 8
-"""Worker sessions opened concurrently. Each is a write, and other writes must run in between."""
+MAX_OPENINGS = 256
+"""Worker sessions opened concurrently. Those that come together share a write and reads."""
 MAX_MESSAGES = 8
 """Messages of console streams, and as many of worker streams, started per iteration of the event loop."""
 MAX_LARGE_MESSAGES = 2

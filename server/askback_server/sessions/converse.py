@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from askback_server.domain.principals import Principal, Role
@@ -15,6 +16,10 @@ from askback_server.sessions.live_view import LiveView
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
 from askback_server.sessions.view_presence import ViewPresence
+
+WELCOME_SECONDS = 0.2
+"""Seconds for which the welcome of a console that resumes waits for what it has missed, to be a message with
+that: each message costs a tenth of a resume. A snapshot takes longer, so its welcome does not wait."""
 
 
 class ConverseDeps(StreamDeps, Protocol):
@@ -46,6 +51,9 @@ class ConverseSession(StreamSession):
             self._welcome(frame.ref)
             assert self._core.view is not None
             self._open_view(self._core.view, todo.resume_token)
+            if todo.resume_token:
+                asyncio.get_running_loop().call_later(WELCOME_SECONDS, self._changed.set)
+                return
         elif isinstance(todo, Call):
             self._call(frame.ref, todo)
         elif isinstance(todo, Goodbye):

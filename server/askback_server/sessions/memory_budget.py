@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -18,7 +18,9 @@ SMALL_BYTES = 16 * 1024
 
 def body_size(body: object) -> int:
     """The approximate size of a frame's body."""
-    if isinstance(body, Prompt):  # first, because most frames to consoles have one
+    if isinstance(inner := getattr(body, "prompt", None), Prompt):  # most frames to consoles have one
+        body = inner
+    if isinstance(body, Prompt):
         resolution = body.resolution
         answer = None if resolution is None else resolution.answer
         return FRAME_BYTES + body.content.size + (len(answer.values_json) if answer is not None else 0)
@@ -53,7 +55,7 @@ class MemoryBudget:
     def __init__(self, maximum: int, share: int) -> None:
         self._maximum = maximum
         self._share = share
-        self._used: Counter[str] = Counter()
+        self._used: dict[str, int] = {}
         self._holding: dict[str, set[Account]] = {}
         self._waiting: dict[str, deque[tuple[Account, int, asyncio.Future[None]]]] = {}
         self.total = 0
@@ -64,21 +66,22 @@ class MemoryBudget:
 
     def fits(self, subject: str, size: int) -> bool:
         """Whether a principal may use `size` more bytes. One that uses none always may."""
-        used = self._used[subject]
+        used = self._used.get(subject, 0)
         return not used or used + size <= self._share
 
     def change(self, account: Account, change: int) -> None:
         """Add to the use of an account."""
         subject = account.subject
         self.total += change
-        self._used[subject] += change
-        if account.used:
-            self._holding.setdefault(subject, set()).add(account)
-        else:
-            self._holding.get(subject, set()).discard(account)
-            if not self._used[subject]:
-                self._holding.pop(subject, None)
-                del self._used[subject]
+        used = self._used.get(subject, 0) + change
+        holding = self._holding.get(subject)
+        if used:
+            self._used[subject] = used
+            if holding is None:
+                holding = self._holding[subject] = set()
+            (holding.add if account.used else holding.discard)(account)
+        elif holding is not None:
+            del self._used[subject], self._holding[subject]
         if change > 0:
             while self.total > self._maximum:
                 self._drop_largest()
@@ -168,11 +171,15 @@ class Account:
     @asynccontextmanager
     async def room(self, size: int) -> AsyncIterator[None]:
         """Reserve bytes inside this context, waiting for room."""
-        await self._of.wait(self, size)
+        await self.take(size)
         try:
             yield
         finally:
             self.add(-size)
+
+    async def take(self, size: int) -> None:
+        """Add to the bytes in use, waiting for room. Give them back with `add`."""
+        await self._of.wait(self, size)
 
     @contextmanager
     def charge(self, size: int) -> Iterator[None]:

@@ -117,7 +117,7 @@ class PromptFollower:
     def note_written(self) -> None:
         """Note that all events taken from the view have been written: there may be room for more."""
         self._view.note_written()
-        if self._has_room():
+        if self._pages and self._has_room():
             self._release_pages()
         self._written.set()
 
@@ -188,7 +188,8 @@ class PromptFollower:
             self._view.reset(position.reason, position.history_lost)
         if not isinstance(position, Position):
             self._reload.set()
-        self._changed.set()
+        if self._view.has_news:
+            self._changed.set()
         while self._reload.is_set():
             await self._reload_view()
 

@@ -23,6 +23,8 @@ class SmallEvent:
 
     def set(self) -> None:
         """Wake all tasks that wait. Until `clear`, `wait` returns at once."""
+        if self._is_set:  # then no task waits
+            return
         self._is_set = True
         waiting, self._waiting = self._waiting, ()
         for waiter in waiting:

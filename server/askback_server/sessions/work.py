@@ -16,6 +16,7 @@ from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
@@ -31,7 +32,6 @@ from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.small_event import SmallEvent
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
-from askback_server.sessions.unconfirmed import list_unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
@@ -214,30 +214,25 @@ class WorkSession(StreamSession):
         """Hold the jobs of a resumed session. Returns those that the worker named and has lost."""
         deps = self._deps
         running = dict(hello.held)
-        job_ids = tuple(await deps.sessions.leases(self.session.session_id))
-        at = 0
-        while at < len(job_ids):
-            at += await self._hold_first(job_ids[at:])
-        for held in tuple(self._core.held.values()):
-            lease = held.lease
-            if running.get(lease.job_id) != lease.token:
-                # The lease did not reach the worker: push it (again).
-                for again in await deps.jobs.get_jobs([lease.job_id]):
-                    await self._push(again)
-                continue
-            self._core.resume(lease, await list_unconfirmed_prompts(deps.jobs, lease))
-        return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
-
-    async def _hold_first(self, job_ids: Sequence[str]) -> int:
-        """Hold and follow the first jobs that are still the session's. Returns how many ids that covers."""
-        found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
+        found = await deps.jobs.list_held(self.session.session_id)
         for job in found:
-            if job.session_id == self.session.session_id:
-                self._core.hold(job, handed_over=False)
-                self._follow(job.job_id)
-        for again in await read_overtaken(self._deps.feed, self._deps.jobs, found):
+            self._core.hold(job, handed_over=False)
+            self._follow(job.job_id)
+        for again in await read_overtaken(deps.feed, deps.jobs, found):
             self._on_commit(Committed(again))
-        return count
+        leases = [held.lease for held in self._core.held.values()]
+        received = [lease for lease in leases if running.get(lease.job_id) == lease.token]
+        missed: dict[str, list[Prompt]] = {lease.job_id: [] for lease in received}
+        closed = await deps.jobs.list_unconfirmed(list(missed))
+        for prompt in sorted(closed, key=lambda prompt: prompt.prompt_id):  # as they were asked
+            missed[prompt.job_id].append(prompt)
+        for lease in received:
+            self._core.resume(lease, missed[lease.job_id])
+        not_received = [lease.job_id for lease in leases if lease.job_id not in missed]
+        for job_id in not_received:  # push it (again)
+            for again in await deps.jobs.get_jobs([job_id]):
+                await self._push(again)
+        return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     def _perform(self, ref: int, call: Call) -> None:
         if not self._opened:

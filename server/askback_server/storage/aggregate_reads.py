@@ -1,6 +1,7 @@
 """Read jobs with what a batch of commands needs of them, and jobs and prompts by id.
 
-The engine and the feed run these statements all the time: each is built once for each kind of database.
+The engine, the feed and workers that reconnect run these statements all the time: each is built once for each
+kind of database.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.carrying import Carrying
 from askback_server.storage.dialect import Dialect
+from askback_server.storage.rounds import Rounds
 from askback_server.storage.tables import answers, jobs, prompts, understandings
 from askback_server.storage.understanding_rows import to_understanding
 
@@ -26,10 +28,17 @@ Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 _DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
 HEAD = tuple(sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
 """The columns of a job's head: `to_job` makes a job without documents of it."""
+WORKERS = 64
+"""Workers whose jobs are read by one statement."""
 
 
 class AggregateReads(Carrying):
     """The part of the JobStore that reads by id: one statement for any number of jobs."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self._held = Rounds(self._list_all_held, WORKERS)
+        self._unconfirmed = Rounds(self._list_all_unconfirmed, WORKERS)
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
@@ -112,6 +121,28 @@ class AggregateReads(Carrying):
             return []
         return [rows.to_prompt(r) for r in await self._all(_by_id(type(self._dialect)).prompts, ids=ids)]
 
+    async def list_held(self, session_id: str) -> list[Job]:
+        """See JobStore. One statement for the workers that ask at the same time."""
+        return await self._held.call(session_id)
+
+    async def _list_all_held(self, session_ids: Sequence[str]) -> list[list[Job]]:
+        found: dict[str | None, list[Job]] = {session_id: [] for session_id in session_ids}
+        for row in await self._all(_by_id(type(self._dialect)).held, ids=session_ids):
+            job = rows.to_job(row)
+            found[job.session_id].append(job)
+        return [found[session_id] for session_id in session_ids]
+
+    async def list_unconfirmed(self, job_ids: Sequence[str]) -> list[Prompt]:
+        """See JobStore. One statement for the workers that ask at the same time."""
+        return await self._unconfirmed.call(job_ids) if job_ids else []
+
+    async def _list_all_unconfirmed(self, wanted: Sequence[Sequence[str]]) -> list[list[Prompt]]:
+        statement, ids = _by_id(type(self._dialect)).unconfirmed, [i for job_ids in wanted for i in job_ids]
+        by_job: dict[str, list[Prompt]] = {}
+        for row in await self._all(statement, ids=ids):
+            by_job.setdefault(row["job_id"], []).append(rows.to_prompt(row))
+        return [[p for job_id in job_ids for p in by_job.get(job_id, ())] for job_ids in wanted]
+
     async def get_jobs_and_prompts(
         self, job_ids: Sequence[str], prompt_ids: Sequence[str]
     ) -> tuple[list[Job], list[Prompt]]:
@@ -151,18 +182,25 @@ class _ById(NamedTuple):
     jobs: sa.Select[Any]
     heads: sa.Select[Any]
     """Jobs without their documents."""
+    held: sa.Select[Any]
+    """The same, by session."""
     prompts: sa.Select[Any]
+    unconfirmed: sa.Select[Any]
+    """Closed prompts that their worker has not acknowledged, by job."""
     jobs_and_prompts: sa.CompoundSelect[Any]
 
 
 @cache
 def _by_id(dialect: type[Dialect]) -> _ById:
     among, j, p = dialect.among_array, jobs.c.job_id, prompts.c.interaction_id
+    is_unconfirmed = prompts.c.responded_at.is_not(None), prompts.c.consumed_at.is_(None)
     both = _padded(jobs).where(among(j, "job_ids")), _padded(prompts).where(among(p, "prompt_ids"))
     return _ById(
         jobs=sa.select(jobs).where(among(j, "ids")),
         heads=sa.select(*HEAD).where(among(j, "ids")),
+        held=sa.select(*HEAD).where(among(jobs.c.session_id, "ids")),
         prompts=sa.select(prompts).where(among(p, "ids")),
+        unconfirmed=sa.select(prompts).where(among(prompts.c.job_id, "ids"), *is_unconfirmed),
         jobs_and_prompts=sa.union_all(*both),
     )
 

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -16,8 +16,33 @@ from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
 from askback_server.ports.worker_sessions import Doubt, Doubts, WorkerSession
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.reader import Reader
+from askback_server.storage.rounds import Rounds
 from askback_server.storage.tables import jobs, sessions
+
+OPENED_AT_ONCE = 256
+"""Sessions that one transaction opens or resumes. Other writes must run in between."""
+
+
+class _Opening(NamedTuple):
+    """The arguments of `open`."""
+
+    namespace: str
+    worker_id: str
+    subject: str
+    replica: str
+    ttl: float
+
+
+class _Resumption(NamedTuple):
+    """The arguments of `resume`."""
+
+    session_id: str
+    secret: str
+    subject: str
+    replica: str
+    ttl: float
 
 
 def _hash(secret: str) -> str:
@@ -48,29 +73,44 @@ def _from_doubts(doubts: Doubts) -> str | None:
 class Sessions(Reader):
     """The SessionStore port. All times are the database's. An expired session cannot be resumed."""
 
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self._openings = Rounds(self._open_all, OPENED_AT_ONCE)
+        self._resumptions = Rounds(self._resume_all, OPENED_AT_ONCE)
+
     async def open(
         self, namespace: str, worker_id: str, subject: str, replica: str, ttl: float
     ) -> tuple[WorkerSession, str]:
-        """Create a session. Returns it with its secret, which is stored as a hash only."""
+        """Create a session. Returns it with its secret, which is stored as a hash only.
+
+        Workers that come at the same time share a transaction, as with `resume`.
+        """
+        return await self._openings.call(_Opening(namespace, worker_id, subject, replica, ttl))
+
+    async def _open_all(self, wanted: Sequence[_Opening]) -> list[tuple[WorkerSession, str]]:
+        found: list[tuple[WorkerSession, str]] = await self._dialect.run(
+            lambda connection: [self._open_one(connection, each) for each in wanted]
+        )
+        return found
+
+    def _open_one(self, connection: sa.Connection, wanted: _Opening) -> tuple[WorkerSession, str]:
         secret = secrets.token_urlsafe(24)
-        session_id = uuid7()
         statement = (
             sa.insert(sessions)
             .values(
-                session_id=session_id,
-                namespace=namespace,
-                worker_id=worker_id,
-                subject=subject,
+                session_id=uuid7(),
+                namespace=wanted.namespace,
+                worker_id=wanted.worker_id,
+                subject=wanted.subject,
                 secret_hash=_hash(secret),
-                replica=replica,
+                replica=wanted.replica,
                 epoch=1,
                 created_at=self._dialect.now(),
-                expires_at=self._dialect.later(ttl),
+                expires_at=self._dialect.later(wanted.ttl),
             )
             .returning(sessions)
         )
-        row = await self._dialect.run(lambda c: c.execute(statement).mappings().one())
-        return _to_session(row), secret
+        return _to_session(connection.execute(statement).mappings().one()), secret
 
     async def resume(
         self, session_id: str, secret: str, subject: str, replica: str, ttl: float
@@ -78,44 +118,66 @@ class Sessions(Reader):
         """Take over a session that has not expired: its epoch increases, and writes of older epochs are
         refused.
 
-        Waits for writes of the older epoch that are about to commit, so that `leases` finds them.
+        Waits for writes of the older epoch that are about to commit, so that `list_held` finds their jobs.
+        Workers that come at the same time share a transaction.
         """
+        return await self._resumptions.call(_Resumption(session_id, secret, subject, replica, ttl))
 
-        def work(connection: sa.Connection) -> Any:
-            if not self._knows(connection, session_id, secret, subject):
-                return None
-            mine = sa.select(sessions.c.session_id).where(sessions.c.session_id == session_id)
-            statement = (
-                sa.update(sessions)
-                .where(
-                    sessions.c.session_id == mine.with_for_update().scalar_subquery(),
-                    sessions.c.expires_at > self._dialect.now(),
-                )
-                .values(
-                    replica=replica,
-                    epoch=sessions.c.epoch + 1,
-                    expires_at=self._dialect.later(ttl),
-                    doubts=None,  # the hello lists the jobs that the worker has
-                )
-                .returning(sessions)
+    async def _resume_all(self, wanted: Sequence[_Resumption]) -> list[WorkerSession | None]:
+        first = {each.session_id: each for each in reversed(wanted) if each[3:] == wanted[0][3:]}
+        rows = await self._dialect.run(lambda c: self._resume_unlocked(c, list(first.values())))
+        if len(wanted) == 1:
+            return [rows.get(wanted[0].session_id)]
+        # The others alone: each that takes the same session has an epoch of its own, and one that waits for a
+        # lock must not have others meanwhile, or it could be part of a deadlock.
+        return [
+            rows[each.session_id]
+            if each is first.get(each.session_id) and each.session_id in rows
+            else (await self._resume_all([each]))[0]
+            for each in wanted
+        ]
+
+    def _resume_unlocked(
+        self, connection: sa.Connection, wanted: Sequence[_Resumption]
+    ) -> dict[str, WorkerSession]:
+        """Resume those sessions that are not locked. A single one waits for its lock."""
+        known = self._known(connection, {each.session_id: (each.secret, each.subject) for each in wanted})
+        if not known:
+            return {}
+        among, first = self._dialect.among, wanted[0]
+        mine = sa.select(sessions.c.session_id).where(among(sessions.c.session_id, known))
+        statement = (
+            sa.update(sessions)
+            .where(
+                sessions.c.session_id.in_(mine.with_for_update(skip_locked=len(wanted) > 1)),
+                sessions.c.expires_at > self._dialect.now(),
             )
-            return connection.execute(statement).mappings().one_or_none()
-
-        row = await self._dialect.run(work)
-        return _to_session(row) if row is not None else None
-
-    def _knows(self, connection: sa.Connection, session_id: str, secret: str, subject: str) -> bool:
-        statement = sa.select(sessions.c.secret_hash, sessions.c.subject).where(
-            sessions.c.session_id == session_id
+            .values(
+                replica=first.replica,
+                epoch=sessions.c.epoch + 1,
+                expires_at=self._dialect.later(first.ttl),
+                doubts=None,  # the hello lists the jobs that the worker has
+            )
+            .returning(sessions)
         )
-        row = connection.execute(statement).one_or_none()
-        return row is not None and row[1] == subject and hmac.compare_digest(row[0], _hash(secret))
+        return {row["session_id"]: _to_session(row) for row in connection.execute(statement).mappings()}
+
+    def _known(self, connection: sa.Connection, wanted: Mapping[str, tuple[str, str]]) -> list[str]:
+        """The ids of those sessions whose secret and subject are right."""
+        columns = sessions.c.session_id, sessions.c.secret_hash, sessions.c.subject
+        statement = sa.select(*columns).where(self._dialect.among(sessions.c.session_id, list(wanted)))
+        right = []
+        for session_id, secret_hash, owner in connection.execute(statement):
+            secret, subject = wanted[session_id]
+            if subject == owner and hmac.compare_digest(secret_hash, _hash(secret)):
+                right.append(session_id)
+        return right
 
     async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
         """Extend a session without taking it over. Returns its new expiry; None if it has expired."""
 
         def work(connection: sa.Connection) -> Any:
-            if not self._knows(connection, session_id, secret, subject):
+            if not self._known(connection, {session_id: (secret, subject)}):
                 return None
             return connection.execute(self._extension(session_id, ttl)).scalar_one_or_none()
 

@@ -9,7 +9,7 @@ from askback_server.sessions.converse_frames import ConverseHello, ConverseWelco
 from askback_server.transport.convert.prompts import closed_bytes, prompt_watch_filter, upserted_bytes
 from askback_server.transport.convert.values import put_time
 from askback_server.transport.frames import frame_body, frame_writer
-from askback_server.transport.wire import within
+from askback_server.transport.wire import EncodeCache, within
 
 
 def read_converse_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.ClientFrame:
@@ -76,5 +76,6 @@ def write_converse_frame(frame: f.ServerFrame) -> bytes:
     return _WRITE(frame)
 
 
-_EVENT = within(pb.ConverseResponse, "frames", "prompt_event")
+_EVENT: EncodeCache[bytes] = EncodeCache(within(pb.ConverseResponse, "frames", "prompt_event"), maximum=64)
+"""An event as a message: what goes to all consoles is one object, so it is wrapped once."""
 _WRITE = frame_writer(pb.ConverseResponse, pb.ConverseServerFrame, _put)

@@ -77,12 +77,15 @@ async def write_all(
         while items and (not several or size < MAX_MESSAGE_BYTES):
             several.append(items.pop())
             size += size_of(several[-1])
-        async with writing.room(2 * size):
+        await writing.take(2 * size)
+        try:  # no context manager: this runs for each message to each console
             if size > SMALL_BYTES:
                 await large.acquire_for_iteration(writing.subject)
             for batch in join_messages(map(message, _take(several))):
                 await context.write(batch)
                 del batch  # free it before the next one is made
+        finally:
+            writing.add(-2 * size)
 
 
 def _take(items: list[T]) -> Iterator[T]:
@@ -167,8 +170,9 @@ class _Stream(ABC):
             await turns.acquire_for_iteration(subject)
             check_fields(message, self._replica.limits)
             while at < len(frames):
-                await session.wait_for_room()
-                await turns.acquire_for_iteration(subject)
+                if at or session.is_full:
+                    await session.wait_for_room()
+                    await turns.acquire_for_iteration(subject)
                 end = min(at + FRAMES_PER_TURN, len(frames))
                 while at < end and not session.is_full:
                     self._receive(frames[at])
