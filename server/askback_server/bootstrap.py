@@ -65,6 +65,7 @@ async def build(
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
+    engine.lease_at_once(dispatcher.choose_worker)
     timers = Timers(engine, storage.queue, time)
     presence = PresenceTracker(storage.presence, engine, index)
     pace = Pace(lambda: engine.idle)

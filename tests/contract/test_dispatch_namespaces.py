@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.dispatch import Dispatcher
+from askback_server.feed.announcing import announce
 from tests.contract.test_dispatch import put
 from tests.support.fake_worker import FakeWorker, dispatching, finish, new_dispatcher
 from tests.support.storage import Node
@@ -121,8 +123,9 @@ async def test_many_namespaces_are_read_by_few_statements(here: Node) -> None:
         assert len(queue.reads) <= 12, queue.namespaces
 
 
-async def test_a_job_costs_a_look_at_its_own_queue(here: Node) -> None:
-    """Also where a worker takes a thousand types: each commit leads to a read of the queues it concerns."""
+async def test_a_job_costs_no_look_or_one_at_its_own_queue(here: Node, there: Node) -> None:
+    """Also where a worker takes a thousand types. A job of this replica goes straight to the worker. An
+    announcement leads to a read of the queue that it concerns."""
     types = [f"type{n:04}" for n in range(1_000)]
     queue = BlockingQueue(here.database.queue)
     dispatcher = new_dispatcher(here, queue=queue)
@@ -131,12 +134,20 @@ async def test_a_job_costs_a_look_at_its_own_queue(here: Node) -> None:
     dispatcher.add(worker)
     await settle(dispatcher)
     assert len(queue.searches) == 1
-    assert not queue.reads
     for job_type in types[::100]:
         await here.create(job_type=job_type)
-        await settle(dispatcher)
+        await until(lambda t=job_type: worker.types_taken[-1:] == [t], "it is leased")
+    await settle(dispatcher)
     assert worker.types_taken == types[::100]
-    assert queue.reads == [{("default", job_type)} for job_type in types[::100]]
+    assert not queue.reads
+    for job_type in types[::200]:
+        # By a clock that is behind: by one that is ahead the job would be announced as a delayed one.
+        there.clock.observe(await there.database.ping() - timedelta(seconds=1))
+        job = await there.create(job_type=job_type)
+        dispatcher.on_announced([announce(committed) for committed in there.received if committed.job == job])
+        await settle(dispatcher)
+    assert worker.types_taken == types[::100] + types[::200]
+    assert queue.reads == [{("default", job_type)} for job_type in types[::200]]
     assert len(queue.searches) == 1
 
 

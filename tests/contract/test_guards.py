@@ -103,6 +103,28 @@ async def test_a_write_outside_its_time_bounds_is_refused(database: Database) ->
     assert await write_checked(database, step(job, guard=both)) is None
 
 
+async def test_a_new_job_is_not_written_if_its_guard_fails(database: Database) -> None:
+    """The write that creates a job may lease it as well. The others of the batch are written."""
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", 3600)
+    assert await database.sessions.resume(row.session_id, secret, "wanda", "there", 3600)
+    at = await database.ping()
+    cases = [
+        (Guard(SessionRef(row.session_id, 2), at - LONG, at + LONG), None),
+        (Guard(SessionRef(row.session_id, 1)), Lost.MOVED),
+        (Guard(SessionRef(row.session_id, 3)), Lost.SESSION),
+        (Guard(SessionRef(uuid7(), 0)), Lost.SESSION),
+        (Guard(not_before=at + LONG), Lost.TIME),
+        (Guard(not_after=at - LONG), Lost.TIME),
+        (Guard(), None),
+    ]
+    jobs = [new_job(request_id=f"guarded{n}") for n in range(len(cases))]
+    writes = [replace(creation(job), guard=guard) for job, (guard, _) in zip(jobs, cases, strict=True)]
+    written = await database.jobs.write([with_children(write) for write in writes])
+    assert [written.lost.get(job.job_id) for job in jobs] == [why for _, why in cases]
+    for job, (_, why) in zip(jobs, cases, strict=True):
+        assert await counts(database, job.job_id) == ((0, 0, 0, 0, 0) if why else (1, 1, 1, 1, 1))
+
+
 async def test_the_outcome_of_a_write_has_the_database_s_time(database: Database) -> None:
     [job] = await create_jobs(database)
     before = await database.ping()

@@ -36,7 +36,7 @@ async def test_lease_jobs_returns_ready_jobs_or_waits_for_the_first(world: Servi
 @pytest.fixture
 def queues_read(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """The queues cannot be read until this is set."""
-    queue, may_read = lite.service.replica.dispatcher._queue, asyncio.Event()
+    queue, may_read = lite.service.replica.dispatcher._candidates._queue, asyncio.Event()
     own = queue.claimable
 
     async def claimable(*args: Any) -> dict[str, list[str]]:
@@ -77,7 +77,7 @@ async def test_a_draining_replica_answers_lease_jobs_at_once(
 ) -> None:
     """A call without a wait returns empty, whether it arrived before or after the drain began."""
     before = asyncio.ensure_future(lite.lease(wait=0))
-    await until(lambda: lite.service.replica.dispatcher._scanning)
+    await until(lambda: lite.service.replica.dispatcher._direct.scanned)
     lite.service.replica.dispatcher.pause()
     async with asyncio.timeout(SOON):
         assert not (await before).jobs

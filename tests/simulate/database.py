@@ -128,12 +128,6 @@ class SimulatedDatabase:
 
     def _why_lost(self, write: JobWrite) -> Lost | None:
         job, now, guard = write.job, self.clock.now(), write.guard
-        if not write.expected:
-            named = (job.namespace, job.request_id)
-            known = job.request_id and any(
-                (j.namespace, j.request_id) == named for j in self.rows.jobs.values()
-            )
-            return Lost.VERSION if known else None
         if guard.session is not None:
             row = self.alive(guard.session.session_id)
             if row is None:
@@ -142,6 +136,12 @@ class SimulatedDatabase:
                 return Lost.MOVED
         if (guard.not_before and now < guard.not_before) or (guard.not_after and now >= guard.not_after):
             return Lost.TIME
+        if not write.expected:
+            named = (job.namespace, job.request_id)
+            known = job.request_id and any(
+                (j.namespace, j.request_id) == named for j in self.rows.jobs.values()
+            )
+            return Lost.VERSION if known else None
         known_job = self.rows.jobs.get(job.job_id)
         return None if known_job is not None and known_job.version == write.expected else Lost.VERSION
 

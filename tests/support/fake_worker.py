@@ -65,6 +65,7 @@ def new_dispatcher(node: Node, limits: Mapping[str, int] | None = None, queue: A
     queue = queue or node.database.queue
     dispatcher = Dispatcher(node.engine, queue, Consumers(), node.clock, concurrency)
     node.bus.follow_batches(dispatcher.on_commit)
+    node.engine.lease_at_once(dispatcher.choose_worker)
     return dispatcher
 
 

@@ -111,7 +111,9 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
     assert all(d is not None and d <= facts.now for d in deadlines)
     if isinstance(command, c.LeaseJob):
         assert before.job is not None
-        assert guard.not_before == before.job.ready_at
+        # What the last change made ready at once waits for no time.
+        is_delayed = before.job.ready_at != before.job.updated_at
+        assert guard.not_before == (before.job.ready_at if is_delayed else None)
     elif not isinstance(command, c.EndGrace | c.PurgeJob):
         assert guard.not_before == max((d for d in deadlines if d), default=None)
     answered = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_ANSWERED} - timed

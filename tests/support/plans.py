@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import elements
 
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import Postgres
@@ -21,11 +22,16 @@ _VALUES: dict[Any, Mapping[str, Any]] = {}
 """What statements were given by name when they were last run."""
 
 
+SAVEPOINTS = (elements.SavepointClause, elements.ReleaseSavepointClause, elements.RollbackToSavepointClause)
+
+
 async def statements_of(call: Awaitable[Any]) -> list[Any]:
     """The statements on tables that a call runs. No other task may use a database meanwhile."""
     seen: list[Any] = []
 
     def note(_: Any, statement: Any, *__: Any) -> None:
+        if isinstance(statement, SAVEPOINTS):
+            return
         if not isinstance(statement, sa.Select) or statement.get_final_froms():
             seen.append(statement)
 

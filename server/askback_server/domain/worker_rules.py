@@ -66,7 +66,10 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> RuleResu
         worker_id=command.worker_id,
         holder=command.principal.subject,
     )
-    change.require(session=command.session, not_before=job.ready_at, not_after=command.not_after)
+    # A job that its last change made ready at once has nothing to wait for. A bound at that estimated time
+    # would fail if the estimate is ahead of the database's clock.
+    starts = None if job.ready_at == job.updated_at else job.ready_at
+    change.require(session=command.session, not_before=starts, not_after=command.not_after)
     change.record(
         EventType.JOB_LEASED,
         None,

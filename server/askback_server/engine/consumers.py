@@ -40,6 +40,7 @@ class Consumer(Protocol):
 class Group:
     """The consumers of one namespace that take the same job types, in order of arrival."""
 
+    job_types: frozenset[str]
     consumers: dict[Consumer, None] = field(default_factory=dict)
     waiting: WaitingQueues = field(default_factory=WaitingQueues)
     """Its queues that wait for a scan. Each of them waits at all groups that take it."""
@@ -62,9 +63,11 @@ class Places:
         for heap in self._heaps.values():
             heapq.heapify(heap)
 
-    def take(self, job_type: str) -> Consumer | None:
-        """Take a place for a job; None if no consumer of its type has room."""
-        heaps = [heap for job_types, heap in self._heaps.items() if job_type in job_types and heap]
+    def take(self, job_type: str, groups: Collection[frozenset[str]] | None = None) -> Consumer | None:
+        """Take a place for a job, only at consumers of these `groups` if they are given; None if none of its
+        type has room."""
+        able = [kinds for kinds in self._heaps if job_type in kinds] if groups is None else groups
+        heaps = [heap for job_types in able if (heap := self._heaps.get(job_types))]
         if not heaps:
             return None
         heap = min(heaps, key=lambda heap: heap[0][:2])
@@ -101,7 +104,7 @@ class Consumers:
         groups = self._groups.setdefault(consumer.namespace, {})
         group = groups.get(consumer.job_types)
         if group is None:
-            group = groups[consumer.job_types] = Group()
+            group = groups[consumer.job_types] = Group(consumer.job_types)
             takers = self._takers.setdefault(consumer.namespace, {})
             for job_type in consumer.job_types:
                 takers.setdefault(job_type, []).append(group)

@@ -5,10 +5,10 @@ that a worker takes, the one served longest ago comes first, so that neither a l
 urgent jobs starves another queue. Several scans of bounded size run at once. Where many namespaces wait they
 share scans, and a namespace is in one scan at a time, so that none delays all others.
 
-The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
-decides. A scan starts when a commit makes a job runnable, and when a worker gets room. When a worker arrives,
-and every `POLL_SECONDS`, because other replicas may have made jobs runnable unannounced, `QueueSearch` looks
-for queues to scan.
+The dispatcher only proposes: the guard of its `LeaseJob` command decides. A job that becomes claimable at
+this replica goes straight to a worker if its turn has come (`DirectLeases`), if possible by the same write.
+Otherwise its queue is scanned, as it is when a worker gets room. When a worker arrives, and every
+`POLL_SECONDS`, because other replicas may have made jobs runnable unannounced, `QueueSearch` finds queues.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from askback_server.domain.commands import LeaseJob
-from askback_server.domain.errors import AskbackError, SessionMoved, SessionNotFound
+from askback_server.domain.errors import AskbackError, OutcomeUnknown, SessionMoved, SessionNotFound
 from askback_server.domain.jobs import Job
 from askback_server.engine.alarms import Alarms
 from askback_server.engine.backlog import Backlog
+from askback_server.engine.candidates import CandidateReader
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, QueueKey
 from askback_server.engine.consumers import Consumer, Consumers, Places
+from askback_server.engine.direct_leases import DirectLeases, queue_of
 from askback_server.engine.engine import Engine
-from askback_server.engine.leases_in_progress import LeasesInProgress, lease_until_known
+from askback_server.engine.grouping import ChosenLease
+from askback_server.engine.leases_in_progress import LeasesInProgress, lease_for, lease_until_known
 from askback_server.engine.queue_search import POLL_SECONDS, QueueSearch
-from askback_server.engine.spread import Spread
 from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
-MAX_CANDIDATES = 200
-"""Candidates read per namespace and scan, divided among the job types; each gets at least one."""
 MAX_CONCURRENT_SCANS = 4
 """Scans that run concurrently. Where more namespaces wait, a scan takes its share of them."""
 
@@ -57,7 +58,6 @@ class Dispatcher:
         concurrency: Concurrency,
     ) -> None:
         self._engine = engine
-        self._queue = queue
         self._clock = clock
         self._concurrency = concurrency
         self._consumers = consumers
@@ -66,12 +66,11 @@ class Dispatcher:
         self._start_alarms = Alarms(clock, self._look_at_all)
         """For jobs that become claimable at a later time."""
         self._leases = LeasesInProgress()
+        self._candidates = CandidateReader(queue, self._leases, concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog = Backlog(consumers)
-        self._scanning: set[str] = set()
-        """Namespaces being scanned."""
+        self._direct = DirectLeases(consumers, self._leases, concurrency, self._search)
         self._scans = 0
-        self._spread = Spread(MAX_CANDIDATES)
         self._paused = False
 
     def add(self, consumer: Consumer) -> None:
@@ -98,6 +97,7 @@ class Dispatcher:
 
     def wake(self, namespace: str) -> None:
         """A consumer of the namespace may have room again: scan what waits."""
+        self._direct.note_room(namespace)
         self._backlog.note_room(namespace)
         if self._backlog:
             self._wake.set()
@@ -118,21 +118,58 @@ class Dispatcher:
         self._wake.set()
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
-        """Request a scan of each queue in which a commit made a job claimable, now or later, or made room."""
+        """Lease jobs that a commit made claimable, now or later, and scan queues in which it made room."""
         for job in (item.job for item in batch):
-            self._note_change((job.namespace, job.job_type), job.ready_at, freed=job.is_freed)
+            is_claimable = self._note_change(queue_of(job), job.ready_at, freed=job.is_freed)
+            if is_claimable and not self._direct.postpone(job):
+                self._lease_or_scan(job)
 
     def on_announced(self, announced: Sequence[Announcement]) -> None:
         """The same for commits of other replicas."""
         for item in announced:
-            self._note_change((item.namespace, item.job_type), item.ready_at, freed=item.freed)
+            queue = item.namespace, item.job_type
+            if self._note_change(queue, item.ready_at, freed=item.freed):
+                self._request_scan(queue)
 
-    def _note_change(self, queue: QueueKey, ready: datetime | None, *, freed: bool) -> None:
+    def _note_change(self, queue: QueueKey, ready: datetime | None, *, freed: bool) -> bool:
+        """Take note of a changed job. Returns whether it is claimable now."""
+        if freed and self._concurrency.note_freed(queue):
+            self._request_scan(queue)
         if ready is not None and ready > self._clock.now():
             self._start_alarms.note(ready)
-            ready = None
-        if (freed and self._concurrency.note_freed(queue)) or ready is not None:
-            self._request_scan(queue)
+            return False
+        return ready is not None
+
+    def choose_worker(self, job: Job) -> ChosenLease | None:
+        """A worker for a job, to lease it in the write that makes it claimable; None if it waits its turn."""
+        if (consumer := self._begin_direct_lease(job)) is None:
+            return None
+        chosen = ChosenLease(lease_for(consumer, job.job_id), asyncio.get_running_loop().create_future())
+        chosen.reply.add_done_callback(partial(self._end_chosen, chosen.command, queue_of(job), consumer))
+        return chosen
+
+    def _end_chosen(
+        self, command: LeaseJob, queue: QueueKey, consumer: Consumer, reply: asyncio.Future[Job]
+    ) -> None:
+        if isinstance(error := reply.exception(), OutcomeUnknown):
+            self._spawn(self._lease(replace(command, again=True), queue, consumer))
+            return
+        if error is None:  # else `on_commit` leases the job, if it was written without its lease
+            consumer.accept_lease(reply.result())
+        self._end_lease(command.job_id, consumer)
+
+    def _lease_or_scan(self, job: Job) -> None:
+        """Lease a claimable job, or have its queue scanned if the job waits for its turn."""
+        if (consumer := self._begin_direct_lease(job)) is None:
+            self._request_scan(queue_of(job))
+        else:
+            self._spawn(self._lease(lease_for(consumer, job.job_id), queue_of(job), consumer))
+
+    def _begin_direct_lease(self, job: Job) -> Consumer | None:
+        consumer = None if self._paused else self._direct.choose(job)
+        if consumer is not None:
+            self._begin_lease(job.job_id, queue_of(job), consumer)
+        return consumer
 
     async def run(self) -> None:
         """Lease jobs until cancelled."""
@@ -158,10 +195,10 @@ class Dispatcher:
         if self._search.is_due and not self._paused:
             self._spawn(self._search.run())
         while self._scans < MAX_CONCURRENT_SCANS and not self._paused:
-            planned = self._backlog.plan_scan(MAX_CONCURRENT_SCANS - self._scans, self._scanning)
+            planned = self._backlog.plan_scan(MAX_CONCURRENT_SCANS - self._scans, self._direct.scanned)
             if not planned:
                 break
-            self._scanning.update(planned)
+            self._direct.begin_scan(planned)
             self._scans += 1
             self._spawn(self._scan(planned))
 
@@ -175,35 +212,21 @@ class Dispatcher:
                 self._backlog.mark(namespace, dict.fromkeys(types, False))
         finally:
             self._scans -= 1
-            self._scanning.difference_update(planned)
             for namespace in planned:
+                for job in self._direct.end_scan(namespace):
+                    self._lease_or_scan(job)
                 self.wake(namespace)
 
     async def _scan_queues(self, planned: dict[str, list[str]]) -> None:
         """Read the first jobs of these queues, and distribute them."""
         consumers = {namespace: self._consumers.with_room(namespace) for namespace in planned}
-        limits: dict[QueueKey, int] = {}
-        shares: dict[QueueKey, int] = {}
-        for namespace, types in planned.items():
-            room = min(2 * sum(consumer.room() for consumer in consumers[namespace]), MAX_CANDIDATES)
-            for queue in [(namespace, job_type) for job_type in types]:
-                if self._concurrency.is_open(queue):
-                    shares[queue] = max(1, room // len(types))
-                    # Jobs with a lease in progress are still claimable in the database: read as many more.
-                    limits[queue] = shares[queue] + self._spread.more(queue) + self._leases.count(queue)
-        found = await self._queue.claimable(limits)
-        candidates: dict[QueueKey, deque[str]] = {}
-        for queue, ids in found.items():
-            untried = deque(i for i in ids if i not in self._leases)
-            self._spread.step_aside(queue, untried, shares[queue])
-            candidates[queue] = untried
+        candidates = await self._candidates.read(planned, consumers)
         # A consumer removed while the queues were read cannot receive jobs.
         connected = {n: self._consumers.still_connected(some) for n, some in consumers.items()}
-        limited = self._lease_in_turn(connected, candidates)
-        for queue, ids in found.items():
-            # No commit will report the jobs again that are left, or were not read. The end of a lease under a
-            # limit will.
-            if queue not in limited and (candidates[queue] or len(ids) == limits[queue]):
+        limited = self._lease_in_turn(connected, candidates.ids)
+        for queue in candidates.left():
+            # No commit will report these jobs again. The end of a lease under a limit will.
+            if queue not in limited:
                 self._backlog.mark(queue[0], {queue[1]: True})
         for namespace, some in connected.items():
             for consumer in some:
@@ -231,7 +254,7 @@ class Dispatcher:
             job_id = candidates[queue].popleft()
             self._begin_lease(job_id, queue, consumer)
             if limit is None:
-                self._spawn(self._lease(job_id, queue, consumer))
+                self._spawn(self._lease(lease_for(consumer, job_id), queue, consumer))
             else:
                 planned[queue].append((job_id, consumer))
             if candidates[queue]:
@@ -264,7 +287,8 @@ class Dispatcher:
             async with self._concurrency.lock_queue(queue, len(planned)) as allowance:
                 if allowance is not None:
                     granted = [left.popleft() for _ in range(allowance.count)]
-                    await asyncio.gather(*(self._lease(i, queue, c, allowance.until) for i, c in granted))
+                    commands = [(lease_for(c, i, allowance.until), c) for i, c in granted]
+                    await asyncio.gather(*(self._lease(command, queue, c) for command, c in commands))
         except AskbackError as error:
             _log.warning("cannot lock queue %s: %s", queue, error)
         finally:
@@ -275,33 +299,22 @@ class Dispatcher:
         elif (reopens_at := self._concurrency.reopens_at(queue)) is not None:
             self._clock.call_at(reopens_at, partial(self._request_scan, queue))
 
-    async def _lease(
-        self, job_id: str, queue: QueueKey, consumer: Consumer, not_after: datetime | None = None
-    ) -> None:
-        command = LeaseJob(
-            principal=consumer.principal,
-            job_id=job_id,
-            session=consumer.session,
-            worker_id=consumer.worker_id,
-            not_after=not_after,
-        )
+    async def _lease(self, command: LeaseJob, queue: QueueKey, consumer: Consumer) -> None:
+        extra = {"job_id": command.job_id, "session_id": command.session.session_id}
         try:
             job = await lease_until_known(self._engine, command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stay open for long; without this it would be tried repeatedly.
-            _log.info(
-                "the session of worker %s has expired or moved; it gets no more jobs",
-                consumer.worker_id,
-                extra={"job_id": job_id, "session_id": consumer.session.session_id},
-            )
+            text = "the session of worker %s has expired or moved; it gets no more jobs"
+            _log.info(text, consumer.worker_id, extra=extra)
             self.remove(consumer)
             self._request_scan(queue)
         except AskbackError as error:
             # Another replica was faster, or the job ended. The next scan shows the truth.
-            _log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
-            self._spread.widen(queue)
+            _log.debug("job %s was not leased: %s", command.job_id, error, extra=extra)
+            self._candidates.note_lost_race(queue)
             self._request_scan(queue)
         else:
             consumer.accept_lease(job)
         finally:
-            self._end_lease(job_id, consumer)
+            self._end_lease(command.job_id, consumer)

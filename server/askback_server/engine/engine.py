@@ -37,7 +37,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.engine.batch_reads import BatchReads
 from askback_server.engine.command_queue import MAX_COMMANDS, CommandQueue
 from askback_server.engine.committed import Committed
-from askback_server.engine.grouping import Group, Item, group_by_job
+from askback_server.engine.grouping import ChooseWorker, Group, Item, choose_none, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.judges import Judges
 from askback_server.engine.observer import NullObserver, Observer
@@ -91,6 +91,13 @@ class Engine:
         self._decided = 0
         self._judges = judges or Judges()
         self._attended = attended
+        self._choose_worker: ChooseWorker = choose_none
+        self._leases: list[Item] = []
+        """Leases of the current batch that are a part of the write which makes their job claimable."""
+
+    def lease_at_once(self, choose: ChooseWorker) -> None:
+        """Lease each job in the write that makes it claimable, if `choose` finds a worker for it."""
+        self._choose_worker = choose
 
     async def execute(self, command: c.Command[R]) -> R:
         """Submit a command and wait for its reply.
@@ -145,8 +152,10 @@ class Engine:
             else:
                 _log.exception("a batch of %d commands failed", len(items))
             self._observer.on_failure(len(items))
-            for item in items:
+            for item in (*items, *self._leases):
                 item.fail(error)
+        finally:
+            self._leases.clear()
 
     def close(self) -> None:
         """Stop the process that judges large answers."""
@@ -173,13 +182,18 @@ class Engine:
         while groups:
             await reads.fill(groups)
             for group in groups:
-                for item in group.decide(self._clock.now(), self.limits, self._attended):
+                now = self._clock.now()
+                for item in group.decide(now, self.limits, self._attended):
                     await self._yield_if_due(item)
+                if (lease := group.lease_at_once(self._choose_worker, now, self.limits)) is not None:
+                    self._leases.append(lease)
             writes = [g for g in groups if g.write is not None]
             if writes:
                 try:
                     lost = await self._write(writes)
                 except BadData as error:
+                    for group in groups:
+                        group.fail_lease()
                     await self._isolate([i for g in groups for i in g.items], error)
                     return
             else:
@@ -264,6 +278,7 @@ class Engine:
         """Handle a failed guard: fail what cannot succeed, and return a retry of the rest, if any."""
         assert group.write is not None
         self.hot.drop(group.write.job.job_id)
+        group.fail_lease()
         # Deferred items had a guard that conflicts with this write's: they have not been tried yet.
         self._queue.put_back(group.deferred)
         items = []

@@ -12,8 +12,9 @@ from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Change, Facts, assume_attended
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
-from askback_server.domain.errors import AskbackError
+from askback_server.domain.errors import AskbackError, Contention
 from askback_server.domain.forms import Unjudged
+from askback_server.domain.jobs import Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
@@ -45,6 +46,23 @@ class Item:
             self.reply.exception()  # mark as retrieved: the caller may be gone
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenLease:
+    """A lease of a job that is not written yet, and the future of its outcome."""
+
+    command: c.LeaseJob
+    reply: asyncio.Future[Job]
+
+
+ChooseWorker = Callable[[Job], ChosenLease | None]
+"""Chooses a worker for a job that a write makes claimable. None: the job waits for its turn."""
+
+
+def choose_none(_: Job) -> ChosenLease | None:
+    """Without a dispatcher every job waits."""
+    return None
+
+
 @dataclass(slots=True, eq=False)
 class Group:
     """All commands of a batch on one aggregate, and the outcome of deciding them."""
@@ -62,6 +80,8 @@ class Group:
     """Items whose guard conflicts with this write's. They come first in the next batch."""
     write: JobWrite | None = None
     after: Aggregate = _NOTHING
+    lease: Item | None = None
+    """The lease of the job that the write makes claimable, as a part of the write."""
     dead_sessions: frozenset[SessionRef] = frozenset()
     """Sessions known to have expired, from guards that failed."""
     reread: bool = False
@@ -104,6 +124,38 @@ class Group:
                 self.replies.append((item, None, decided.reply))
             else:
                 self.replies.append((item, decided.reply, None))
+
+    def lease_at_once(self, choose: ChooseWorker, now: datetime, limits: Limits) -> Item | None:
+        """Lease the job as a part of the write, if it is claimable then and `choose` finds a worker.
+
+        Not if the write is guarded by another session, nor after a guard has failed: it may have been that of
+        the lease. Returns the lease.
+        """
+        write, job = self.write, self.after.job
+        if write is None or write.guard.session is not None or self.deferred or self.reread:
+            return None
+        if job is None or job.ready_at is None or job.ready_at > now:
+            return None
+        chosen = choose(job)
+        if chosen is None:
+            return None
+        self.lease = Item(chosen.command, chosen.reply)
+        facts = Facts(now, limits, uuid7, self.lease.command_id)
+        try:
+            decided = apply(self.after, chosen.command, facts)
+        except AskbackError as error:
+            self.lease.fail(error)
+        else:
+            assert decided.change is not None
+            self._fold(decided.change)
+            self.after = decided.change.result()
+            self.replies.append((self.lease, decided.reply, None))
+        return self.lease
+
+    def fail_lease(self) -> None:
+        """The write was not done: the job is decided again without its lease."""
+        if self.lease is not None:
+            self.lease.fail(Contention("the job was not written with this lease"))
 
     def _conflicts(self, change: Change) -> bool:
         mine = self.write.guard.session if self.write is not None else None

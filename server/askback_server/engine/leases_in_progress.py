@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 
 from askback_server.domain.commands import LeaseJob
 from askback_server.domain.errors import OutcomeUnknown, StorageUnavailable
 from askback_server.domain.jobs import Job
 from askback_server.engine.concurrency import QueueKey
+from askback_server.engine.consumers import Consumer
 from askback_server.engine.engine import Engine
 
 RETRY_SECONDS = 0.5
@@ -42,6 +44,17 @@ class LeasesInProgress:
             self._counts[queue] -= 1
             if not self._counts[queue]:
                 del self._counts[queue]
+
+
+def lease_for(consumer: Consumer, job_id: str, not_after: datetime | None = None) -> LeaseJob:
+    """The command that leases a job to a consumer."""
+    return LeaseJob(
+        principal=consumer.principal,
+        job_id=job_id,
+        session=consumer.session,
+        worker_id=consumer.worker_id,
+        not_after=not_after,
+    )
 
 
 async def lease_until_known(engine: Engine, command: LeaseJob) -> Job:

@@ -78,6 +78,10 @@ class QueueSearch:
         """Whether something is asked that no `run` looks for."""
         return bool(self._asked or self._walks) and not self._is_running
 
+    def is_pending(self, namespace: str) -> bool:
+        """Whether queues of a namespace have not been looked at that were asked about."""
+        return namespace in self._asked or namespace in self._walks
+
     def add(self, consumer: Consumer) -> None:
         """Look at the queues of a consumer that has arrived."""
         walk = self._asked.setdefault(consumer.namespace, Walk())

@@ -40,6 +40,11 @@ async def read_lease_data(jobs: JobStore, job: Job, limits: Limits) -> JobLeased
     return JobLeased(job, prompts, tuple(checkpoints), more)
 
 
+def is_complete(feed: Feed, leased: Job) -> bool:
+    """Whether a leased job has no further data, and has not changed since its lease."""
+    return not leased.rounds and not leased.checkpoints and feed.version_of(leased.job_id) <= leased.version
+
+
 async def read_overtaken(feed: Feed, jobs: JobStore, followed: Sequence[Job]) -> list[Job]:
     """Read those jobs again that have changed since they were read or leased, and before they were followed.
 

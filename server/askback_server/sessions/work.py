@@ -27,13 +27,13 @@ from askback_server.sessions.drop_leases import drop_leases
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE_SECONDS
 from askback_server.sessions.lease_book import HeldJob
-from askback_server.sessions.lease_data import read_lease_data, read_overtaken
+from askback_server.sessions.lease_data import is_complete, read_lease_data, read_overtaken
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.small_event import SmallEvent
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
 from askback_server.sessions.work_core import NotRun, WorkCore
-from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
+from askback_server.sessions.work_frames import Capacity, JobLeased, WorkHello, WorkWelcome
 
 _log = logging.getLogger("askback.server.sessions")
 
@@ -116,19 +116,25 @@ class WorkSession(StreamSession):
             return
         self._core.hold(job, handed_over=False)
         self._follow(job.job_id)
-        self._spawn(self._hand_over(job))
+        if is_complete(self._deps.feed, job):
+            self._push(JobLeased(job))
+        else:
+            self._spawn(self._hand_over(job))
 
     async def _hand_over(self, job: Job) -> None:
         for again in await read_overtaken(self._deps.feed, self._deps.jobs, [job]):
             self._on_commit(Committed(again))
-        await self._push(job)
-        self._receipts.arm()
-        self._changed.set()
+        await self._read_and_push(job)
 
-    async def _push(self, job: Job) -> None:
+    async def _read_and_push(self, job: Job) -> None:
         with self._account.charge(len(job.input_json)):  # until it is counted as a frame of the stream
             data = await read_lease_data(self._deps.jobs, job, self._deps.limits)
+        self._push(data)
+
+    def _push(self, data: JobLeased) -> None:
         self._core.hand_over(data, self._deps.clock.monotonic())
+        self._receipts.arm()
+        self._changed.set()
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
@@ -143,10 +149,10 @@ class WorkSession(StreamSession):
         if self._core.has_news:
             self._changed.set()
 
-    def _unfollow(self, job_id: str) -> None:
-        stop = self._stops.pop(job_id, None)
-        if stop is not None:
-            stop()
+    def _unfollow(self, *job_ids: str) -> None:
+        for job_id in job_ids:
+            if (stop := self._stops.pop(job_id, None)) is not None:
+                stop()
 
     # Methods of `StreamSession`.
 
@@ -231,7 +237,7 @@ class WorkSession(StreamSession):
         not_received = [lease.job_id for lease in leases if lease.job_id not in missed]
         for job_id in not_received:  # push it (again)
             for again in await deps.jobs.get_jobs([job_id]):
-                await self._push(again)
+                await self._read_and_push(again)
         return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     def _perform(self, ref: int, call: Call) -> None:
@@ -253,16 +259,14 @@ class WorkSession(StreamSession):
     def _on_session_moved(self) -> None:
         """End this stream: another one has resumed the session. Running calls still get their replies."""
         self._core.detach()
-        for job_id in tuple(self._stops):
-            self._unfollow(job_id)
+        self._unfollow(*self._stops)
         self._deps.dispatcher.remove(self)
         self.end()
 
     def _on_session_lost(self) -> None:
         """Fail this stream: the session has expired."""
         self._core.lose_all()
-        for job_id in tuple(self._stops):
-            self._unfollow(job_id)
+        self._unfollow(*self._stops)
         self._failure = self._failure or SessionNotFound(self.session.session_id)
         self._changed.set()
 
@@ -278,16 +282,13 @@ class WorkSession(StreamSession):
         await self._decided.wait()
         held = list(self._core.held.values())
         releases = [
-            self._deps.engine.execute(
-                ReleaseJob(
-                    principal=self.principal, job_id=h.lease.job_id, token=h.lease.token, session=self.session
-                )
-            )
-            for h in held
+            ReleaseJob(principal=self.principal, job_id=i.job_id, token=i.token, session=self.session)
+            for i in [h.lease for h in held]
         ]
         for h in held:
             self._core.forget(h)
-        for h, result in zip(held, await asyncio.gather(*releases, return_exceptions=True), strict=True):
+        running = map(self._deps.engine.execute, releases)
+        for h, result in zip(held, await asyncio.gather(*running, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 text = "a job of a leaving worker was not released: %s"
                 _log.info(text, result, extra={"job_id": h.lease.job_id, "worker_id": self.worker_id})
@@ -311,5 +312,4 @@ class WorkSession(StreamSession):
         self._deps.dispatcher.remove(self)
         self._deps.keeper.forget(self.session)
         self._live = None
-        for job_id in tuple(self._stops):
-            self._unfollow(job_id)
+        self._unfollow(*self._stops)

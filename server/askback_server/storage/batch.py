@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from askback_server.domain.aggregate import Guard
 from askback_server.domain.retries import Keep
 from askback_server.ports.storage import JobWrite
 from askback_server.storage import rows
@@ -15,10 +16,13 @@ from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, und
 
 Values = tuple[Any, ...]
 
-GUARD_COLUMNS = (
-    "expected", "guard_session", "guard_epoch", "not_before", "not_after", "deleted", "in_steps",
-)  # fmt: skip
+CONDITIONS = ("guard_session", "guard_epoch", "not_before", "not_after")
+"""The conditions of a guard besides the job's version. New jobs have them too: their first write may lease
+them."""
+GUARD_COLUMNS = ("expected", *CONDITIONS, "deleted", "in_steps")
 
+LOSER_COLUMNS = ("job_id", *CONDITIONS)
+_UNGUARDED = (None, 0, None, None)
 _DELETED = GUARD_COLUMNS.index("deleted")
 DELETES = "deletes"
 """Part of a shape: some of the changed jobs are deleted."""
@@ -38,7 +42,8 @@ class Batch:
     """GUARD_COLUMNS, then JOB_CHANGED_COLUMNS; sorted by job id, the order in which rows are locked. Of a
     deleted job only the id has a value."""
     new_jobs: list[Values] = field(default_factory=list)
-    """JOB_COLUMNS; sorted by (namespace, request_id), the order in which the unique index is taken."""
+    """CONDITIONS, then JOB_COLUMNS; sorted by (namespace, request_id), the order in which the unique index is
+    taken."""
     new_prompts: list[Values] = field(default_factory=list)
     changed_prompts: list[Values] = field(default_factory=list)
     amended_prompts: list[Values] = field(default_factory=list)
@@ -63,9 +68,15 @@ class Batch:
         return (*shape, SETTLES) if self.settles else shape
 
     def losers(self, outcome: BatchOutcome) -> list[Values]:
-        """The rows of changed jobs whose guard failed."""
+        """LOSER_COLUMNS of the jobs with a guard that were not written."""
+        written = outcome.written | outcome.partly
         at = JOB_AT["changed_jobs"]
-        return [row for row in self.changed_jobs if row[at] not in outcome.written | outcome.partly]
+        lost = [
+            (row[at], *row[1 : 1 + len(CONDITIONS)]) for row in self.changed_jobs if row[at] not in written
+        ]
+        at = JOB_AT["new_jobs"]
+        new = [(row[at], *row[: len(CONDITIONS)]) for row in self.new_jobs if row[at] not in written]
+        return [*lost, *(row for row in new if row[1:] != _UNGUARDED)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +101,7 @@ class BatchOutcome:
 
 PARTS: dict[str, tuple[str, ...]] = {
     "changed_jobs": (*GUARD_COLUMNS, *rows.JOB_CHANGED_COLUMNS),
-    "new_jobs": rows.JOB_COLUMNS,
+    "new_jobs": (*CONDITIONS, *rows.JOB_COLUMNS),
     "new_prompts": rows.PROMPT_COLUMNS,
     "changed_prompts": rows.PROMPT_CHANGED_COLUMNS,
     "amended_prompts": (*rows.PROMPT_CHANGED_COLUMNS, *rows.PROMPT_CONTENT_COLUMNS),
@@ -110,23 +121,19 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
     """The rows of a batch, in the order in which locks must be taken."""
     batch = Batch()
     for write in sorted(writes, key=_lock_order):
-        job, guard = write.job, write.guard
+        job, conditions = write.job, _conditions(write.guard)
         if write.expected:
-            session = guard.session
             batch.changed_jobs.append(
                 (
                     write.expected,
-                    session.session_id if session else None,
-                    session.epoch if session else 0,
-                    guard.not_before,
-                    guard.not_after,
+                    *conditions,
                     write.deleted,
                     write.in_steps,
                     *(_only_id(job.job_id) if write.deleted else rows.job_change_values(job)),
                 )
             )
         else:
-            batch.new_jobs.append(rows.job_values(job))
+            batch.new_jobs.append((*conditions, *rows.job_values(job)))
         batch.events += map(rows.event_values, write.events)
         if write.deleted:
             continue
@@ -147,6 +154,13 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
         if write.understanding is not None:
             batch.understandings.append(understanding_values(write.understanding))
     return batch
+
+
+def _conditions(guard: Guard) -> Values:
+    session = guard.session
+    if session is None:
+        return None, 0, guard.not_before, guard.not_after
+    return session.session_id, session.epoch, guard.not_before, guard.not_after
 
 
 def _only_id(job_id: str) -> Values:

@@ -22,7 +22,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, Holder, Position, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
-from askback_server.storage.batch import PARTS, Batch, BatchOutcome
+from askback_server.storage.batch import LOSER_COLUMNS, PARTS, Batch, BatchOutcome
 from askback_server.storage.history import check_history
 from askback_server.storage.outages import (
     BROKEN,
@@ -184,7 +184,7 @@ class Postgres(PostgresLookups):
         if not losers:
             return
         try:
-            document = rows_document(PARTS["changed_jobs"], losers)
+            document = rows_document(LOSER_COLUMNS, losers)
             row = await connection.fetchrow(_compile_reasons(), document, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()

@@ -3,7 +3,8 @@
     locked    jobs of the batch, locked in id order, whose version, session and time bounds hold; their
               sessions are locked too, so that they cannot be taken over or deleted before the commit
     updated   their new values              deleted   the jobs to delete (postgres_removal.py)
-    created   new jobs, except those whose request_id exists
+    created   new jobs, except those whose request_id exists; a job that is leased by its first write has a
+              guard, as above
     won       the ids of these three; children and events are inserted only for jobs in `won`
 
 Reasons, measured on prototypes: the guard is inside the locking CTE, because PostgreSQL evaluates it again
@@ -23,7 +24,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import DELETES, PARTS, SETTLES, Values
+from askback_server.storage.batch import DELETES, LOSER_COLUMNS, PARTS, SETTLES, Values
 from askback_server.storage.postgres_removal import delete_jobs
 from askback_server.storage.tables import (
     answers,
@@ -64,7 +65,7 @@ _TABLES = {
 
 def _types(part: str, column: str) -> tuple[sa.types.TypeEngine[Any], sa.types.TypeEngine[Any] | None]:
     """The type of a column in the record set, and the type it is cast to (documents are passed as texts)."""
-    if column in _GUARD_TYPES and part == "changed_jobs":
+    if column in _GUARD_TYPES:
         return _GUARD_TYPES[column], None
     if column == "source_id":
         return _SOURCE_ID, None
@@ -167,17 +168,14 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     return sa.select(now.label("now"), wins.label("won"), partly.label("partly")).add_cte(*ctes)
 
 
-REASONS = ("job_id", "guard_session", "guard_epoch", "not_before", "not_after")
-"""The columns of the rows passed to `reasons`."""
-
-
 def reasons() -> sa.Select[Any, Any, Any]:
-    """The query for the reasons of jobs that were not written: one row (dead, late, moved) of job ids.
+    """The query for the reasons of jobs that were not written, from their LOSER_COLUMNS: one row (dead, late,
+    moved) of job ids.
 
     `dead`: the session of the guard has expired or has a newer epoch; `moved`: those of `dead` with a newer
     epoch; `late`: the time bounds do not hold. All others lost their version.
     """
-    losers = _Incoming("changed_jobs", REASONS)
+    losers = _Incoming("changed_jobs", LOSER_COLUMNS)
     ids = sa.func.array_agg(sa.cast(losers.c["job_id"], sa.Text))
     dead = ids.filter(sa.not_(_alive(losers.c)))
     late = ids.filter(sa.not_(_in_time(losers.c)))
@@ -201,7 +199,8 @@ def _lock_jobs(incoming: _Incoming) -> CTE:
 
 def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
     incoming = _Incoming("new_jobs")
-    fresh = sa.select(*incoming.c.values())
+    fresh = sa.select(*(incoming.c[c] for c in rows.JOB_COLUMNS))
+    fresh = fresh.where(_in_time(incoming.c), _lock_session(incoming.c))
     if "carried_checkpoints" in shape:
         # Locked: the source of the copy must not be deleted before the commit, nor parts of it.
         old = jobs.alias("old")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -46,6 +48,37 @@ MAX_READERS = 16
 fills its cache."""
 
 
+MAX_SHARED = 32
+"""Small transactions that share a commit, at most: batches wait for them."""
+
+
+@dataclass(slots=True, eq=False)
+class _Small:
+    """A small transaction and its outcome."""
+
+    work: Callable[[sa.Connection], Any]
+    reply: asyncio.Future[Any]
+    found: Any = None
+    error: BaseException | None = None
+
+    def run(self, connection: sa.Connection) -> None:
+        """Run it within a transaction. If it fails, it alone is rolled back."""
+        try:
+            with connection.begin_nested():
+                self.found = self.work(connection)
+        except BaseException as error:
+            self.error = error
+
+    def settle(self) -> None:
+        """Give the outcome to its caller."""
+        if self.reply.done():
+            return
+        if self.error is not None:
+            self.reply.set_exception(self.error)
+        else:
+            self.reply.set_result(self.found)
+
+
 class SQLite(Dialect):
     """A thread writes on its own connection. Two others look up, and aiosqlite reads the rest. SQLite has no
     server, so the clock is the program's."""
@@ -80,6 +113,10 @@ class SQLite(Dialect):
         sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
         self._raw: sqlite3.Connection | None = None
+        self._small: deque[_Small] = deque()
+        """Small transactions that wait for the writer thread."""
+        self._small_is_due = False
+        """Whether the thread has been asked to run them, and has not begun."""
         self._lookups = Lookups(self._connect_reader)
 
     async def open(self) -> None:
@@ -126,16 +163,45 @@ class SQLite(Dialect):
         return outcome
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """Run a small transaction in the writer thread, between two batches."""
-
-        def in_transaction() -> Any:
-            with self._writer.begin() as connection:
-                return work(connection)
-
+        """Run a small transaction in the writer thread, between two batches. Those that wait share a commit,
+        which costs more than most of them."""
+        small = _Small(work, asyncio.get_running_loop().create_future())
+        self._small.append(small)
+        self._start_small()
         try:
-            return await self._call(in_transaction)
+            return await small.reply
         except sa.exc.OperationalError as error:
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
+
+    def _start_small(self) -> None:
+        if self._small and not self._small_is_due:
+            self._small_is_due = True
+            running = asyncio.get_running_loop().run_in_executor(self._thread, self._run_small)
+            running.add_done_callback(self._end_small)
+
+    def _run_small(self) -> list[_Small]:
+        """Run what waits. In the writer thread; `_small` is also appended to by the loop's thread. After some
+        errors, such as a full disk, SQLite rolls back everything: then all fail."""
+        self._small_is_due = False  # first: what comes from now on may miss this turn
+        taken: list[_Small] = []
+        while self._small and len(taken) < MAX_SHARED:
+            taken.append(self._small.popleft())
+        assert self._raw is not None
+        try:
+            with self._writer.begin() as connection:
+                for small in taken:
+                    small.run(connection)
+                    if not self._raw.in_transaction:
+                        raise sa.exc.OperationalError("", None, small.error or Exception("rolled back"))
+        except BaseException as error:
+            for small in taken:
+                small.error = small.error or error
+        return taken
+
+    def _end_small(self, running: asyncio.Future[list[_Small]]) -> None:
+        for small in running.result():
+            small.settle()
+        self._start_small()
 
     def now(self) -> sa.ColumnElement[datetime]:
         """The program's time."""

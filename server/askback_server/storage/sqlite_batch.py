@@ -12,7 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as lite
 
 from askback_server.storage import rows
-from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, BatchOutcome, Values
+from askback_server.storage.batch import (
+    CONDITIONS,
+    GUARD_COLUMNS,
+    JOB_AT,
+    PARTS,
+    Batch,
+    BatchOutcome,
+    Values,
+)
 from askback_server.storage.sqlite_removal import delete_jobs
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
 from askback_server.storage.types import instant_text
@@ -89,7 +97,7 @@ _GUARDED = _update(
     jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
 )
 _CREATE = _Statement(
-    lite.insert(jobs).values(_bind(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
+    lite.insert(jobs).values(_bind(rows.JOB_COLUMNS)).on_conflict_do_nothing(), PARTS["new_jobs"]
 )
 _CHILDREN: dict[str, _Statement | _Copy] = {
     "new_prompts": _insert(prompts, "new_prompts"),
@@ -110,28 +118,57 @@ def _plain(row: Values) -> Values:
     return tuple([instant_text(v) if v.__class__ is datetime else v for v in row])
 
 
+class _Guards:
+    """Checks the conditions of guards besides versions, and adds to the outcome which jobs fail them."""
+
+    def __init__(self, cursor: sqlite3.Cursor, outcome: BatchOutcome) -> None:
+        self._cursor = cursor
+        self._outcome = outcome
+        self._epochs: dict[str, int | None] = {}
+        """Of the sessions that were looked up; None if the session has expired."""
+
+    def hold(
+        self,
+        job_id: str,
+        session: str | None,
+        epoch: int,
+        not_before: datetime | None,
+        not_after: datetime | None,
+    ) -> bool:
+        """Whether the job's conditions hold at the time of the outcome."""
+        now, outcome = self._outcome.now, self._outcome
+        if session is not None:
+            epoch_now = self._epoch_of(session)
+            if epoch_now is None or epoch not in (0, epoch_now):
+                outcome.expired.add(job_id)
+                if epoch_now is not None and epoch_now > epoch:
+                    outcome.superseded.add(job_id)
+                return False
+        if (not_before and now < not_before) or (not_after and now >= not_after):
+            outcome.late.add(job_id)
+            return False
+        return True
+
+    def _epoch_of(self, session: str) -> int | None:
+        if session not in self._epochs:
+            found = self._cursor.execute(_EPOCH, (session, instant_text(self._outcome.now))).fetchone()
+            self._epochs[session] = found[0] if found is not None else None
+        return self._epochs[session]
+
+
 def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutcome:
     """Write a batch in the open transaction: jobs whose guards hold at `now`, and the rows of these jobs."""
     outcome = BatchOutcome(now=now)
     written = outcome.written
-    living: dict[tuple[str, int], int | None] = {}
-    """The epochs of sessions that have not expired."""
+    guards = _Guards(cursor, outcome)
     deletions: list[tuple[str, int, bool]] = []
     job_at = JOB_AT["changed_jobs"]
     for row in batch.changed_jobs:
         expected, session, epoch, not_before, not_after, deleted, in_steps = row[: len(GUARD_COLUMNS)]
         job_id = row[job_at]
-        if session and (session, epoch) not in living:
-            found = cursor.execute(_EPOCH, (session, instant_text(now))).fetchone()
-            living[session, epoch] = found[0] if found is not None else None
-        epoch_now = living.get((session, epoch))
-        if session and (epoch_now is None or epoch not in (0, epoch_now)):
-            outcome.expired.add(job_id)
-            if epoch_now is not None and epoch_now > epoch:
-                outcome.superseded.add(job_id)
-        elif (not_before and now < not_before) or (not_after and now >= not_after):
-            outcome.late.add(job_id)
-        elif deleted:
+        if not guards.hold(job_id, session, epoch, not_before, not_after):
+            continue
+        if deleted:
             deletions.append((job_id, expected, in_steps))
         elif cursor.execute(_GUARDED.sql, _GUARDED.parameters(_plain(row))).rowcount == 1:
             written.add(job_id)
@@ -140,12 +177,16 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
         written.update(gone)
         outcome.partly.update(partly)
     sources: dict[str, str] = dict(batch.carried_checkpoints)
+    job_at = JOB_AT["new_jobs"]
     for row in batch.new_jobs:
-        source = sources.get(row[0])
+        job_id = row[job_at]
+        source = sources.get(job_id)
         if source is not None and cursor.execute(_SOURCE, (source, instant_text(now))).fetchone() is None:
             continue
+        if not guards.hold(job_id, *row[: len(CONDITIONS)]):
+            continue
         if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
-            written.add(row[0])
+            written.add(job_id)
     for part, statement in _CHILDREN.items():
         job_at = JOB_AT[part]
         theirs = [statement.parameters(_plain(r)) for r in getattr(batch, part) if r[job_at] in written]
