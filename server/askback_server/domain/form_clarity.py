@@ -24,6 +24,8 @@ Name = tuple[str, str]
 
 def comparable(text: str) -> str:
     """The text without differences that people overlook: case, width, spaces, invisible characters."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.lower().split())  # the same, for most texts
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn")).split())
 
