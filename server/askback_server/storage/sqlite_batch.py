@@ -23,23 +23,47 @@ from askback_server.storage.batch import (
 )
 from askback_server.storage.sqlite_removal import delete_jobs
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
-from askback_server.storage.types import instant_text
+from askback_server.storage.types import Instant, instant_text
+
+_EXACT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], Any]] = {
+    Instant: instant_text,
+    sa.Boolean: int,
+    sa.Text: str.__str__,
+}
+"""How values of a column's type become values of the driver. The driver takes members of StrEnum and booleans
+as well, but looks for an adapter of each first."""
+_ENUMS = frozenset({"status", "state", "type", "wake"})
+"""The columns of texts that are members of an enumeration."""
 
 
 class _Statement:
     """A compiled Core statement, and a function that picks its parameters from a row."""
 
-    __slots__ = ("parameters", "sql")
+    __slots__ = ("_convert", "_pick", "sql")
 
     def __init__(self, statement: sa.sql.dml.UpdateBase, columns: Sequence[str]) -> None:
         compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))
         self.sql = str(compiled)
-        order = [columns.index(name) for name in compiled.positiontup or ()]
-        self.parameters: Callable[[Values], Any] = itemgetter(*order)
+        names = compiled.positiontup or ()
+        self._pick = itemgetter(*(columns.index(name) for name in names))
+        types = {c.name: type(c.type) for c in statement.table.columns}
+        self._convert = [
+            (place, _EXACT[types[name]])
+            for place, name in enumerate(names)
+            if name in types and types[name] in _EXACT and (types[name] is not sa.Text or name in _ENUMS)
+        ]
+
+    def parameters(self, row: Values) -> Sequence[Any]:
+        """The parameters, in the types of sqlite3: times as texts."""
+        values = list(self._pick(row))
+        for place, convert in self._convert:
+            if (value := values[place]) is not None:
+                values[place] = convert(value)
+        return values
 
 
 def _bind(columns: Sequence[str]) -> dict[str, Any]:
-    # Values are already in the driver's types (see `_plain`): no processing by type.
+    # `_Statement.parameters` converts the values: no processing by type.
     return {c: sa.bindparam(c, type_=sa.types.NullType()) for c in columns}
 
 
@@ -113,11 +137,6 @@ _SOURCE = "SELECT 1 FROM jobs WHERE job_id = ? AND (purge_at IS NULL OR purge_at
 _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
 
 
-def _plain(row: Values) -> Values:
-    """The values in the types of sqlite3: times as texts."""
-    return tuple([instant_text(v) if v.__class__ is datetime else v for v in row])
-
-
 class _Guards:
     """Checks the conditions of guards besides versions, and adds to the outcome which jobs fail them."""
 
@@ -170,7 +189,7 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
             continue
         if deleted:
             deletions.append((job_id, expected, in_steps))
-        elif cursor.execute(_GUARDED.sql, _GUARDED.parameters(_plain(row))).rowcount == 1:
+        elif cursor.execute(_GUARDED.sql, _GUARDED.parameters(row)).rowcount == 1:
             written.add(job_id)
     if deletions:
         gone, partly = delete_jobs(cursor, deletions)
@@ -185,11 +204,11 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
             continue
         if not guards.hold(job_id, *row[: len(CONDITIONS)]):
             continue
-        if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
+        if cursor.execute(_CREATE.sql, _CREATE.parameters(row)).rowcount == 1:
             written.add(job_id)
     for part, statement in _CHILDREN.items():
         job_at = JOB_AT[part]
-        theirs = [statement.parameters(_plain(r)) for r in getattr(batch, part) if r[job_at] in written]
+        theirs = [statement.parameters(r) for r in getattr(batch, part) if r[job_at] in written]
         if theirs:
             cursor.executemany(statement.sql, theirs)
     return outcome
