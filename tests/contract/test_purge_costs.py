@@ -116,11 +116,11 @@ async def _steps(database: Database, url: str, jobs: Sequence[Job]) -> int:
         steps += 1
         return 0
 
-    dialect._raw.set_progress_handler(count, 10)
+    dialect._writer._raw.set_progress_handler(count, 10)
     try:
         assert not (await database.jobs.write(_deletions(jobs))).lost
     finally:
-        dialect._raw.set_progress_handler(None, 10)
+        dialect._writer._raw.set_progress_handler(None, 10)
     await database.jobs.write([creation(job) for job in jobs])
     return steps
 
@@ -184,7 +184,7 @@ async def test_steps_of_a_deletion_find_rows_by_their_job(database: Database) ->
     texts = [(each._sql, {**each._constants, "listed": "[]"}) for each in listed]
     for sql, values in [*texts, (_GUARDED, ("[]",))]:
         rows = await database._dialect.run(
-            lambda c, sql=sql, values=values: dialect._raw.execute(
+            lambda c, sql=sql, values=values: dialect._writer._raw.execute(
                 f"EXPLAIN QUERY PLAN {sql}", values
             ).fetchall()
         )

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage import sqlite
+from askback_server.storage import sqlite_writer
 from askback_server.storage.database import Database
 from askback_server.storage.settings import get_setting, put_setting
 from askback_server.storage.sqlite import SQLite
@@ -24,7 +24,7 @@ def commits(database: Database) -> list[None]:
     """An element for each commit of a small transaction."""
     found: list[None] = []
     assert isinstance(database._dialect, SQLite)
-    sa.event.listen(database._dialect._writer, "commit", lambda _: found.append(None))
+    sa.event.listen(database._dialect._writer.engine, "commit", lambda _: found.append(None))
     return found
 
 
@@ -32,7 +32,7 @@ async def at_once(database: Database, *works: Any) -> list[Any]:
     """Run transactions that have to wait for the writer thread."""
     assert isinstance(database._dialect, SQLite)
     gate = threading.Event()
-    busy = asyncio.ensure_future(database._dialect._call(gate.wait))
+    busy = asyncio.ensure_future(database._dialect._writer.call(gate.wait))
     running = [asyncio.ensure_future(database._dialect.run(work)) for work in works]
     await asyncio.sleep(0)
     gate.set()
@@ -84,9 +84,9 @@ async def test_no_caller_is_told_of_success_if_the_commit_fails(database: Databa
     def refuse(_: Any) -> None:
         raise sa.exc.OperationalError("COMMIT", {}, Exception("planted"))
 
-    sa.event.listen(dialect._writer, "commit", refuse)
+    sa.event.listen(dialect._writer.engine, "commit", refuse)
     found = await at_once(database, put("e"), put("f"))
-    sa.event.remove(dialect._writer, "commit", refuse)
+    sa.event.remove(dialect._writer.engine, "commit", refuse)
     assert [type(outcome) for outcome in found] == [StorageUnavailable] * 2
     assert await stored(database, "e", "f") == [None, None]
 
@@ -94,7 +94,7 @@ async def test_no_caller_is_told_of_success_if_the_commit_fails(database: Databa
 async def test_a_long_queue_takes_several_commits(
     database: Database, commits: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "MAX_SHARED", 4)
+    monkeypatch.setattr(sqlite_writer, "MAX_SHARED", 4)
     names = [f"g{n}" for n in range(10)]
     assert await at_once(database, *map(put, names)) == [None] * 10
     assert len(commits) == 3
@@ -104,7 +104,7 @@ async def test_a_long_queue_takes_several_commits(
 async def test_a_caller_that_goes_away_withdraws_nothing(database: Database) -> None:
     dialect: Any = database._dialect
     gate = threading.Event()
-    busy = asyncio.ensure_future(dialect._call(gate.wait))
+    busy = asyncio.ensure_future(dialect._writer.call(gate.wait))
     leaving, staying = [asyncio.ensure_future(dialect.run(put(name))) for name in ("h", "i")]
     await asyncio.sleep(0)
     leaving.cancel()

@@ -40,7 +40,9 @@ def texts_of(database: Database) -> Iterator[set[str]]:
 
     dialect.look_up = look_up_and_note
     engines = [dialect.reads.sync_engine]
-    engines.append(dialect._pools.sessions.sync_engine if dialect.name == "postgresql" else dialect._writer)
+    engines.append(
+        dialect._pools.sessions.sync_engine if dialect.name == "postgresql" else dialect._writer.engine
+    )
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", note)
     try:

@@ -60,6 +60,11 @@ class Batch:
     then created by the first write, and may have been deleted since."""
 
     @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(len(getattr(self, name)) for name in PARTS)
+
+    @property
     def shape(self) -> tuple[str, ...]:
         """The parts that have rows, and whether jobs are deleted. Each shape has its own statement."""
         shape = tuple(name for name in PARTS if getattr(self, name))

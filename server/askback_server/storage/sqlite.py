@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -24,6 +20,7 @@ from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.sqlite_lookups import Lookups
+from askback_server.storage.sqlite_writer import Writer
 from askback_server.storage.tables import events
 from askback_server.storage.types import Instant, instant_text, keep_text
 
@@ -48,37 +45,6 @@ MAX_READERS = 16
 fills its cache."""
 
 
-MAX_SHARED = 32
-"""Small transactions that share a commit, at most: batches wait for them."""
-
-
-@dataclass(slots=True, eq=False)
-class _Small:
-    """A small transaction and its outcome."""
-
-    work: Callable[[sa.Connection], Any]
-    reply: asyncio.Future[Any]
-    found: Any = None
-    error: BaseException | None = None
-
-    def run(self, connection: sa.Connection) -> None:
-        """Run it within a transaction. If it fails, it alone is rolled back."""
-        try:
-            with connection.begin_nested():
-                self.found = self.work(connection)
-        except BaseException as error:
-            self.error = error
-
-    def settle(self) -> None:
-        """Give the outcome to its caller."""
-        if self.reply.done():
-            return
-        if self.error is not None:
-            self.reply.set_exception(self.error)
-        else:
-            self.reply.set_result(self.found)
-
-
 class SQLite(Dialect):
     """A thread writes on its own connection. Two others look up, and aiosqlite reads the rest. SQLite has no
     server, so the clock is the program's."""
@@ -100,7 +66,7 @@ class SQLite(Dialect):
             pool_use_lifo=True,
         )
         sa.event.listen(self.reads.sync_engine, "connect", partial(_pragmas, READER_CACHE_KIB))
-        self._writer = sa.create_engine(
+        engine = sa.create_engine(
             url.set(drivername="sqlite"),
             json_serializer=keep_text,
             json_deserializer=keep_text,
@@ -108,37 +74,28 @@ class SQLite(Dialect):
             poolclass=sa.pool.StaticPool,
             connect_args={"check_same_thread": False},
         )
-        sa.event.listen(self._writer, "connect", partial(_pragmas, WRITER_CACHE_KIB))
+        sa.event.listen(engine, "connect", partial(_pragmas, WRITER_CACHE_KIB))
         # The driver's own BEGIN is deferred: a transaction that reads and then writes would fail as busy.
-        sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
-        self._raw: sqlite3.Connection | None = None
-        self._small: deque[_Small] = deque()
-        """Small transactions that wait for the writer thread."""
-        self._small_is_due = False
-        """Whether the thread has been asked to run them, and has not begun."""
+        sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._writer = Writer(engine, self._connect_reader)
         self._lookups = Lookups(self._connect_reader)
 
     async def open(self) -> None:
         """Open the file. Raises StorageUnavailable."""
         try:
-            await self._call(self._open)
+            await self._writer.open()
+            await self._writer.call(self._lookups.open)
             await (await self.reads.connect()).close()  # the pool keeps it
         except (sqlite3.Error, sa.exc.DBAPIError) as error:
             raise StorageUnavailable(f"cannot open {self.url.database}: {error}") from error
 
-    def _open(self) -> None:
-        with self._writer.connect() as connection:
-            self._raw = connection.connection.driver_connection
-        self._lookups.open()
-
-    async def _call(self, work: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
-
     async def write(self, batch: Batch) -> BatchOutcome:
-        """One transaction of the writer thread. Raises BadData, StorageUnavailable."""
+        """One transaction. Raises BadData, StorageUnavailable."""
+        is_small = len(batch.changed_jobs) + len(batch.new_jobs) == 1
         try:
-            outcome: BatchOutcome = await self._call(self._write, batch)
+            outcome = await self._writer.transact(
+                lambda cursor: write_rows(cursor, batch, self._clock.now()), batch.rows, is_small
+            )
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
             raise BadData(str(error)) from error
         except (sqlite3.ProgrammingError, ValueError) as error:
@@ -148,60 +105,12 @@ class SQLite(Dialect):
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
         return outcome
 
-    def _write(self, batch: Batch) -> BatchOutcome:
-        assert self._raw is not None
-        cursor = self._raw.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            outcome = write_rows(cursor, batch, self._clock.now())
-            cursor.execute("COMMIT")
-        except BaseException:
-            cursor.execute("ROLLBACK") if self._raw.in_transaction else None
-            raise
-        finally:
-            cursor.close()
-        return outcome
-
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """Run a small transaction in the writer thread, between two batches. Those that wait share a commit,
-        which costs more than most of them."""
-        small = _Small(work, asyncio.get_running_loop().create_future())
-        self._small.append(small)
-        self._start_small()
+        """Run a small transaction between two batches."""
         try:
-            return await small.reply
+            return await self._writer.run(work)
         except sa.exc.OperationalError as error:
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
-
-    def _start_small(self) -> None:
-        if self._small and not self._small_is_due:
-            self._small_is_due = True
-            running = asyncio.get_running_loop().run_in_executor(self._thread, self._run_small)
-            running.add_done_callback(self._end_small)
-
-    def _run_small(self) -> list[_Small]:
-        """Run what waits. In the writer thread; `_small` is also appended to by the loop's thread. After some
-        errors, such as a full disk, SQLite rolls back everything: then all fail."""
-        self._small_is_due = False  # first: what comes from now on may miss this turn
-        taken: list[_Small] = []
-        while self._small and len(taken) < MAX_SHARED:
-            taken.append(self._small.popleft())
-        assert self._raw is not None
-        try:
-            with self._writer.begin() as connection:
-                for small in taken:
-                    small.run(connection)
-                    if not self._raw.in_transaction:
-                        raise sa.exc.OperationalError("", None, small.error or Exception("rolled back"))
-        except BaseException as error:
-            for small in taken:
-                small.error = small.error or error
-        return taken
-
-    def _end_small(self, running: asyncio.Future[list[_Small]]) -> None:
-        for small in running.result():
-            small.settle()
-        self._start_small()
 
     def now(self) -> sa.ColumnElement[datetime]:
         """The program's time."""
@@ -258,7 +167,7 @@ class SQLite(Dialect):
     def _connect_reader(self) -> sqlite3.Connection:
         """Open a connection for look-ups, which several threads use in turn."""
         connect: Any = sqlite3.connect
-        arguments, options = self._writer.dialect.create_connect_args(self.url)
+        arguments, options = self._writer.engine.dialect.create_connect_args(self.url)
         connection: sqlite3.Connection = connect(*arguments, **{**options, "check_same_thread": False})
         _pragmas(READER_CACHE_KIB, connection, None)
         return connection
@@ -314,8 +223,7 @@ class SQLite(Dialect):
         """Close the readers, then the writer."""
         await self._lookups.close()
         await self.reads.dispose()
-        await self._call(self._writer.dispose)
-        self._thread.shutdown()
+        await self._writer.close()
 
 
 def _pragmas(cache: int, driver_connection: Any, _: Any) -> None:
