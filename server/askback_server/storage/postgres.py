@@ -246,16 +246,6 @@ class Postgres(PostgresLookups):
         return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
 
     @staticmethod
-    def time(name: str) -> sa.ColumnElement[datetime]:
-        """`clock_timestamp()` plus a parameter."""
-        ahead = sa.bindparam(name, None, type_=pg.INTERVAL())
-        return sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)) + ahead
-
-    def give_time(self, name: str, ahead: timedelta = timedelta(0)) -> Mapping[str, Any]:
-        """`ahead`: the server adds its clock."""
-        return {name: ahead}
-
-    @staticmethod
     def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Below the oldest running transaction: no further event can appear there."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)

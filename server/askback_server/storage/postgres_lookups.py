@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -42,6 +43,16 @@ class PostgresLookups(Dialect):
     def among_few(column: sa.ColumnElement[Any], found: sa.Select[Any]) -> sa.ColumnElement[bool]:
         """`= ANY` of an array: for `IN` of a query the planner may join by reading a whole table."""
         return column == sa.any_(sa.func.array(found.scalar_subquery()))
+
+    @staticmethod
+    def time(name: str) -> sa.ColumnElement[datetime]:
+        """`clock_timestamp()` plus a parameter."""
+        ahead = sa.bindparam(name, None, type_=pg.INTERVAL())
+        return sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)) + ahead
+
+    def give_time(self, name: str, ahead: timedelta = timedelta(0)) -> Mapping[str, Any]:
+        """`ahead`: the server adds its clock."""
+        return {name: ahead}
 
     async def look_up(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of a statement. Raises StorageUnavailable."""
