@@ -126,7 +126,11 @@ class Writer:
             self._checkpoints.submit(self._checkpoint)
         if is_small and self._is_quick:
             with suppress(_HeldByOther):
-                return self._transact_here(work)
+                found = self._transact_here(work)
+                # What this turn of the loop has woken runs first, as it does after the thread: otherwise a
+                # stream could send the change of a prompt before the reply to the answer that made it.
+                await asyncio.sleep(0)
+                return found
         return await self.call(self._transact, work)
 
     @property
