@@ -350,7 +350,7 @@ async def test_a_message_that_cannot_be_built_ends_the_connection(caplog: pytest
 
     async with FakeServer() as server:
         protocol: Any = Broken()
-        connection = Connection(protocol, Endpoint(server.target), lambda *_: None)
+        connection = Connection(protocol, Endpoint(server.target), lambda _: None, lambda *_: None)
         with pytest.raises(errors.Unavailable, match="given up"):
             await connection.open()
     assert "a message could not be built" in caplog.text
@@ -359,7 +359,7 @@ async def test_a_message_that_cannot_be_built_ends_the_connection(caplog: pytest
 async def test_a_connection_that_failed_frees_its_call_without_a_garbage_collection() -> None:
     """gRPC keeps a closed channel, which goes on connecting, while anything refers to one of its calls."""
     protocol: Any = _Dialled()
-    connection = Connection(protocol, Endpoint(f"127.0.0.1:{free_port()}"), lambda *_: None)
+    connection = Connection(protocol, Endpoint(f"127.0.0.1:{free_port()}"), lambda _: None, lambda *_: None)
     gc.disable()
     try:
         with suppress(errors.Unavailable):

@@ -77,16 +77,22 @@ class Connection:
     """One stream, from its call to its end.
 
     `ended` resolves to None after a graceful end, else to the error. `leave` is set when the server asks
-    the client to move to another stream. `replies` is called with every reply to one of our frames.
+    the client to move to another stream. `opened` is called at the welcome, before the frames behind it
+    are handled, which may be in the same message. `replies` is called with every reply to one of our frames.
     """
 
     def __init__(
-        self, protocol: FrameProtocol, endpoint: Endpoint, replies: Callable[[Connection, Any], None]
+        self,
+        protocol: FrameProtocol,
+        endpoint: Endpoint,
+        opened: Callable[[Connection], None],
+        replies: Callable[[Connection, Any], None],
     ) -> None:
         loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._endpoint = endpoint
         self._replies = replies
+        self._opened = opened
         self._outbox: deque[Any] = deque()
         self._wake = asyncio.Event()
         self._half_close = False
@@ -209,6 +215,7 @@ class Connection:
                 self._interval = self._protocol.on_welcome(frame)
                 self.session = self._protocol.session
                 self._welcome.set_result(None)
+                self._opened(self)
                 self._beat()
         elif not self._welcome.done() and body == "error":
             self._give_up(from_frame(frame.error))

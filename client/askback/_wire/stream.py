@@ -150,7 +150,7 @@ class ReconnectingStream:
     async def _keep_open(self) -> None:
         leaving: Connection | None = None
         while True:
-            connection = Connection(self._protocol, self._endpoint, self._on_reply)
+            connection = Connection(self._protocol, self._endpoint, self._switch, self._on_reply)
             try:
                 await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
@@ -161,9 +161,6 @@ class ReconnectingStream:
                     leaving = None
                 continue
             opened = asyncio.get_running_loop().time()
-            self._retries.known = True
-            self._outage.end()
-            self._switch(connection)
             if leaving is not None:
                 self._retire(leaving)
                 leaving = None
@@ -225,6 +222,8 @@ class ReconnectingStream:
 
     def _switch(self, connection: Connection) -> None:
         """Use this connection from now on; resend on it, in order, all requests without a reply."""
+        self._retries.known = True
+        self._outage.end()
         self._current = connection
         self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resend_timer is None))
         if self._started is not None and not self._started.done():
