@@ -167,6 +167,8 @@ async def test_an_answer_runs_through_the_files_in_the_order_of_the_page(
                 job_id=leased.job.job_id, token=leased.token, key="pay", content=confirm()
             )
             prompt = (await worker.ask(ask_prompt=ask)).prompt
+            # The writer of the stream goes on after its reply has arrived: else its late step came first.
+            await world.job(leased.job.job_id)
             with calls.recording():
                 await world.hitl.AnswerPrompt(answer(prompt, "yes", ACCEPT))
                 await worker.expect("prompt_resolved")
