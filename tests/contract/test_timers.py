@@ -19,6 +19,7 @@ from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.engine import engine as engine_module
 from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
@@ -312,6 +313,22 @@ async def test_jobs_are_read_before_their_deadlines(here: Node) -> None:
         False,
         False,
     ]
+
+
+async def test_jobs_that_are_read_ahead_do_not_displace_one_another(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than fit those are read whose deadlines come first."""
+    monkeypatch.setattr(engine_module, "READ_AHEAD_JOBS", 1)
+    job_ids = [(await here.waiting(question(timeout=timers_module.LOOKAHEAD)))[0].job_id for _ in range(8)]
+    size = max(aggregate.size for j in job_ids if (aggregate := here.engine.hot.peek(j)) is not None)
+    for job_id in job_ids:
+        here.engine.hot.drop(job_id)
+    here.engine.hot.max_bytes = 4 * size
+    await here.engine.read_ahead(job_ids)
+    read = [here.engine.hot.peek(job_id) is not None for job_id in job_ids]
+    assert sum(read) in (2, 3)
+    assert all(read[: sum(read)])
 
 
 async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:

@@ -202,7 +202,7 @@ async def test_more_jobs_than_fit_take_no_more_memory(lite_url: str, monkeypatch
     remember_few_contents(monkeypatch, 1)
     monkeypatch.setattr(commit_bus, "MAX_VERSIONS", 1)
     async with alone(lite_url) as here, counted_bytes(is_ours) as count:
-        here.hot._max_bytes = 100_000
+        here.hot.max_bytes = 100_000
         sizes = []
         for _ in range(2):
             await fill(here, with_form, 3 * BATCH)

@@ -121,14 +121,19 @@ class Engine:
         return reply
 
     async def read_ahead(self, job_ids: Sequence[str]) -> None:
-        """Read jobs into memory, unless they are there, because commands on them are about to come.
+        """Read jobs into memory, unless they are there, because commands on them are about to come in this
+        order. Only as many as half of the memory holds: further ones would displace the first.
 
         Raises StorageUnavailable.
         """
         reads = BatchReads(self._store, self.hot)
+        room = self.hot.max_bytes // 2
         for start in range(0, len(job_ids), READ_AHEAD_JOBS):
-            some = job_ids[start : start + READ_AHEAD_JOBS]
-            await reads.fill([Group(Wanted(job_id=job_id)) for job_id in some])
+            some = [Group(Wanted(job_id=id)) for id in job_ids[start : start + READ_AHEAD_JOBS]]
+            await reads.fill(some)
+            room -= sum(group.aggregate.size for group in some)
+            if room <= 0:
+                return
 
     async def run(self) -> None:
         """Write batches until cancelled. A failed batch fails only its own commands."""

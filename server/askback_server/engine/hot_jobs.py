@@ -53,7 +53,7 @@ class HotJobs:
         than that was overtaken by another replica's commit, and is not cached."""
         self._newest = newest
         self._monotonic = monotonic
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self.bytes = 0
         """Approximate size of all entries."""
@@ -125,7 +125,7 @@ class HotJobs:
             self._by_prompt.pop(prompt_id, None)
         for prompt_id in kept.prompts.keys() - before:
             self._by_prompt[prompt_id] = job.job_id
-        while self.bytes > self._max_bytes:
+        while self.bytes > self.max_bytes:
             self.drop(next(iter(self._entries)))
         return aggregate
 
