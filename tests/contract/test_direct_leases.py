@@ -19,13 +19,21 @@ from askback_server.engine import queue_search
 from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.feed.announcing import announce
-from askback_server.ports.storage import UnknownOutcome
-from askback_server.storage import job_store, tables
+from askback_server.storage import tables
 from tests.contract.test_dispatch import put
 from tests.support.aggregates import CLIENT, WORKER
 from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.rows import new_job
-from tests.support.storage import GatedStore, Node, check_job, execute, expire_session, get_job, node
+from tests.support.storage import (
+    GatedStore,
+    Node,
+    check_job,
+    execute,
+    expire_session,
+    get_job,
+    lose_outcome,
+    node,
+)
 from tests.support.waiting import until
 
 CREATE = c.CreateJob(principal=CLIENT, namespace="", job_type="refund")
@@ -320,23 +328,10 @@ async def test_a_job_with_an_unknown_outcome_is_held_once_or_not_at_all(
     here: Node, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If its creation was committed, so was its lease, and the worker gets it."""
-    monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.01)
-    own, calls = here.database._dialect.write, 0
-
-    async def write(batch: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 1 and committed:
-            await own(batch)
-        if calls <= 3:
-            raise UnknownOutcome("cut")
-        return await own(batch)
-
     queue = GatedQueue(here)
     async with dispatching(here, queue=queue) as dispatcher:
         worker = await idle_worker(here, dispatcher, queue)
-        monkeypatch.setattr(here.database._dialect, "write", write)
+        lose_outcome(here.database, monkeypatch, committed=committed)
         with pytest.raises(AskbackError):
             await here.create()
         if committed:

@@ -13,14 +13,13 @@ import pytest
 from askback_server.domain.aggregate import Guard
 from askback_server.domain.commands import LeaseJob, SessionRef
 from askback_server.domain.errors import IllegalState
-from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome
+from askback_server.ports.storage import JobWrite, Lost
 from askback_server.ports.worker_sessions import WorkerSession
-from askback_server.storage import job_store
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
 from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.rows import creation, new_job, step
-from tests.support.storage import get_job, node, waits_for_a_lock
+from tests.support.storage import get_job, lose_outcome, node, waits_for_a_lock
 from tests.support.waiting import until
 
 TTL = 30.0
@@ -144,22 +143,9 @@ async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
     migrated_db_url: str, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is unreachable while the engine tries to find the outcome; the session survives."""
-    monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.01)
     async with node(migrated_db_url) as replica:
         job = await replica.create()
-        own, calls = replica.database._dialect.write, 0
-
-        async def write(batch: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == 1 and committed:
-                await own(batch)
-            if calls <= 3:
-                raise UnknownOutcome("cut")
-            return await own(batch)
-
-        monkeypatch.setattr(replica.database._dialect, "write", write)
+        lose_outcome(replica.database, monkeypatch, committed=committed)
         async with dispatching(replica) as dispatcher:
             worker = FakeWorker(await replica.session(), "refund", maximum=1)
             dispatcher.add(worker)

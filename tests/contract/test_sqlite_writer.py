@@ -85,6 +85,7 @@ async def test_the_event_loop_does_not_wait_for_another_process(
     """One that holds the file, such as a migration."""
     writer = writer_of(here)
     assert writer._raw is not None
+    writer._patience = 20000
     writer._raw.execute("PRAGMA busy_timeout=20000")
     statements: list[str] = []
     writer._raw.set_trace_callback(statements.append)
@@ -107,3 +108,15 @@ async def test_checkpoints_move_the_log_into_the_file(here: Node, monkeypatch: p
     await here.create(input_json=f'"{"x" * 100_000}"')
     await here.create()
     await until(lambda: file.stat().st_size > before + 50_000)
+
+
+async def test_a_checkpoint_that_fails_fails_no_write(
+    here: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_ROWS", 1)
+    writer = writer_of(here)
+    assert writer._beside is not None
+    writer._beside.close()
+    await here.create()
+    await until(lambda: "a checkpoint of the write-ahead log failed" in caplog.text)
+    await here.create()

@@ -43,6 +43,15 @@ async def leave(world: ServiceWorld, console: Console) -> str:
     return token
 
 
+async def token_of_a_view(world: ServiceWorld) -> str:
+    """Open a console, read its snapshot and close it. Returns the resume token."""
+    console = world.console()
+    await console.hello()
+    token: str = (await console.snapshot())[1].resume_token
+    await console.aclose()
+    return token
+
+
 async def test_resuming_by_token_sends_exactly_the_changes(beating: ServiceWorld) -> None:
     world = beating
     lease = await world.lease_new_job()
@@ -212,10 +221,7 @@ async def test_an_unusable_token_gives_a_reset_and_a_snapshot(lite: ServiceWorld
 async def test_too_many_changes_are_replaced_by_a_snapshot(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    console = lite.console()
-    await console.hello()
-    token = (await console.snapshot())[1].resume_token
-    await console.aclose()
+    token = await token_of_a_view(lite)
     made = [await lite.create_prompt(confirm(f"{i}")) for i in range(3)]
     monkeypatch.setattr(missed, "MAX_MISSED_EVENTS", 1)
     again = lite.console()
@@ -247,10 +253,7 @@ async def test_a_token_is_honoured_after_a_restart(migrated_db_url: str) -> None
 async def test_a_resume_is_one_message_and_its_welcome_waits_for_no_slow_read(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    console = lite.console()
-    await console.hello()
-    token = (await console.snapshot())[1].resume_token
-    await console.aclose()
+    token = await token_of_a_view(lite)
     changed = await lite.create_prompt()
     written: list[object] = []
     write = StreamContext.write

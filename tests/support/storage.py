@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from askback_server.domain import commands as c
@@ -31,8 +32,8 @@ from askback_server.engine.queries import Queries
 from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.ports.queries import JobFilter, PromptFilter
-from askback_server.ports.storage import JobStore, JobWrite, Position
-from askback_server.storage import tables
+from askback_server.ports.storage import JobStore, JobWrite, Position, UnknownOutcome
+from askback_server.storage import job_store, tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import ANN, CLIENT, WORKER, question
 from tests.support.invariants import check_aggregate
@@ -159,6 +160,25 @@ class GatedStore(DelegatingStore):
             await self.gate.wait()
             self.waiting.clear()
         return await super().write(batch)
+
+
+def lose_outcome(database: Database, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> None:
+    """Let the outcome of the next write, and of both attempts to settle it, be unknown. If `committed`, the
+    first attempt has written it all the same."""
+    monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.01)
+    own, calls = database._dialect.write, 0
+
+    async def write(batch: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1 and committed:
+            await own(batch)
+        if calls <= 3:
+            raise UnknownOutcome("cut")
+        return await own(batch)
+
+    monkeypatch.setattr(database._dialect, "write", write)
 
 
 @dataclass

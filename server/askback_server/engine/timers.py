@@ -33,8 +33,6 @@ LOOKAHEAD = timedelta(seconds=1.5)
 """How far ahead a query looks: beyond the next query, so that each timer fires on time."""
 MAX_DEADLINES = 10_000
 """Maximum number of deadlines read per query."""
-FIRST_DEADLINES = 500
-"""Maximum number of deadlines read per query while as many timers run as may."""
 MAX_RUNNING = 32
 """Maximum number of timers whose commands run at once. The others wait in the heap: if all were sent when
 thousands of deadlines fall into one second, calls of users would be refused or wait behind them. A call waits
@@ -82,12 +80,10 @@ class Timers:
         """Read the timers that are due soon by the database's clock, and adjust our estimate of that
         clock."""
         asked = self._clock.now()
-        # While many are due, most of what a query finds is known.
-        limit = FIRST_DEADLINES if self._is_full else MAX_DEADLINES
-        now, found = await self._queue.list_due(LOOKAHEAD, limit)
+        now, found = await self._queue.list_due(LOOKAHEAD, MAX_DEADLINES)
         self._clock.compare(asked, now)
         coming = [entry[2] for entry in found if self._add(*entry) and entry[0] > now]
-        if len(found) == limit:
+        if len(found) == MAX_DEADLINES:
             # There are more: read on when these have fired.
             self._add(found[-1][0], "load", "")
         # Reading is a third of the work of a deadline, and there is time for it now.

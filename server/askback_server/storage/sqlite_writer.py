@@ -86,6 +86,8 @@ class Writer:
         """Small transactions that wait for the thread."""
         self._small_is_due = False
         """Whether the thread has been asked to run them, and has not begun."""
+        self._patience = 0
+        """Milliseconds for which the thread waits for another process."""
         self._seconds = 0.0
         """Average of recent writes."""
         self._rows = 0
@@ -102,15 +104,16 @@ class Writer:
             self._raw = connection.connection.driver_connection
         assert self._raw is not None
         self._raw.execute(f"PRAGMA wal_autocheckpoint={MAX_LOG_PAGES}")
+        [[self._patience]] = self._raw.execute("PRAGMA busy_timeout").fetchall()
         self._beside = self._connect()
 
     async def close(self) -> None:
         """Run what waits, then close the connections."""
-        await asyncio.to_thread(self._checkpoints.shutdown)
         await self.call(self.engine.dispose)
+        self._thread.shutdown()
+        await asyncio.to_thread(self._checkpoints.shutdown)
         if self._beside is not None:
             self._beside.close()
-        self._thread.shutdown()
 
     async def call(self, work: Callable[..., T], *args: Any) -> T:
         """Run `work` in the thread, between two transactions."""
@@ -141,7 +144,6 @@ class Writer:
     def _transact_here(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """Run a transaction in this thread. Raises _HeldByOther before it has begun."""
         assert self._raw is not None
-        [[patience]] = self._raw.execute("PRAGMA busy_timeout").fetchall()
         self._raw.execute("PRAGMA busy_timeout=0")
         try:
             return self._transact(work)
@@ -150,7 +152,7 @@ class Writer:
                 raise
             raise _HeldByOther from error
         finally:
-            self._raw.execute(f"PRAGMA busy_timeout={patience}")
+            self._raw.execute(f"PRAGMA busy_timeout={self._patience}")
 
     def _transact(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         assert self._raw is not None
