@@ -33,6 +33,17 @@ def test_a_command_gets_its_arguments_input_environment_and_folder(
     assert done.stdout == f"['-c', 'a b'] typed set {tmp_path}\n"
 
 
+@pytest.mark.parametrize("given", [{"PYTHONDONTWRITEBYTECODE": "1"}, {}])
+def test_a_command_writes_bytecode_unless_it_is_told_not_to(
+    forked_commands: Path, tmp_path: Path, given: dict[str, str]
+) -> None:
+    """Python reads the variable at its start, which a forked process has behind it."""
+    (tmp_path / "imported.py").touch()
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import imported"
+    subprocess.run([forked_commands / "python", "-c", code], env=given, check=True)
+    assert (tmp_path / "__pycache__").exists() is not bool(given)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_the_command_and_its_forked_process(number: signal.Signals) -> None:
     """The forked process is another one: SIGTERM is passed on, and after SIGKILL it is killed too."""

@@ -137,6 +137,7 @@ def _run(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))  # read at Python's start only
     sys.argv = arguments
     module, _, name = target.partition(":")
     sys.exit(getattr(importlib.import_module(module), name)())
