@@ -14,7 +14,7 @@ from askback_server.domain.aggregate import Guard
 from askback_server.domain.commands import LeaseJob, SessionRef
 from askback_server.domain.errors import IllegalState
 from askback_server.ports.storage import JobWrite, Lost
-from askback_server.ports.worker_sessions import WorkerSession
+from askback_server.ports.worker_sessions import Doubt, WorkerSession
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
 from tests.support.fake_worker import FakeWorker, dispatching
@@ -23,6 +23,7 @@ from tests.support.storage import get_job, lose_outcome, node, waits_for_a_lock
 from tests.support.waiting import until
 
 TTL = 30.0
+PATIENCE = 20.0
 
 
 def lease(job: Any, session: WorkerSession) -> JobWrite:
@@ -97,6 +98,46 @@ async def test_sessions_that_resume_together_wait_for_no_lease_of_another(
     assert not (await writing).lost
     assert [row and row.epoch for row in await asyncio.gather(*resuming)] == [2] * 4
     assert [held.job_id for held in await other.jobs.list_held(opened[1][0].session_id)] == [job.job_id]
+
+
+async def test_extensions_and_doubts_do_not_wait_for_a_lease_that_is_being_committed(
+    pg: Database, other: Database
+) -> None:
+    job = new_job()
+    await pg.jobs.write([creation(job)])
+    session, secret = await pg.sessions.open("default", "w", "wanda", "here", TTL)
+    slow = SlowCommits(pg)
+    writing = asyncio.create_task(pg.jobs.write([lease(job, session)]))
+    await slow.written.wait()
+    async with asyncio.timeout(PATIENCE):
+        assert await other.sessions.extend(session.session_id, secret, "wanda", TTL) is not None
+        await other.sessions.change_doubts(SessionRef(session.session_id, 0), lambda _: {"j": Doubt(1)})
+    slow.may_commit.set()
+    assert not (await writing).lost
+
+
+async def test_a_locked_session_does_not_delay_those_that_are_extended_with_it(
+    pg: Database, pg_url: str
+) -> None:
+    """Its own extension waits alone, and holds no lock meanwhile."""
+    opened = [await pg.sessions.open("default", f"w{n}", "wanda", "here", TTL) for n in range(4)]
+    [locked, *others] = [row.session_id for row, _ in opened]
+    connection = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM worker_sessions WHERE session_id = $1 FOR UPDATE", locked)
+            extending = [
+                asyncio.create_task(pg.sessions.extend(row.session_id, secret, "wanda", 2 * TTL))
+                for row, secret in opened
+            ]
+            await until(lambda: waits_for_a_lock(pg), "the locked session waits")
+            async with asyncio.timeout(PATIENCE):
+                free = "SELECT session_id FROM worker_sessions WHERE expires_at > $1 FOR UPDATE SKIP LOCKED"
+                latest = max(row.expires_at for row, _ in opened)
+                assert {str(row[0]) for row in await connection.fetch(free, latest)} == {*others}
+    finally:
+        await connection.close()
+    assert all(await asyncio.gather(*extending))
 
 
 async def test_a_lease_that_waited_for_a_resume_is_refused(pg: Database, pg_url: str) -> None:

@@ -208,6 +208,52 @@ async def test_sessions_that_resume_together_get_the_same_as_alone(database: Dat
     ]
 
 
+async def test_sessions_that_are_extended_together_get_the_same_as_alone(database: Database) -> None:
+    """Also in one transaction: a wrong secret, an expired session, a repeated one, and another TTL."""
+    opened = [await database.sessions.open("default", "w", "wanda", "here", 60) for _ in range(5)]
+    [one, two, expired, wrong, longer] = [row.session_id for row, _ in opened]
+    await expire_session(database, expired)
+    secrets = {row.session_id: secret for row, secret in opened} | {wrong: opened[0][1]}
+    now = await database.ping()
+    ttls = [(one, TTL), (two, TTL), (expired, TTL), (wrong, TTL), (longer, 2 * TTL), (two, TTL)]
+    found = await asyncio.gather(*(database.sessions.extend(i, secrets[i], "wanda", ttl) for i, ttl in ttls))
+    hours = [(until - now) // timedelta(seconds=TTL) if until is not None else None for until in found]
+    assert hours == [1, 1, None, None, 2, 1]
+    stored = await fetch(database, sa.select(tables.sessions.c.session_id, tables.sessions.c.expires_at))
+    expiries = {row["session_id"]: row["expires_at"] for row in stored}
+    assert expiries == {
+        one: found[0],
+        two: found[5],
+        expired: expiries[expired],
+        wrong: opened[3][0].expires_at,
+        longer: found[4],
+    }
+
+
+async def test_doubts_that_change_together_are_those_of_their_session(database: Database) -> None:
+    """Also in one transaction: two changes of one session, an old epoch, and an expired session."""
+    sessions = database.sessions
+    opened = [(await sessions.open("default", "w", "wanda", "here", TTL))[0].session_id for _ in range(4)]
+    one, two, old, expired = opened
+    await expire_session(database, expired)
+
+    async def doubt(session_id: str, job_id: str, epoch: int = 0) -> None:
+        await sessions.change_doubts(SessionRef(session_id, epoch), lambda known: {**known, job_id: Doubt(1)})
+
+    await asyncio.gather(
+        doubt(one, "a"), doubt(two, "b", 1), doubt(one, "c"), doubt(old, "d", 2), doubt(expired, "e")
+    )
+    found: list[Doubts] = []
+
+    def note(known: Doubts) -> Doubts:
+        found.append(known)
+        return known
+
+    for session_id in opened:
+        await sessions.change_doubts(SessionRef(session_id, 0), note)
+    assert found == [{"a": Doubt(1), "c": Doubt(1)}, {"b": Doubt(1)}, {}]
+
+
 async def test_workers_that_come_together_share_their_transactions_and_reads(database: Database) -> None:
     """The cost is counted, because the work of each statement hides it on a fast machine."""
     transactions = []
@@ -226,6 +272,18 @@ async def test_workers_that_come_together_share_their_transactions_and_reads(dat
         *(database.sessions.resume(row.session_id, secret, "wanda", "there", 60) for row, secret in opened)
     )
     assert len(transactions) == 2
+    await asyncio.gather(
+        *(database.sessions.extend(row.session_id, secret, "wanda", 60) for row, secret in opened)
+    )
+    assert len(transactions) == 3
+    doubts = {"j": Doubt(1)}
+    await asyncio.gather(
+        *(
+            database.sessions.change_doubts(SessionRef(row.session_id, 0), lambda _: doubts)
+            for row, _ in opened
+        )
+    )
+    assert len(transactions) == 4
     ids = [row.session_id for row, _ in opened]
     await database.jobs.write([creation(new_job(session_id=session_id)) for session_id in ids])
 

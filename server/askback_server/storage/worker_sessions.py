@@ -6,9 +6,10 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -19,30 +20,15 @@ from askback_server.ports.worker_sessions import Doubt, Doubts, WorkerSession
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.reader import Reader
 from askback_server.storage.rounds import Rounds
+from askback_server.storage.session_calls import DoubtChange, Extension, Opening, Resumption, SessionCall
 from askback_server.storage.tables import jobs, sessions
 
-OPENED_AT_ONCE = 256
-"""Sessions that one transaction opens or resumes. Other writes must run in between."""
+AT_ONCE = 256
+"""Sessions that one transaction opens or changes. Other writes must run in between."""
 
 
-class _Opening(NamedTuple):
-    """The arguments of `open`."""
-
-    namespace: str
-    worker_id: str
-    subject: str
-    replica: str
-    ttl: float
-
-
-class _Resumption(NamedTuple):
-    """The arguments of `resume`."""
-
-    session_id: str
-    secret: str
-    subject: str
-    replica: str
-    ttl: float
+C = TypeVar("C", bound=SessionCall)
+V = TypeVar("V")
 
 
 def _hash(secret: str) -> str:
@@ -75,8 +61,30 @@ class Sessions(Reader):
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(dialect)
-        self._openings = Rounds(self._open_all, OPENED_AT_ONCE)
-        self._resumptions = Rounds(self._resume_all, OPENED_AT_ONCE)
+        self._openings = Rounds(self._open_all, AT_ONCE)
+        self._resumptions = Rounds(partial(self._run_all, self._resume_all), AT_ONCE)
+        self._extensions = Rounds(partial(self._run_all, self._extend_all), AT_ONCE)
+        self._doubt_changes = Rounds(partial(self._run_all, self._change_all_doubts), AT_ONCE)
+
+    async def _run_all(
+        self, work: Callable[[sa.Connection, Sequence[C]], dict[str, V]], calls: Sequence[C]
+    ) -> list[V | None]:
+        """The results of calls by workers that come at the same time, in as few transactions as possible.
+
+        `work` gets at most one call for each session, all with the same `shared`. It skips the sessions that
+        another transaction has locked, and returns results by session id. What is left runs alone, because a
+        transaction that waits for a lock must not have others: it could be part of a deadlock.
+        """
+        first = {c.session_id: c for c in reversed(calls) if c.shared == calls[0].shared}
+        found = await self._dialect.run(lambda connection: work(connection, list(first.values())))
+        if len(calls) == 1:
+            return [found.get(calls[0].session_id)]
+        return [
+            found[call.session_id]
+            if call is first.get(call.session_id) and call.session_id in found
+            else (await self._run_all(work, [call]))[0]
+            for call in calls
+        ]
 
     async def open(
         self, namespace: str, worker_id: str, subject: str, replica: str, ttl: float
@@ -85,15 +93,15 @@ class Sessions(Reader):
 
         Workers that come at the same time share a transaction, as with `resume`.
         """
-        return await self._openings.call(_Opening(namespace, worker_id, subject, replica, ttl))
+        return await self._openings.call(Opening(namespace, worker_id, subject, replica, ttl))
 
-    async def _open_all(self, wanted: Sequence[_Opening]) -> list[tuple[WorkerSession, str]]:
+    async def _open_all(self, wanted: Sequence[Opening]) -> list[tuple[WorkerSession, str]]:
         found: list[tuple[WorkerSession, str]] = await self._dialect.run(
             lambda connection: [self._open_one(connection, each) for each in wanted]
         )
         return found
 
-    def _open_one(self, connection: sa.Connection, wanted: _Opening) -> tuple[WorkerSession, str]:
+    def _open_one(self, connection: sa.Connection, wanted: Opening) -> tuple[WorkerSession, str]:
         secret = secrets.token_urlsafe(24)
         statement = (
             sa.insert(sessions)
@@ -121,99 +129,95 @@ class Sessions(Reader):
         Waits for writes of the older epoch that are about to commit, so that `list_held` finds their jobs.
         Workers that come at the same time share a transaction.
         """
-        return await self._resumptions.call(_Resumption(session_id, secret, subject, replica, ttl))
+        call = Resumption(session_id, secret, subject, (replica, ttl))
+        return await self._resumptions.call(call)
 
-    async def _resume_all(self, wanted: Sequence[_Resumption]) -> list[WorkerSession | None]:
-        first = {each.session_id: each for each in reversed(wanted) if each[3:] == wanted[0][3:]}
-        rows = await self._dialect.run(lambda c: self._resume_unlocked(c, list(first.values())))
-        if len(wanted) == 1:
-            return [rows.get(wanted[0].session_id)]
-        # The others alone: each that takes the same session has an epoch of its own, and one that waits for a
-        # lock must not have others meanwhile, or it could be part of a deadlock.
-        return [
-            rows[each.session_id]
-            if each is first.get(each.session_id) and each.session_id in rows
-            else (await self._resume_all([each]))[0]
-            for each in wanted
-        ]
-
-    def _resume_unlocked(
-        self, connection: sa.Connection, wanted: Sequence[_Resumption]
-    ) -> dict[str, WorkerSession]:
-        """Resume those sessions that are not locked. A single one waits for its lock."""
-        known = self._known(connection, {each.session_id: (each.secret, each.subject) for each in wanted})
+    def _resume_all(self, connection: sa.Connection, calls: Sequence[Resumption]) -> dict[str, WorkerSession]:
+        known = self._known(connection, calls)
         if not known:
             return {}
-        among, first = self._dialect.among, wanted[0]
-        mine = sa.select(sessions.c.session_id).where(among(sessions.c.session_id, known))
+        # Waits for writes of the older epoch, or skips its session: they have locked its key.
+        mine = self._select(known).with_for_update(skip_locked=len(calls) > 1)
+        replica, ttl = calls[0].shared
         statement = (
             sa.update(sessions)
-            .where(
-                sessions.c.session_id.in_(mine.with_for_update(skip_locked=len(wanted) > 1)),
-                sessions.c.expires_at > self._dialect.now(),
-            )
+            .where(sessions.c.session_id.in_(mine), sessions.c.expires_at > self._dialect.now())
             .values(
-                replica=first.replica,
+                replica=replica,
                 epoch=sessions.c.epoch + 1,
-                expires_at=self._dialect.later(first.ttl),
+                expires_at=self._dialect.later(ttl),
                 doubts=None,  # the hello lists the jobs that the worker has
             )
             .returning(sessions)
         )
         return {row["session_id"]: _to_session(row) for row in connection.execute(statement).mappings()}
 
-    def _known(self, connection: sa.Connection, wanted: Mapping[str, tuple[str, str]]) -> list[str]:
+    def _select(self, session_ids: Sequence[str], *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """The ids, and further columns, of those of the sessions that exist."""
+        mine = self._dialect.among(sessions.c.session_id, session_ids)
+        return sa.select(sessions.c.session_id, *columns).where(mine)
+
+    def _known(
+        self, connection: sa.Connection, calls: Sequence[Resumption] | Sequence[Extension]
+    ) -> list[str]:
         """The ids of those sessions whose secret and subject are right."""
-        columns = sessions.c.session_id, sessions.c.secret_hash, sessions.c.subject
-        statement = sa.select(*columns).where(self._dialect.among(sessions.c.session_id, list(wanted)))
+        by_id = {call.session_id: call for call in calls}
         right = []
+        statement = self._select(list(by_id), sessions.c.secret_hash, sessions.c.subject)
         for session_id, secret_hash, owner in connection.execute(statement):
-            secret, subject = wanted[session_id]
-            if subject == owner and hmac.compare_digest(secret_hash, _hash(secret)):
+            call = by_id[session_id]
+            if call.subject == owner and hmac.compare_digest(secret_hash, _hash(call.secret)):
                 right.append(session_id)
         return right
 
     async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
-        """Extend a session without taking it over. Returns its new expiry; None if it has expired."""
+        """Extend a session without taking it over. Returns its new expiry; None if it has expired.
 
-        def work(connection: sa.Connection) -> Any:
-            if not self._known(connection, {session_id: (secret, subject)}):
-                return None
-            return connection.execute(self._extension(session_id, ttl)).scalar_one_or_none()
+        Workers that come at the same time share a transaction.
+        """
+        return await self._extensions.call(Extension(session_id, secret, subject, ttl))
 
-        at: datetime | None = await self._dialect.run(work)
-        return at
-
-    def _extension(self, session_id: str, ttl: float) -> Any:
-        return (
+    def _extend_all(self, connection: sa.Connection, calls: Sequence[Extension]) -> dict[str, datetime]:
+        known = self._known(connection, calls)
+        if not known:
+            return {}
+        # Does not wait for writes that have locked the session's key.
+        mine = self._select(known).with_for_update(key_share=True, skip_locked=len(calls) > 1)
+        statement = (
             sa.update(sessions)
-            .where(sessions.c.session_id == session_id, sessions.c.expires_at > self._dialect.now())
-            .values(expires_at=self._dialect.later(ttl))
-            .returning(sessions.c.expires_at)
+            .where(sessions.c.session_id.in_(mine), sessions.c.expires_at > self._dialect.now())
+            .values(expires_at=self._dialect.later(calls[0].shared))
+            .returning(sessions.c.session_id, sessions.c.expires_at)
         )
+        return {row[0]: row[1] for row in connection.execute(statement)}
 
     async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
-        """Replace the doubts of a session in this epoch (0: any), in one transaction."""
-        lives = [
-            sessions.c.session_id == session.session_id,
-            sessions.c.expires_at > self._dialect.now(),
-        ]
-        if session.epoch != ANY_EPOCH:
-            lives.append(sessions.c.epoch == session.epoch)
+        """Replace the doubts of a session in this epoch (0: any), in one transaction.
 
-        def work(connection: sa.Connection) -> None:
-            row = connection.execute(
-                sa.select(sessions.c.doubts).where(*lives).with_for_update()
-            ).one_or_none()
-            if row is None:
-                return
-            before = _to_doubts(row[0])
-            after = change(before)
-            if after != before:
-                mine = sessions.c.session_id == session.session_id
-                connection.execute(sa.update(sessions).where(mine).values(doubts=_from_doubts(after)))
+        Workers that come at the same time share it.
+        """
+        await self._doubt_changes.call(DoubtChange(session.session_id, session.epoch, change))
 
-        await self._dialect.run(work)
+    def _change_all_doubts(self, connection: sa.Connection, calls: Sequence[DoubtChange]) -> dict[str, None]:
+        by_id = {call.session_id: call for call in calls}
+        statement = (
+            self._select(list(by_id), sessions.c.epoch, sessions.c.doubts)
+            .where(sessions.c.expires_at > self._dialect.now())
+            .with_for_update(key_share=True, skip_locked=len(calls) > 1)
+        )
+        found: dict[str, None] = {}
+        changed = []
+        for session_id, epoch, doubts in connection.execute(statement):
+            found[session_id] = None
+            if by_id[session_id].epoch in (ANY_EPOCH, epoch):
+                before = _to_doubts(doubts)
+                after = by_id[session_id].change(before)
+                if after != before:
+                    changed.append({"id": session_id, "after": _from_doubts(after)})
+        if changed:
+            mine = sessions.c.session_id == sa.bindparam("id")
+            connection.execute(sa.update(sessions).where(mine).values(doubts=sa.bindparam("after")), changed)
+        return found
 
     async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         """Expired sessions that have doubts."""
