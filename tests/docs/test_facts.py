@@ -16,7 +16,7 @@ from askback_server.config.settings import Config
 from askback_server.domain.decisions import default_options
 from askback_server.domain.limits import Limits
 from askback_server.engine.sweep import MIN_TOKEN_AGE
-from askback_server.storage.postgres_pools import POOL_SIZE
+from askback_server.storage.postgres_pools import POOL_SIZE, SESSIONS_POOL_SIZE
 from scripts.reference import contract
 from tests.docs.blocks import ROOT
 from tests.integration.test_permissions import CALLS, ROLES
@@ -102,7 +102,7 @@ def figures() -> list[tuple[str, str]]:
         ("docs/how-to/worker-author.md", f"jobs run at once ({worker.capacity})"),
         ("docs/how-to/job-author.md", f"the worker has {grace:g} seconds to stop"),
         ("docs/how-to/job-author.md", f"up to {limits.labels} names and values"),
-        ("docs/how-to/operator.md", f"up to {2 * POOL_SIZE + 4} connections"),
+        ("docs/how-to/operator.md", f"up to {POOL_SIZE + SESSIONS_POOL_SIZE + 2} connections"),
         ("docs/from-the-prototype.md", f"(`--sweep-interval`, {serve.sweep_interval:g})"),
         ("docs/troubleshooting.md", f"the claim ends ({claim:g} minutes"),
         ("docs/upgrades.md", f"needs grpcio {floors['grpcio']} and protobuf {floors['protobuf']} or newer"),

@@ -225,7 +225,7 @@ async def test_calls_are_refused_while_the_pool_is_exhausted(
         assert isinstance(database._dialect, Postgres)
         for _ in range(postgres_pools.PINNED):
             await taken.enter_async_context(database._dialect._pools.pinned.one())
-        for _ in range(2 * postgres_pools.POOL_SIZE - postgres_pools.PINNED):
+        for _ in range(postgres_pools.POOL_SIZE - postgres_pools.PINNED):
             await taken.enter_async_context(database._dialect.reads.connect())
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.job(job.job_id)
