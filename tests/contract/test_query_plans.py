@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-import sqlalchemy as sa
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.jobs import JobState
@@ -23,8 +23,6 @@ from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
-from askback_server.storage.prompt_lists import prompt_conditions
-from askback_server.storage.tables import jobs, prompts
 from tests.support.aggregates import BOB, question
 from tests.support.plans import analyse, cost_of, plan_of, statements_of
 from tests.support.rows import as_closed, creation, new_job, new_prompt
@@ -113,17 +111,19 @@ async def test_the_search_for_queues_jumps_over_the_jobs_of_a_type(long_backlog:
 
 async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
     """On both databases, also for suffixes of seven characters."""
-    where = database.jobs._job_conditions(JobFilter("default", id_suffix="1abcdef"))
-    asked = prompt_conditions(
-        database._dialect, PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
-    )
-    newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(11)
-    urgent = sa.select(prompts).order_by(prompts.c.priority.desc(), prompts.c.interaction_id).limit(11)
-    for statement, index in (
-        (newest, "ix_jobs_handle"),
-        (urgent.where(*asked[:-1]), "ix_hitl_interactions_handle"),
-        (urgent.where(asked[0], asked[-1]), "ix_jobs_handle"),
+    urgent = PromptFilter("default", states=())
+    for call, index in (
+        (database.jobs.list_jobs(JobFilter("default", id_suffix="1abcdef"), 10, None, 999), "ix_jobs_handle"),
+        (
+            database.jobs.list_prompts(replace(urgent, id_suffix="abcdef"), 10, None, 999),
+            "ix_hitl_interactions_handle",
+        ),
+        (
+            database.jobs.list_prompts(replace(urgent, job_id_suffix="abcdef"), 10, None, 999),
+            "ix_jobs_handle",
+        ),
     ):
+        [statement] = await statements_of(call)
         plan = await plan_of(database, statement)
         assert index in plan, plan
         assert "SCAN" not in plan, plan

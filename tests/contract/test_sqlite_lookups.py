@@ -103,7 +103,7 @@ async def test_all_connections_for_reads_are_open_from_the_start(lite_url: str) 
     database = await Database.open(lite_url)
     try:
         before = database.census.connections()
-        assert before == {"in_use": 0, "idle": THREADS + 1}
+        assert before == {"in_use": 0, "idle": 2 * THREADS + 1}
         await asyncio.gather(*(database.jobs.get_jobs([new_job().job_id]) for _ in range(20)))
         assert database.census.connections() == before
     finally:

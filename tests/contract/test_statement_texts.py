@@ -30,15 +30,17 @@ def texts_of(database: Database) -> Iterator[set[str]]:
         found.add(statement)
 
     dialect: Any = database.queue._dialect
-    look_up = dialect.look_up
 
-    async def look_up_and_note(statement: Any, values: Any) -> Any:
-        rows = await look_up(statement, values)
-        compiled: Any = postgres_lookups if dialect.name == "postgresql" else sqlite_lookups
-        found.add(compiled.compile_lookup(statement)[0])
-        return rows
+    def noting(run: Any) -> Any:
+        async def run_and_note(statement: Any, values: Any) -> Any:
+            rows = await run(statement, values)
+            compiled: Any = postgres_lookups if dialect.name == "postgresql" else sqlite_lookups
+            found.add(compiled.compile_lookup(statement)[0])
+            return rows
 
-    dialect.look_up = look_up_and_note
+        return run_and_note
+
+    dialect.look_up, dialect.read_list = noting(dialect.look_up), noting(dialect.read_list)
     engines = [dialect.reads.sync_engine]
     engines.append(
         dialect._pools.sessions.sync_engine if dialect.name == "postgresql" else dialect._writer.engine
@@ -48,7 +50,7 @@ def texts_of(database: Database) -> Iterator[set[str]]:
     try:
         yield found
     finally:
-        del dialect.look_up
+        del dialect.look_up, dialect.read_list
         for engine in engines:
             sa.event.remove(engine, "before_cursor_execute", note)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from sqlalchemy.sql import elements
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import Postgres
 from askback_server.storage.sqlite import SQLite
+from askback_server.storage.sqlite_lookups import to_driver
 
 _FOR_SMALL_TABLES = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort")
 """PostgreSQL's plans that need no index. On the empty tables of a test the planner would choose them."""
@@ -35,24 +36,34 @@ async def statements_of(call: Awaitable[Any]) -> list[Any]:
         if not isinstance(statement, sa.Select) or statement.get_final_froms():
             seen.append(statement)
 
-    look_ups: dict[type, Any] = {kind: kind.look_up for kind in (Postgres, SQLite)}
-
-    async def note_and_look_up(self: Any, statement: Any, values: Any) -> Any:
-        _VALUES[statement] = values
-        seen.append(statement)
-        return await look_ups[type(self)](self, statement, values)
-
     sa.event.listen(sa.Engine, "before_execute", note)
-    for kind in look_ups:
-        kind.look_up = note_and_look_up  # type: ignore[attr-defined]
     try:
-        await call
+        with ExitStack() as patches:
+            for kind in (Postgres, SQLite):
+                for name in ("look_up", "read_list"):
+                    patches.enter_context(_noting(kind, name, seen))
+            await call
     finally:
         sa.event.remove(sa.Engine, "before_execute", note)
-        for kind, own in look_ups.items():
-            kind.look_up = own  # type: ignore[attr-defined]
     assert seen
     return seen
+
+
+@contextmanager
+def _noting(kind: type, name: str, seen: list[Any]) -> Iterator[None]:
+    """Note the statements of a method that takes their values by name."""
+    own = getattr(kind, name)
+
+    async def note_and_run(self: Any, statement: Any, values: Any) -> Any:
+        _VALUES[statement] = values
+        seen.append(statement)
+        return await own(self, statement, values)
+
+    setattr(kind, name, note_and_run)
+    try:
+        yield
+    finally:
+        setattr(kind, name, own)
 
 
 async def plan_of(database: Database, statement: Any, **values: Any) -> str:
@@ -68,12 +79,18 @@ async def plan_of(database: Database, statement: Any, **values: Any) -> str:
         if not is_sqlite:
             for way in _FOR_SMALL_TABLES:
                 await connection.execute(sa.text(f"SET enable_{way} = off"))
-        given = {n: json.dumps(v) if is_sqlite and isinstance(v, list) else v for n, v in values.items()}
         compiled = statement.compile(dialect=own.dialect, compile_kwargs={"render_postcompile": True})
-        parameters = tuple(given.get(name, compiled.params[name]) for name in compiled.positiontup)
+        parameters = _parameters(compiled, values)
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
         found = await connection.exec_driver_sql(f"{explain} {compiled}", parameters)
         return "\n".join(str(row[-1]) for row in found)
+
+
+def _parameters(compiled: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The parameters of a statement as the driver takes them."""
+    if compiled.dialect.name == "sqlite":
+        values = {name: to_driver(value) for name, value in values.items()}
+    return tuple(values.get(name, compiled.params[name]) for name in compiled.positiontup)
 
 
 async def analyse(database: Database, call: Awaitable[Any]) -> str:
@@ -81,7 +98,7 @@ async def analyse(database: Database, call: Awaitable[Any]) -> str:
     [statement] = await statements_of(call)
     own = database._dialect.reads
     compiled = statement.compile(dialect=own.dialect)
-    values = tuple(_VALUES[statement].get(n, compiled.params[n]) for n in compiled.positiontup)
+    values = _parameters(compiled, _VALUES[statement])
     async with own.connect() as connection:
         found = await connection.exec_driver_sql(
             f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {compiled}", values
@@ -95,6 +112,7 @@ async def cost_of(database: Database, statement: Any) -> int:
     own = database._dialect.reads
     async with own.connect() as connection:
         compiled = statement.compile(dialect=own.dialect)
+        values = _parameters(compiled, _VALUES.get(statement, {}))
         if own.dialect.name == "sqlite":
             raw: Any = (await connection.get_raw_connection()).driver_connection
             steps = [0]
@@ -105,13 +123,12 @@ async def cost_of(database: Database, statement: Any) -> int:
 
             await raw.set_progress_handler(count, 10)
             try:
-                await connection.execute(statement)
+                await connection.exec_driver_sql(str(compiled), values)
             finally:
                 await raw.set_progress_handler(None, 10)
             return steps[0]
         for way in _FOR_SMALL_TABLES:
             await connection.execute(sa.text(f"SET enable_{way} = off"))
-        values = tuple(compiled.params[name] for name in compiled.positiontup)
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {compiled}", values)
         plan = "\n".join(str(row[-1]) for row in found)
         [scan] = re.findall(r"Scan (?:Backward )?using .*\(actual rows=(\d+)", plan)

@@ -7,6 +7,7 @@ request: it is compiled and planned once. Everything else is shared: one set of 
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from askback_server.domain.principals import Principal
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Holder, Position
 from askback_server.ports.wakeups import NoWakeups, Wakeups
@@ -113,6 +113,10 @@ class Dialect(ABC):
         its identity. Raises StorageUnavailable."""
 
     @abstractmethod
+    async def read_list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+        """The same for a statement that may take long. It does not hold up look-ups."""
+
+    @abstractmethod
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """A relation (job_id, after) to join, in at most two parameters for any number of marks."""
 
@@ -152,30 +156,44 @@ class Dialect(ABC):
     ) -> list[sa.ColumnElement[bool]]:
         """The conditions of a filter on a column of labels."""
         each = {name: (value,) for name, value in filter.labels.items()}
-        return [self.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
+        wanted = [give_labels(labels) for labels in (each, filter.any_labels) if labels]
+        return [self.has_labels(column, sa.literal(labels, column.type)) for labels in wanted]
 
+    @staticmethod
     @abstractmethod
-    def has_labels(
-        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
-    ) -> sa.ColumnElement[bool]:
-        """Whether the JSON object has one of these texts under each of these keys."""
+    def has_labels(column: sa.ColumnElement[Any], asked: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """Whether the JSON object has one of the texts under each key of `asked` (`give_labels`)."""
 
+    @staticmethod
+    @abstractmethod
+    def texts(values: Sequence[str]) -> sa.ColumnElement[Any]:
+        """A list for `has_any`, which is a single parameter."""
+
+    @staticmethod
+    @abstractmethod
+    def named_texts(name: str) -> sa.ColumnElement[Any]:
+        """The list that a statement is given under a name, for `has_any`."""
+
+    @staticmethod
     @abstractmethod
     def has_any(
-        self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
+        column: sa.ColumnElement[Any], key: str, texts: sa.ColumnElement[Any]
     ) -> sa.ColumnElement[bool]:
-        """Whether the JSON array under `key` names one of the values."""
+        """Whether the JSON array under `key` has one of the texts."""
 
-    def is_seen_by(self, viewer: Principal, audience: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        """Whether a prompt with this audience is visible to a console of the principal."""
-        if viewer.is_admin:
-            return sa.true()
-        mine = [audience.is_(None), self.has_any(audience, "users", [viewer.subject])]
-        if viewer.groups:
-            mine.append(self.has_any(audience, "groups", sorted(viewer.groups)))
-        return sa.or_(*mine)
+    @classmethod
+    def is_for(
+        cls,
+        audience: sa.ColumnElement[Any],
+        users: sa.ColumnElement[Any],
+        groups: sa.ColumnElement[Any],
+    ) -> sa.ColumnElement[bool]:
+        """Whether an audience is all people, or has one of the users or groups, which are lists of texts."""
+        named = cls.has_any(audience, "users", users), cls.has_any(audience, "groups", groups)
+        return sa.or_(audience.is_(None), *named)
 
-    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    @staticmethod
+    def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """The size of a document in bytes; NULL without a document."""
         return sa.func.octet_length(sa.cast(column, sa.Text))
 
@@ -197,3 +215,8 @@ class Dialect(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close every connection."""
+
+
+def give_labels(labels: Mapping[str, Sequence[str]]) -> str:
+    """Texts by key, as `Dialect.has_labels` takes them."""
+    return json.dumps({name: list(values) for name, values in labels.items()})

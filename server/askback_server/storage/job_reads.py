@@ -12,8 +12,9 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage
 from askback_server.storage import rows
-from askback_server.storage.paging import Documents
-from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists, ending
+from askback_server.storage.paging import Documents, size_of
+from askback_server.storage.prompt_conditions import ending, give_suffix
+from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists
 from askback_server.storage.tables import (
     answers,
     checkpoints,
@@ -55,8 +56,10 @@ class JobReads(PromptLists):
         where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
-        newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
-        ids, last = await self._page_ids([jobs.c.job_id], [newest], JOB_DOCUMENTS, limit, max_bytes)
+        size = size_of(type(self._dialect), JOB_DOCUMENTS)
+        newest = sa.select(jobs.c.job_id, size).where(*where).order_by(jobs.c.job_id.desc())
+        spans = [lambda count: self._all(newest.limit(count))]
+        ids, last = await self._page_ids("job_id", spans, limit, max_bytes)
         found = {job.job_id: job for job in await self.get_jobs(ids) if filter.lists(job)}
         return JobsPage(tuple(found[i] for i in ids if i in found), last["job_id"] if last else None)
 
@@ -81,7 +84,7 @@ class JobReads(PromptLists):
         if filter.created_before is not None:
             where.append(jobs.c.created_at < filter.created_before)
         if filter.id_suffix:
-            where.append(jobs.c.job_id.in_(ending(jobs.c.job_id, filter.id_suffix)))
+            where.append(jobs.c.job_id.in_(ending(jobs.c.job_id, "id", give_suffix("id", filter.id_suffix))))
         return where
 
     async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from askback_server.domain.sizes import fit_bytes
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.reader import Reader
 
 Documents = Sequence[sa.Column[Any]]
@@ -20,43 +21,44 @@ class Paging(Reader):
     async def _fitting_ids(
         self, key: sa.Column[Any], ids: Sequence[str], documents: Documents, max_bytes: int
     ) -> int:
-        sizes = sa.select(key.label("id"), self._size(documents)).where(self._dialect.among(key, ids))
+        size = size_of(type(self._dialect), documents)
+        sizes = sa.select(key.label("id"), size).where(self._dialect.among(key, ids))
         by_id = {row["id"]: row for row in await self._all(sizes)}
         nothing = {"size": 0}
         return len(fit_bytes([by_id.get(i, nothing) for i in ids], _row_size, max_bytes, at_least=1))
 
     async def _page_ids(
         self,
-        cursor: Sequence[sa.Column[Any]],
-        spans: Sequence[sa.Select[Any]],
-        documents: Documents,
+        key: str,
+        spans: Sequence[Callable[[int], Awaitable[Sequence[Any]]]],
         limit: int,
         max_bytes: int,
     ) -> tuple[list[str], Any]:
         """The keys of the first rows: at most `limit`, and about `max_bytes` in all, but at least one. Also
-        the `cursor` columns of the last row if there are more rows; the first of them is the key.
+        the last row if there are more.
 
-        `spans` are statements whose rows follow each other. They are read until the page is full. An index
-        can start at the beginning of a span, but not at a place in an order of several columns.
+        `spans` read a number of rows of statements whose rows follow each other. They are read until the
+        page is full. An index can start at the beginning of a span, but not at a place in an order of several
+        columns. The rows have a key and a size.
 
         Only sizes are read, so that rows which do not fit never come into memory. Read the rows by their
         keys, and check them again: they may have changed in between. (With the conditions in that statement
         as well, the planner may choose their index instead of the keys, and read all rows of the list.)
         """
         found: list[Any] = []
-        for span in spans:
-            sizes = span.with_only_columns(*cursor, self._size(documents))
-            found += await self._all(sizes.limit(limit + 1 - len(found)))
+        for read in spans:
+            found += await read(limit + 1 - len(found))
             if len(found) > limit:
                 break
         fitting = fit_bytes(found[:limit], _row_size, max_bytes, at_least=1)
         last = fitting[-1] if len(fitting) < len(found) else None
-        return [row[cursor[0].name] for row in fitting], last
+        return [row[key] for row in fitting], last
 
-    def _size(self, documents: Documents) -> sa.ColumnElement[int]:
-        """The size of a row's documents in bytes, as the column `size`."""
-        sizes = [sa.func.coalesce(self._dialect.octets(column), 0) for column in documents]
-        return sum(sizes[1:], sizes[0]).label("size")
+
+def size_of(kind: type[Dialect], documents: Documents) -> sa.ColumnElement[int]:
+    """The size of a row's documents in bytes, as the column `size`."""
+    sizes = [sa.func.coalesce(kind.octets(column), 0) for column in documents]
+    return sum(sizes[1:], sizes[0]).label("size")
 
 
 def _row_size(row: Any) -> int:

@@ -93,7 +93,8 @@ class Postgres(PostgresLookups):
 
     def __init__(self, url: sa.URL) -> None:
         self._pools = Pools(url)
-        self.reads, self._pinned_reads = self._pools.reads, self._pools.pinned
+        self.reads = self._pools.reads
+        self._pinned_reads, self._pinned_lists = self._pools.pinned, self._pools.pinned_lists
         self._pinned: AsyncConnection | None = None
         self._generation = 0
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
@@ -281,17 +282,10 @@ class Postgres(PostgresLookups):
         found = first(each.c.one, each.c.other).correlate(each).lateral("found")
         return sa.select(found).select_from(each.join(found, sa.true())).subquery()
 
-    def has_labels(
-        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
-    ) -> sa.ColumnElement[bool]:
-        """`@>` for each label (postgres_lists.py)."""
-        return lists.has_labels(column, labels)
-
-    def has_any(
-        self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
-    ) -> sa.ColumnElement[bool]:
-        """`?|` on the array."""
-        return lists.has_any(column, key, values)
+    has_labels = staticmethod(lists.has_labels)
+    texts = staticmethod(lists.texts)
+    named_texts = staticmethod(lists.named_texts)
+    has_any = staticmethod(lists.has_any)
 
     async def drop_events(self, before: datetime, last: Position) -> int:
         """Drop the oldest partition."""
@@ -310,7 +304,8 @@ class Postgres(PostgresLookups):
     async def close(self) -> None:
         """Close every connection."""
         await self._disconnect()
-        await self._pools.pinned.close()
+        await self._pinned_reads.close()
+        await self._pinned_lists.close()
         for engine in (self._pools.writer, self._pools.sessions, self.reads):
             try:
                 await asyncio.wait_for(engine.dispose(), 10)

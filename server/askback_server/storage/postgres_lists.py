@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 
 from askback_server.storage.tables import jobs, prompts
@@ -32,10 +31,9 @@ def give_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]
     return {f"{name}_one": [one for one, _ in pairs], f"{name}_other": [other for _, other in pairs]}
 
 
-def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
+def has_labels(column: sa.ColumnElement[Any], asked: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Whether the JSON object has one of the texts under each key, by `@>`."""
-    each = sa.literal(to_json({name: list(values) for name, values in labels.items()}).decode(), pg.JSONB())
-    wanted = sa.func.jsonb_each(each).table_valued(
+    wanted = sa.func.jsonb_each(asked).table_valued(
         sa.column("key", sa.Text), sa.column("value", pg.JSONB()), name="wanted"
     )
     text = sa.type_coerce(column, pg.JSONB()).op("->")(wanted.c.key)
@@ -44,8 +42,17 @@ def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]
     return sa.not_(sa.exists(missing))
 
 
-def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Whether the JSON array under a key contains one of the values, by `?|`."""
+def texts(values: Sequence[str]) -> sa.ColumnElement[Any]:
+    """An array."""
+    return sa.literal(list(values), pg.ARRAY(sa.Text))
+
+
+def named_texts(name: str) -> sa.ColumnElement[Any]:
+    """A named array."""
+    return sa.bindparam(name, None, type_=pg.ARRAY(sa.Text))
+
+
+def has_any(column: sa.ColumnElement[Any], key: str, texts: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether the JSON array under a key contains one of the texts, by `?|`."""
     array = sa.func.jsonb_extract_path(column, key, type_=pg.JSONB())
-    wanted = sa.literal(list(values), pg.ARRAY(sa.Text))
-    return sa.func.coalesce(array.op("?|")(wanted), sa.false())
+    return sa.func.coalesce(array.op("?|")(texts), sa.false())

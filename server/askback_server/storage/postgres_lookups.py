@@ -28,10 +28,11 @@ class PostgresLookups(Dialect):
     """The part of the dialect that runs such statements."""
 
     _pinned_reads: PinnedDrivers
+    _pinned_lists: PinnedDrivers
 
     def connections(self) -> Mapping[str, int]:
         """As in the base; those that wait for their next use are lent by the pool, and idle."""
-        found, waiting = super().connections(), self._pinned_reads.idle
+        found, waiting = super().connections(), self._pinned_reads.idle + self._pinned_lists.idle
         return {"in_use": found["in_use"] - waiting, "idle": found["idle"] + waiting}
 
     @staticmethod
@@ -55,22 +56,31 @@ class PostgresLookups(Dialect):
         return {name: ahead}
 
     async def look_up(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
-        """The rows of a statement. Raises StorageUnavailable."""
-        sql, parameters = compile_lookup(statement)
-        async with AsyncExitStack() as connected:
-            try:
-                driver = await connected.enter_async_context(self._pinned_reads.one())
-            except BROKEN as error:
-                raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
-            try:
-                found: Sequence[Any] = await driver.fetch(
-                    sql, *(values.get(name, constant) for name, constant in parameters)
-                )
-            except BROKEN as error:
-                if not is_outage(error):
-                    raise
-                raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
-            return found
+        """On a pinned connection."""
+        return await _fetch(self._pinned_reads, statement, values)
+
+    async def read_list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+        """On another one."""
+        return await _fetch(self._pinned_lists, statement, values)
+
+
+async def _fetch(pinned: PinnedDrivers, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a statement. Raises StorageUnavailable."""
+    sql, parameters = compile_lookup(statement)
+    async with AsyncExitStack() as connected:
+        try:
+            driver = await connected.enter_async_context(pinned.one())
+        except BROKEN as error:
+            raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
+        try:
+            found: Sequence[Any] = await driver.fetch(
+                sql, *(values.get(name, constant) for name, constant in parameters)
+            )
+        except BROKEN as error:
+            if not is_outage(error):
+                raise
+            raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
+        return found
 
 
 @lru_cache(maxsize=256)

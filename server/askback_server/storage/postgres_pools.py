@@ -22,7 +22,8 @@ from askback_server.storage.types import keep_text
 CONNECT_TIMEOUT = 10.0
 """Seconds for a new connection, and for waiting for one of the pool."""
 PINNED = 4
-"""Connections of the pool for reads that are kept for statements which the driver runs itself."""
+"""Connections of the pool for reads that are kept for statements which the driver runs itself, and as many
+for such statements of lists."""
 POOL_SIZE = 16
 """Connections for reads, opened as they are needed: 8 to 16 are best on small machines; 64 are slower than 16
 (measured). None is an overflow of the pool, which would be closed when it is given back: under load the pool
@@ -63,6 +64,7 @@ class Pools:
         self.reads = self.engine("askback", pool_size=POOL_SIZE, isolation_level="AUTOCOMMIT", **pool)
         """For reads; a read on a broken connection is retried (reader.py)."""
         self.pinned = PinnedDrivers(self.reads, self.primary)
+        self.pinned_lists = PinnedDrivers(self.reads, self.primary)
         self.sessions = self.engine(
             "askback sessions", pool_size=SESSIONS_POOL_SIZE, pool_pre_ping=True, **pool
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +13,27 @@ from askback_server.domain.content import Audience
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter
 from askback_server.storage import rows
-from askback_server.storage.prompt_lists import URGENCY, prompt_conditions
+from askback_server.storage.dialect import Dialect
+from askback_server.storage.prompt_conditions import conditions_of, named, where_all
+from askback_server.storage.prompt_lists import URGENCY
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import presence, prompts
+
+FIRST_ID = "00000000-0000-0000-0000-000000000000"
+"""Before all ids."""
+
+
+@lru_cache(maxsize=64)
+def _unattended(kind: type[Dialect], conditions: tuple[str, ...]) -> sa.Select[Any]:
+    """The first `rows` prompts with an id above `after`, for all people, or for one of these people."""
+    c = prompts.c
+    mine = kind.is_for(c.audience, kind.named_texts("people"), kind.named_texts("people_groups"))
+    return (
+        sa.select(prompts)
+        .where(*where_all(kind, conditions), mine, c.interaction_id > named("after", c.interaction_id))
+        .order_by(c.interaction_id)
+        .limit(sa.bindparam("rows", None, type_=sa.Integer()))
+    )
 
 
 class Presences(Reader):
@@ -64,16 +83,11 @@ class Presences(Reader):
         self, filter: PromptFilter, people: Audience, after: str, limit: int
     ) -> Sequence[Prompt]:
         """Read by the index of unattended prompts."""
-        has_any, audience = self._dialect.has_any, prompts.c.audience
-        named = [has_any(audience, "users", sorted(people.users))]
-        if people.groups:
-            named.append(has_any(audience, "groups", sorted(people.groups)))
-        conditions = [*prompt_conditions(self._dialect, filter), sa.or_(audience.is_(None), *named)]
-        if after:
-            conditions.append(prompts.c.interaction_id > after)
-        return await self._prompts(
-            sa.select(prompts).where(*conditions).order_by(prompts.c.interaction_id).limit(limit)
-        )
+        conditions, values = conditions_of(self._dialect, filter)
+        statement = _unattended(type(self._dialect), conditions)
+        values |= {"people": sorted(people.users), "people_groups": sorted(people.groups)}
+        found = await self._list(statement, {**values, "after": after or FIRST_ID, "rows": limit})
+        return [rows.to_prompt(row) for row in found]
 
     async def list_attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
         """Read by the index of the inbox."""
@@ -87,7 +101,4 @@ class Presences(Reader):
             .order_by(*URGENCY)
             .limit(limit)
         )
-        return await self._prompts(statement)
-
-    async def _prompts(self, statement: sa.Select[Any]) -> Sequence[Prompt]:
-        return [rows.to_prompt(r) for r in await self._all(statement)]
+        return [rows.to_prompt(row) for row in await self._all(statement)]

@@ -44,6 +44,15 @@ class Reader:
             found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
             return found
 
+    async def _list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+        """The same for a statement of a list, which may take long."""
+        try:
+            return await self._dialect.read_list(statement, values)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, _WAITED):
+                raise
+        return await self._dialect.read_list(statement, values)
+
     async def now(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""
         found = await self._all(sa.select(self._dialect.now().label("now")))

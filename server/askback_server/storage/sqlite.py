@@ -46,8 +46,8 @@ fills its cache."""
 
 
 class SQLite(Dialect):
-    """A thread writes on its own connection. Two others look up, and aiosqlite reads the rest. SQLite has no
-    server, so the clock is the program's."""
+    """A thread writes on its own connection. Two others look up, two read lists, and aiosqlite reads the
+    rest. SQLite has no server, so the clock is the program's."""
 
     name = "sqlite"
 
@@ -78,13 +78,15 @@ class SQLite(Dialect):
         # The driver's own BEGIN is deferred: a transaction that reads and then writes would fail as busy.
         sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         self._writer = Writer(engine, self._connect_reader)
-        self._lookups = Lookups(self._connect_reader)
+        self._lookups = Lookups(self._connect_reader, "askback-look-up")
+        self._lists = Lookups(self._connect_reader, "askback-list")
 
     async def open(self) -> None:
         """Open the file. Raises StorageUnavailable."""
         try:
             await self._writer.open()
             await self._writer.call(self._lookups.open)
+            await self._writer.call(self._lists.open)
             await (await self.reads.connect()).close()  # the pool keeps it
         except (sqlite3.Error, sa.exc.DBAPIError) as error:
             raise StorageUnavailable(f"cannot open {self.url.database}: {error}") from error
@@ -155,14 +157,18 @@ class SQLite(Dialect):
 
     def connections(self) -> Mapping[str, int]:
         """As in the base, with those for look-ups."""
-        mine = self._lookups.connections()
-        return {state: count + mine[state] for state, count in super().connections().items()}
+        each = super().connections(), self._lookups.connections(), self._lists.connections()
+        return {state: sum(found[state] for found in each) for state in each[0]}
 
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
         """In a thread of its own."""
         return await self._lookups.run(statement, values)
+
+    async def read_list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+        """In another thread."""
+        return await self._lists.run(statement, values)
 
     def _connect_reader(self) -> sqlite3.Connection:
         """Open a connection for look-ups, which several threads use in turn."""
@@ -190,17 +196,10 @@ class SQLite(Dialect):
 
     octets = staticmethod(lists.octets)
 
-    def has_labels(
-        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
-    ) -> sa.ColumnElement[bool]:
-        """A scan of the object with `json_each`."""
-        return lists.has_labels(column, labels)
-
-    def has_any(
-        self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
-    ) -> sa.ColumnElement[bool]:
-        """A scan of the array with `json_each`."""
-        return lists.has_any(column, key, values)
+    has_labels = staticmethod(lists.has_labels)
+    texts = staticmethod(lists.texts)
+    named_texts = staticmethod(lists.named_texts)
+    has_any = staticmethod(lists.has_any)
 
     def last_to_drop(self, before: datetime, limit: int) -> sa.Select[Any]:
         """The last of the first `limit` events before the first one that must be kept. Times are not indexed,
@@ -222,6 +221,7 @@ class SQLite(Dialect):
     async def close(self) -> None:
         """Close the readers, then the writer."""
         await self._lookups.close()
+        await self._lists.close()
         await self.reads.dispose()
         await self._writer.close()
 

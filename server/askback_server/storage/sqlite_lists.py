@@ -70,11 +70,10 @@ def firsts(
     )
 
 
-def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
+def has_labels(column: sa.ColumnElement[Any], asked: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Whether the object has one of the texts under each key. Not by JSON paths: they cannot express keys
     with quotes or backslashes."""
     one = sa.literal(1)
-    asked = _json({name: list(values) for name, values in labels.items()})
     wanted = sa.func.json_each(asked).table_valued("key", "value")
     each = sa.func.json_each(column).table_valued("key", "value")
     values = sa.func.json_each(wanted.c.value).table_valued("value")
@@ -85,10 +84,21 @@ def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]
     return sa.not_(sa.exists(missing))
 
 
-def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Whether the array under a key contains one of the values."""
+def texts(values: Sequence[str]) -> sa.ColumnElement[Any]:
+    """The JSON text of an array."""
+    return _json(list(values))
+
+
+def named_texts(name: str) -> sa.ColumnElement[Any]:
+    """The same as a named parameter."""
+    return sa.bindparam(name, None, type_=sa.Text())
+
+
+def has_any(column: sa.ColumnElement[Any], key: str, texts: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether the array under a key contains one of the texts."""
     each = sa.func.json_each(column, f"$.{key}").table_valued("value")
-    named = sa.select(sa.literal(1)).select_from(each).where(among(each.c.value, values))
+    wanted = sa.func.json_each(texts).table_valued("value")
+    named = sa.select(sa.literal(1)).select_from(each).where(each.c.value.in_(sa.select(wanted.c.value)))
     return sa.exists(named)
 
 

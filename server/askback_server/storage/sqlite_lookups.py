@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as pysqlite_dialect
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.types import instant_text
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
@@ -30,9 +32,10 @@ _DIALECT = pysqlite_dialect()
 class Lookups:
     """The threads and their connections, which `connect` opens."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection], name: str) -> None:
+        """`name` is that of the threads."""
         self._connect = connect
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="askback-look-up")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
         self._idle: list[sqlite3.Connection] = []
         """The open connections that are not in use: one for each thread without a look-up."""
 
@@ -52,7 +55,7 @@ class Lookups:
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """The rows of a statement. Raises StorageUnavailable."""
         compiled = compile_lookup(statement)
-        given = {n: v if isinstance(v, int | str) else json.dumps(list(v)) for n, v in values.items()}
+        given = {name: to_driver(value) for name, value in values.items()}
         parameters = [given.get(p.name, p.value) for p in compiled.parameters]
         try:
             return await asyncio.get_running_loop().run_in_executor(
@@ -116,6 +119,13 @@ def compile_lookup(statement: Statement) -> CompiledLookup:
         [c.name for c in columns],
         [(name, convert) for name, convert in converters if convert is not None],
     )
+
+
+def to_driver(value: Any) -> Any:
+    """A given value as the driver takes it: lists are JSON texts, and times are sortable ones."""
+    if isinstance(value, int | str):
+        return value
+    return instant_text(value) if isinstance(value, datetime) else json.dumps(list(value))
 
 
 def _value_of(bind: sa.BindParameter[Any]) -> Any:
