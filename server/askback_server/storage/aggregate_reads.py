@@ -50,7 +50,7 @@ class AggregateReads(Carrying):
         heads = [w.job_id for w in wanted if w.is_head]
         if heads:
             statement = _by_id(type(self._dialect)).heads
-            by_id = {row["job_id"]: rows.to_job(row) for row in await self._all(statement, ids=heads)}
+            by_id = {row["job_id"]: rows.to_job(row) for row in await self._look_up(statement, ids=heads)}
             whole = iter(await self.load([w for w in wanted if not w.is_head]))
             return [Aggregate(by_id.get(w.job_id)) if w.is_head else next(whole) for w in wanted]
         requested = await self._requested([w.request for w in wanted if w.request])
@@ -86,7 +86,7 @@ class AggregateReads(Carrying):
         arrays |= {"keys": keys} if (keys := [k for w in wanted for k in w.keys]) else {}
         arrays |= {"answer_ids": [answer_id for _, answer_id in answered]} if answered else {}
         first = any(w.request for w in wanted)
-        return await self._all(parts_wanted(type(self._dialect), frozenset(arrays), first), **arrays)
+        return await self._look_up(parts_wanted(type(self._dialect), frozenset(arrays), first), **arrays)
 
     async def _requested(self, requests: Collection[tuple[str, str]]) -> dict[Any, str]:
         """The ids of the jobs with these request ids, by namespace and request id."""
@@ -112,14 +112,14 @@ class AggregateReads(Carrying):
         ids = list(job_ids)
         if not ids:
             return []
-        return [rows.to_job(r) for r in await self._all(_by_id(type(self._dialect)).jobs, ids=ids)]
+        return [rows.to_job(r) for r in await self._look_up(_by_id(type(self._dialect)).jobs, ids=ids)]
 
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """The prompts with these ids that exist, in no particular order."""
         ids = list(prompt_ids)
         if not ids:
             return []
-        return [rows.to_prompt(r) for r in await self._all(_by_id(type(self._dialect)).prompts, ids=ids)]
+        return [rows.to_prompt(r) for r in await self._look_up(_by_id(type(self._dialect)).prompts, ids=ids)]
 
     async def list_held(self, session_id: str) -> list[Job]:
         """See JobStore. One statement for the workers that ask at the same time."""
@@ -127,7 +127,7 @@ class AggregateReads(Carrying):
 
     async def _list_all_held(self, session_ids: Sequence[str]) -> list[list[Job]]:
         found: dict[str | None, list[Job]] = {session_id: [] for session_id in session_ids}
-        for row in await self._all(_by_id(type(self._dialect)).held, ids=session_ids):
+        for row in await self._look_up(_by_id(type(self._dialect)).held, ids=session_ids):
             job = rows.to_job(row)
             found[job.session_id].append(job)
         return [found[session_id] for session_id in session_ids]
@@ -139,7 +139,7 @@ class AggregateReads(Carrying):
     async def _list_all_unconfirmed(self, wanted: Sequence[Sequence[str]]) -> list[list[Prompt]]:
         statement, ids = _by_id(type(self._dialect)).unconfirmed, [i for job_ids in wanted for i in job_ids]
         by_job: dict[str, list[Prompt]] = {}
-        for row in await self._all(statement, ids=ids):
+        for row in await self._look_up(statement, ids=ids):
             by_job.setdefault(row["job_id"], []).append(rows.to_prompt(row))
         return [[p for job_id in job_ids for p in by_job.get(job_id, ())] for job_ids in wanted]
 
@@ -152,14 +152,14 @@ class AggregateReads(Carrying):
         if not prompt_ids:
             return await self.get_jobs(job_ids), []
         statement = _by_id(type(self._dialect)).jobs_and_prompts
-        found = await self._all(statement, job_ids=job_ids, prompt_ids=prompt_ids)
+        found = await self._look_up(statement, job_ids=job_ids, prompt_ids=prompt_ids)
         jobs_by_id, by_job = _sort(found)
         return [*jobs_by_id.values()], [p for theirs in by_job.values() for p in theirs.values()]
 
     async def load_by_prompts(self, prompt_ids: Sequence[str]) -> list[Aggregate]:
         """See JobStore. One statement."""
         statement = parts_wanted(type(self._dialect), frozenset({"prompt_ids"}), False)
-        jobs_by_id, by_job = _sort(await self._all(statement, prompt_ids=prompt_ids))
+        jobs_by_id, by_job = _sort(await self._look_up(statement, prompt_ids=prompt_ids))
         return [Aggregate(job, by_job.get(job_id, {})) for job_id, job in jobs_by_id.items()]
 
 

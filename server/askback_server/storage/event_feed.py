@@ -35,18 +35,12 @@ class EventFeed(Reader):
 
     async def head(self) -> Position:
         """The newest position to resume from without missing an event."""
-        statement = (
-            sa.select(events.c.xid, events.c.id, events.c.command_id)
-            .where(self._dialect.is_settled(events.c.xid))
-            .order_by(events.c.xid.desc(), events.c.id.desc())
-            .limit(1)
-        )
-        found = await self._all(statement)
+        found = await self._look_up(_head(type(self._dialect)))
         return _position(found[0]) if found else await self.tail()
 
     async def tail(self) -> Position:
         """The oldest position that can still be resumed from."""
-        found = await self._all(_TAIL)
+        found = await self._look_up(_TAIL)
         return _tail_of(found[0]["tail"] if found else None)
 
     async def after(
@@ -57,7 +51,7 @@ class EventFeed(Reader):
         The database folds the events, because most of them were written by this replica and are known here.
         """
         values = {"xid": position.xid, "id": position.id, "most": limit}
-        found = await self._all(_after(type(self._dialect), settled), **values)
+        found = await self._look_up(_after(type(self._dialect), settled), **values)
         if not found:
             return [], position
         return list(map(_to_changed, found)), _position(found[0])
@@ -102,18 +96,35 @@ class EventFeed(Reader):
 
     async def settle_lag(self) -> float:
         """Age in seconds of the oldest committed event that is not settled; 0 without one."""
-        first = (
-            sa.select(events.c.at, self._dialect.now().label("now"))
-            .where(sa.not_(self._dialect.is_settled(events.c.xid)))
-            .order_by(events.c.xid, events.c.id)
-            .limit(1)
-        )
-        found = await self._all(first)
+        given = self._dialect.give_time("now")
+        found = await self._look_up(_first_unsettled(type(self._dialect)), **given)
         return max(0.0, (found[0]["now"] - found[0]["at"]).total_seconds()) if found else 0.0
 
     async def holder(self) -> Holder | None:
         """The transaction that keeps events unsettled; None if unknown."""
         return await self._dialect.holder()
+
+
+@cache
+def _head(kind: type[Dialect]) -> sa.Select[Any]:
+    """The last settled event."""
+    return (
+        sa.select(events.c.xid, events.c.id, events.c.command_id)
+        .where(kind.is_settled(events.c.xid))
+        .order_by(events.c.xid.desc(), events.c.id.desc())
+        .limit(1)
+    )
+
+
+@cache
+def _first_unsettled(kind: type[Dialect]) -> sa.Select[Any]:
+    """The time of the first event that is not settled, and the time now."""
+    return (
+        sa.select(events.c.at, sa.type_coerce(kind.time("now"), events.c.at.type).label("now"))
+        .where(sa.not_(kind.is_settled(events.c.xid)))
+        .order_by(events.c.xid, events.c.id)
+        .limit(1)
+    )
 
 
 @cache

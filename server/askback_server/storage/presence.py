@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,13 @@ from askback_server.storage.tables import presence, prompts
 
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
 """Before all ids."""
+
+
+@cache
+def _versions(kind: type[Dialect]) -> sa.Select[Any]:
+    """The versions of the rows that have not expired."""
+    living = presence.c.expires_at > kind.time("now")
+    return sa.select(presence.c.replica_id, presence.c.seq).where(living)
 
 
 @lru_cache(maxsize=64)
@@ -68,8 +75,7 @@ class Presences(Reader):
 
     async def versions(self) -> Mapping[str, int]:
         """The version of each replica's views, for rows that have not expired."""
-        living = presence.c.expires_at > self._dialect.now()
-        found = await self._all(sa.select(presence.c.replica_id, presence.c.seq).where(living))
+        found = await self._look_up(_versions(type(self._dialect)), **self._dialect.give_time("now"))
         return {r["replica_id"]: r["seq"] for r in found}
 
     async def views(self, replica_ids: Sequence[str]) -> Mapping[str, tuple[int, Sequence[str]]]:

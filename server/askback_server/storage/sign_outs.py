@@ -16,6 +16,9 @@ from askback_server.storage.sign_out_table import sign_outs
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
+_ALL = sa.select(sign_outs)
+_SINCE = _ALL.where(sign_outs.c.stored_at >= sa.bindparam("since", None, type_=sign_outs.c.stored_at.type))
+
 
 class SignOutRows(Reader):
     """The SignOutStore port."""
@@ -37,12 +40,10 @@ class SignOutRows(Reader):
 
     async def list_since(self, time: datetime | None) -> Sequence[StoredSignOut]:
         """Read by the index of `stored_at`."""
-        statement = sa.select(sign_outs)
-        if time is not None:
-            statement = statement.where(sign_outs.c.stored_at >= time)
+        found = await (self._look_up(_ALL) if time is None else self._look_up(_SINCE, since=time))
         return [
             StoredSignOut(SignOut(r["subject"], r["session_id"], r["expires_at"]), r["stored_at"])
-            for r in await self._all(statement)
+            for r in found
         ]
 
     async def delete_expired(self) -> int:

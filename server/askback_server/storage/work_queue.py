@@ -19,7 +19,7 @@ from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import jobs, prompts, sessions
 
 MOST = sa.bindparam("most", None, type_=sa.BigInteger())
-"""A limit that `Reader._all` is given by name."""
+"""A limit that a look-up is given by name."""
 
 
 class WorkQueueStore(Reader):
@@ -40,7 +40,7 @@ class WorkQueueStore(Reader):
                 by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(queue)
         for limit, queues in by_limit.items():
             given = {**self._dialect.give_pairs("queues", queues), **self._dialect.give_time("now")}
-            for row in await self._all(_first_of_each(type(self._dialect)), most=limit, **given):
+            for row in await self._look_up(_first_of_each(type(self._dialect)), most=limit, **given):
                 found.setdefault((row["namespace"], row["job_type"]), []).append(row["job_id"])
         return {queue: ids[: limits[queue]] for queue, ids in found.items()}
 
@@ -49,7 +49,7 @@ class WorkQueueStore(Reader):
         types without ready jobs, nor with the jobs of a type."""
         found: dict[str, dict[str, bool]] = {}
         given = {**self._dialect.give_pairs("after", sorted(after.items())), **self._dialect.give_time("now")}
-        for row in await self._all(_next_of_each(type(self._dialect)), most=limit, **given):
+        for row in await self._look_up(_next_of_each(type(self._dialect)), most=limit, **given):
             found.setdefault(row["namespace"], {})[row["job_type"]] = bool(row["is_claimable"])
         return found
 
@@ -58,20 +58,14 @@ class WorkQueueStore(Reader):
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time, and all timers due within `ahead` of it, earliest first, in one round trip."""
         given = {**self._dialect.give_time("now"), **self._dialect.give_time("until", ahead)}
-        rows = await self._all(_due(type(self._dialect)), most=limit, **given)
+        rows = await self._look_up(_due(type(self._dialect)), most=limit, **given)
         [at] = [r["at"] for r in rows if r["what"] == "now"]
         found = sorted((r["at"], r["what"], r["job_id"]) for r in rows if r["what"] != "now")
         return at, found[:limit]
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """Jobs whose session row no longer exists."""
-        living = sa.exists().where(sessions.c.session_id == jobs.c.session_id)
-        statement = (
-            sa.select(jobs.c.job_id, jobs.c.session_id)
-            .where(jobs.c.session_id.is_not(None), sa.not_(living))
-            .limit(limit)
-        )
-        return [(r["job_id"], r["session_id"]) for r in await self._all(statement)]
+        return [(r["job_id"], r["session_id"]) for r in await self._look_up(_ORPHANS, most=limit)]
 
     async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
         """See WorkQueue. The clock is read once, as in `_first_due`."""
@@ -102,6 +96,14 @@ class WorkQueueStore(Reader):
     async def make_room(self) -> None:
         """Create the partitions of the coming days."""
         await self._dialect.make_room()
+
+
+_living = sa.exists().where(sessions.c.session_id == jobs.c.session_id)
+_ORPHANS = (
+    sa.select(jobs.c.job_id, jobs.c.session_id)
+    .where(jobs.c.session_id.is_not(None), sa.not_(_living))
+    .limit(MOST)
+)
 
 
 @cache

@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -54,6 +54,16 @@ def _to_doubts(text: str | None) -> Doubts:
 def _from_doubts(doubts: Doubts) -> str | None:
     fields = {job_id: [d.token, d.version, d.since] for job_id, d in doubts.items()}
     return json.dumps(fields) if fields else None
+
+
+@cache
+def _with_doubts(kind: type[Dialect]) -> sa.Select[Any]:
+    """The first sessions that have expired and have doubts."""
+    return (
+        sa.select(sessions.c.session_id, sessions.c.doubts)
+        .where(sessions.c.expires_at <= kind.time("now"), sessions.c.doubts.is_not(None))
+        .limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+    )
 
 
 class Sessions(Reader):
@@ -221,12 +231,9 @@ class Sessions(Reader):
 
     async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         """Expired sessions that have doubts."""
-        statement = (
-            sa.select(sessions.c.session_id, sessions.c.doubts)
-            .where(sessions.c.expires_at <= self._dialect.now(), sessions.c.doubts.is_not(None))
-            .limit(limit)
-        )
-        return [(r["session_id"], _to_doubts(r["doubts"])) for r in await self._all(statement)]
+        given = self._dialect.give_time("now")
+        found = await self._look_up(_with_doubts(type(self._dialect)), most=limit, **given)
+        return [(r["session_id"], _to_doubts(r["doubts"])) for r in found]
 
     async def settle(self, session_id: str) -> None:
         """Clear the doubts of an expired session, so that `reap` may delete it."""
