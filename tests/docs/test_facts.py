@@ -9,6 +9,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from askback import Worker
 from askback.v1.error_reason_pb2 import ErrorReason
 from askback_server.bootstrap import MAX_MESSAGE_BYTES
@@ -28,6 +30,7 @@ def text(page: str) -> str:
     return Path(ROOT, page).read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_reference_is_up_to_date() -> None:
     command = [sys.executable, "-m", "scripts.reference", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

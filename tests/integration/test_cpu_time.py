@@ -20,6 +20,7 @@ def test_rests():
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", ["0", "1"])
 def test_child_processes_are_in_the_sum(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, processes: str

@@ -97,6 +97,7 @@ def run_forked(project: pytest.Pytester, forked_commands: Path) -> Run:
     return partial(project.run, forked_commands / "pytest")
 
 
+@pytest.mark.long
 def test_the_examples_of_the_docs_run(project: pytest.Pytester) -> None:
     project.makepyfile(EXAMPLES)
     result = project.runpytest_subprocess()

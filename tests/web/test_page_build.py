@@ -12,6 +12,7 @@ import pytest
 from scripts.web_build import contents
 from tests.support.page_packages import page_source
 
+pytestmark = pytest.mark.long
 PACKAGES = ("@esbuild", "@preact", "diff", "esbuild", "highlight.js", "marked", "preact")
 """What a build needs: the compiler and the packages of the page."""
 
