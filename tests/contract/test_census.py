@@ -111,6 +111,7 @@ async def test_the_lag_of_the_feed_is_the_age_of_its_oldest_unread_event(databas
 
 async def test_pool_connections_are_counted_as_idle_or_in_use(database: Database) -> None:
     await database.ping()
+    await (await database._dialect.reads.connect()).close()
     before = database.census.connections()
     assert before["in_use"] == 0
     assert before["idle"] >= 1

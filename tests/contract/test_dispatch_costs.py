@@ -85,13 +85,13 @@ async def test_a_job_costs_the_same_with_ten_times_as_many_queues(
     here: Node, monkeypatch: pytest.MonkeyPatch, costs: Counter[str], namespaces: int, types: int
 ) -> None:
     """Statements and looks for each leased job; all jobs are leased without a poll."""
-    own = here.database.queue._look_up
+    own = here.database.queue._read
 
-    async def count(statement: Any, **values: Any) -> Any:
+    async def count(*args: Any) -> Any:
         costs["statements"] += 1
-        return await own(statement, **values)
+        return await own(*args)
 
-    monkeypatch.setattr(here.database.queue, "_look_up", count)
+    monkeypatch.setattr(here.database.queue, "_read", count)
     found = []
     for factor in (1, 10):
         queues = queues_of(namespaces * (factor if types == 1 else 1), types * (1 if types == 1 else factor))

@@ -66,16 +66,16 @@ async def replica_beside(here: Node, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         hot = HotJobs(lambda: 0.0, newest=bus.version_of)
         replica = Replica(Feed(there.database.feed, there.database.jobs, hot, bus), hot, bus)
         await replica.feed.start()
-        once = Reader._once
+        once = Reader._read
 
-        async def count(self: Reader, statement: Any, values: Any) -> Sequence[Any]:
-            found = await once(self, statement, values)
+        async def count(self: Reader, *args: Any) -> Sequence[Any]:
+            found = await once(self, *args)
             if self._dialect is there.database._dialect:
                 replica.statements += 1
                 replica.rows += len(found)
             return found
 
-        monkeypatch.setattr(Reader, "_once", count)
+        monkeypatch.setattr(Reader, "_read", count)
         yield replica
 
 
@@ -198,14 +198,14 @@ async def test_an_answer_where_its_prompt_is_shown_reads_the_job_once(
     there.feed.receive(taken(announced))
     await there.feed._read_news()
     assert len(there.hot) == 0
-    once, statements = Reader._once, 0
+    once, statements = Reader._read, 0
 
-    async def count(self: Reader, statement: Any, values: Any) -> Sequence[Any]:
+    async def count(self: Reader, *args: Any) -> Sequence[Any]:
         nonlocal statements
         statements += 1
-        return await once(self, statement, values)
+        return await once(self, *args)
 
-    monkeypatch.setattr(Reader, "_once", count)
+    monkeypatch.setattr(Reader, "_read", count)
     assert (await there.answer(prompt)).status is AnswerStatus.ACCEPTED
     assert statements == 1, "the job with its open prompts"
 

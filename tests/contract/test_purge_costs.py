@@ -43,7 +43,7 @@ async def test_statements_for_each_deleted_job_do_not_grow(
 ) -> None:
     """A purge reads and writes as often with 2,000 stored jobs as with 100: once for each batch."""
     reads = 0
-    own = Reader._once
+    own = Reader._read
 
     async def count(self: Reader, *args: Any) -> Any:
         nonlocal reads
@@ -57,7 +57,7 @@ async def test_statements_for_each_deleted_job_do_not_grow(
             await due_jobs(here, 200, rounds=1)
             here.store.batches.clear()
             with monkeypatch.context() as patched:
-                patched.setattr(Reader, "_once", count)
+                patched.setattr(Reader, "_read", count)
                 reads = 0
                 assert await purge_of(here).run() == 200
             found.append((reads, len(here.store.batches)))

@@ -93,15 +93,15 @@ async def test_a_page_reads_no_more_bytes_than_its_limit(database: Database) -> 
     prompts = [new_prompt(job, PromptContent("confirm", "?", body=text)) for job in jobs]
     await database.jobs.write([creation(job, p) for job, p in zip(jobs, prompts, strict=True)])
     store: Any = database.jobs
-    own, maximum = store._all, 0
+    own, maximum = store._read, 0
 
-    async def read(statement: Any, **values: Any) -> Any:
+    async def read(*args: Any) -> Any:
         nonlocal maximum
-        found = await own(statement, **values)
+        found = await own(*args)
         maximum = max(maximum, sum(len(str(value)) for row in found for value in row.values()))
         return found
 
-    store._all = read
+    store._read = read
     ids = [p.prompt_id for p in prompts]
     for size in (120_000, 1):
         fit = max(1, size // 50_000)

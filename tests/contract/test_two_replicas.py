@@ -114,24 +114,24 @@ async def test_an_aggregate_read_while_it_changes_is_consistent(here: Node, ther
     """The job and its prompts are read by one statement, with a commit before or after it."""
     job, prompt = await here.waiting()
     here.hot.drop(job.job_id)
-    own, statements = here.database.jobs._all, 0
+    own, statements = here.database.jobs._read, 0
 
-    async def read(statement: Any, **values: Any) -> Any:
+    async def read(*args: Any) -> Any:
         nonlocal statements
         statements += 1
         if statements > 1:
-            return await own(statement, **values)
+            return await own(*args)
         if when == "before":
             await there.do(command)
-        found = await own(statement, **values)
+        found = await own(*args)
         if when == "after":
             await there.do(command)
         return found
 
     command = here.answer_command(prompt, "a1")
-    here.database.jobs._all = read  # type: ignore[method-assign]
+    here.database.jobs._read = read  # type: ignore[method-assign]
     result = await here.do(command)
-    here.database.jobs._all = own  # type: ignore[method-assign]
+    here.database.jobs._read = own  # type: ignore[method-assign]
     assert statements
     assert (result.status, result.replayed) == (AnswerStatus.ACCEPTED, True)
     assert result.prompt.resolution is not None

@@ -215,13 +215,13 @@ async def test_more_jobs_than_fit_take_no_more_memory(lite_url: str, monkeypatch
 def count_reads(here: Node) -> list[Any]:
     """The statements that read jobs and prompts from now on."""
     found: list[Any] = []
-    own = here.database.jobs._all
+    own = here.database.jobs._read
 
-    async def read(statement: Any, **values: Any) -> Any:
-        found.append(statement)
-        return await own(statement, **values)
+    async def read(*args: Any) -> Any:
+        found.append(args[1])
+        return await own(*args)
 
-    here.database.jobs._all = read  # type: ignore[method-assign]
+    here.database.jobs._read = read  # type: ignore[method-assign]
     return found
 
 
@@ -278,17 +278,17 @@ async def test_a_job_that_changes_while_it_is_read_is_read_again(here: Node, the
     """The write made on what was read first loses its guard."""
     job, prompt = await here.waiting()
     rest(here)
-    own, statements = here.database.jobs._all, 0
+    own, statements = here.database.jobs._read, 0
 
-    async def read(statement: Any, **values: Any) -> Any:
+    async def read(*args: Any) -> Any:
         nonlocal statements
         statements += 1
-        found = await own(statement, **values)
+        found = await own(*args)
         if statements == 1:
             await there.do(there.progress_command(job, 1))
         return found
 
-    here.database.jobs._all = read  # type: ignore[method-assign]
+    here.database.jobs._read = read  # type: ignore[method-assign]
     assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
     assert statements == 2
     await check_job(here.database, job.job_id)

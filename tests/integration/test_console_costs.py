@@ -79,12 +79,12 @@ async def test_a_prompt_to_all_consoles_is_read_and_serialised_once(
 
     monkeypatch.setattr(converted.upserted_bytes, "_make", note)
     statements = 0
-    read = lite.service.replica.jobs._all  # type: ignore[attr-defined]
+    read = lite.service.replica.jobs._read  # type: ignore[attr-defined]
 
-    async def count(statement: Any, **values: Any) -> Any:
+    async def count(*args: Any) -> Any:
         nonlocal statements
         statements += 1
-        return await read(statement, **values)
+        return await read(*args)
 
     costs = []
     for number in (FEW, MANY):
@@ -93,7 +93,7 @@ async def test_a_prompt_to_all_consoles_is_read_and_serialised_once(
         made.clear()
         statements = 0
         with monkeypatch.context() as patch:
-            patch.setattr(lite.service.replica.jobs, "_all", count)
+            patch.setattr(lite.service.replica.jobs, "_read", count)
             asked = await lite.create_prompt()
             for console in consoles:
                 assert (await console.event("upserted")).prompt.prompt_id == asked.prompt_id

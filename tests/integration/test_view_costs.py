@@ -39,16 +39,16 @@ def counting(world: ServiceWorld) -> Iterator[Counter[str]]:
     replica, found = world.service.replica, Counter[str]()
     stores: list[Any] = [replica.jobs, replica.log]
     for store in stores:
-        store._all = partial(_count, store._all, found)
+        store._read = partial(_count, store._read, found)
     try:
         yield found
     finally:
         for store in stores:
-            del store._all
+            del store._read
 
 
-async def _count(read: Any, found: Counter[str], statement: Any, **values: Any) -> Any:
-    rows = await read(statement, **values)
+async def _count(read: Any, found: Counter[str], *args: Any) -> Any:
+    rows = await read(*args)
     task = asyncio.current_task()
     if task is not None and not task.get_name().startswith("askback-"):
         found["statements"] += 1

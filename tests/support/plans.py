@@ -31,9 +31,7 @@ async def statements_of(call: Awaitable[Any]) -> list[Any]:
     seen: list[Any] = []
 
     def note(_: Any, statement: Any, *__: Any) -> None:
-        if isinstance(statement, SAVEPOINTS):
-            return
-        if not isinstance(statement, sa.Select) or statement.get_final_froms():
+        if not isinstance(statement, SAVEPOINTS) and _is_on_tables(statement):
             seen.append(statement)
 
     sa.event.listen(sa.Engine, "before_execute", note)
@@ -49,6 +47,10 @@ async def statements_of(call: Awaitable[Any]) -> list[Any]:
     return seen
 
 
+def _is_on_tables(statement: Any) -> bool:
+    return not isinstance(statement, sa.Select) or bool(statement.get_final_froms())
+
+
 @contextmanager
 def _noting(kind: type, name: str, seen: list[Any]) -> Iterator[None]:
     """Note the statements of a method that takes their values by name."""
@@ -56,7 +58,8 @@ def _noting(kind: type, name: str, seen: list[Any]) -> Iterator[None]:
 
     async def note_and_run(self: Any, statement: Any, values: Any) -> Any:
         _VALUES[statement] = values
-        seen.append(statement)
+        if _is_on_tables(statement):
+            seen.append(statement)
         return await own(self, statement, values)
 
     setattr(kind, name, note_and_run)

@@ -92,11 +92,10 @@ class AggregateReads(Carrying):
         """The ids of the jobs with these request ids, by namespace and request id."""
         if not requests:
             return {}
-        among, asked, c = self._dialect.among, set(requests), jobs.c
+        asked = set(requests)
         namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
-        # This selects more than the requested pairs.
-        where = among(c.namespace, namespaces), among(c.request_id, names)
-        found = await self._all(sa.select(c.namespace, c.request_id, c.job_id).where(*where))
+        statement = _requested(type(self._dialect))
+        found = await self._look_up(statement, namespaces=namespaces, names=names)
         by_request = {(row["namespace"], row["request_id"]): row["job_id"] for row in found}
         return {request: job_id for request, job_id in by_request.items() if request in asked}
 
@@ -104,8 +103,8 @@ class AggregateReads(Carrying):
         ids = [job.job_id for job in found if job.understanding_version]
         if not ids:
             return {}
-        statement = sa.select(understandings).where(self._dialect.among(understandings.c.job_id, ids))
-        return {row["job_id"]: to_understanding(row) for row in await self._all(statement)}
+        stored = await self._look_up(_by_id(type(self._dialect)).understandings, ids=ids)
+        return {row["job_id"]: to_understanding(row) for row in stored}
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """The jobs with these ids that exist, in no particular order."""
@@ -188,6 +187,8 @@ class _ById(NamedTuple):
     unconfirmed: sa.Select[Any]
     """Closed prompts that their worker has not acknowledged, by job."""
     jobs_and_prompts: sa.CompoundSelect[Any]
+    understandings: sa.Select[Any]
+    """By job."""
 
 
 @cache
@@ -202,7 +203,16 @@ def _by_id(dialect: type[Dialect]) -> _ById:
         prompts=sa.select(prompts).where(among(p, "ids")),
         unconfirmed=sa.select(prompts).where(among(prompts.c.job_id, "ids"), *is_unconfirmed),
         jobs_and_prompts=sa.union_all(*both),
+        understandings=sa.select(understandings).where(among(understandings.c.job_id, "ids")),
     )
+
+
+@cache
+def _requested(dialect: type[Dialect]) -> sa.Select[Any]:
+    """Jobs of some namespaces by request ids: more than the pairs that were asked for."""
+    c, among = jobs.c, dialect.among_array
+    where = among(c.namespace, "namespaces"), among(c.request_id, "names")
+    return sa.select(c.namespace, c.request_id, c.job_id).where(*where)
 
 
 _COLUMNS = {c.name: c for c in (*jobs.c, *prompts.c)}

@@ -113,7 +113,9 @@ class Dialect(ABC):
         its identity. Raises StorageUnavailable."""
 
     @abstractmethod
-    async def read_list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+    async def read_list(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
         """The same for a statement that may take long. It does not hold up look-ups."""
 
     @abstractmethod

@@ -59,9 +59,8 @@ class EventFeed(Reader):
     async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         """See FeedStore. One statement, which also reads the event at the position and the tail: both show
         whether the log still has everything after it."""
-        from_here = self._dialect.in_log(Position(position.xid, position.id - 1))
-        statement = _columns().add_columns(_TAIL.scalar_subquery().label("tail")).where(from_here)
-        found = await self._all(statement.order_by(events.c.xid, events.c.id).limit(limit + 1))
+        given = {"xid": position.xid, "id": position.id - 1, "most": limit + 1}
+        found = await self._look_up(_from_here(type(self._dialect)), **given)
         tail = _tail_of(found[0]["tail"]) if found else await self.tail()
         here = [row for row in found[:1] if _position(row) == position]
         is_known = position.mark in ("", _position(here[0]).mark) if here else position == tail
@@ -90,8 +89,7 @@ class EventFeed(Reader):
         """Whether the event at a position is still stored: it may have been dropped with its day."""
         if position <= await self.tail():
             return True
-        place = sa.and_(events.c.xid == position.xid, events.c.id == position.id)
-        found = await self._all(sa.select(events.c.xid, events.c.id, events.c.command_id).where(place))
+        found = await self._look_up(_AT, xid=position.xid, id=position.id)
         return bool(found) and position.mark in ("", _position(found[0]).mark)
 
     async def settle_lag(self) -> float:
@@ -128,10 +126,17 @@ def _first_unsettled(kind: type[Dialect]) -> sa.Select[Any]:
 
 
 @cache
+def _from_here(kind: type[Dialect]) -> sa.Select[Any]:
+    """The first events after a position, each with the tail of the log."""
+    every = _columns().add_columns(_TAIL.scalar_subquery().label("tail"))
+    return every.where(kind.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id).limit(_MOST)
+
+
+@cache
 def _after(dialect: type[Dialect], settled: bool) -> sa.Select[Any]:
     """The statement of `EventFeed.after`: for all events, or for settled ones only."""
     span = _columns().where(dialect.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id)
-    span = span.limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+    span = span.limit(_MOST)
     return _fold(span.where(dialect.is_settled(events.c.xid)) if settled else span)
 
 
@@ -161,6 +166,11 @@ def _fold(span: sa.Select[Any]) -> sa.Select[Any]:
     )
 
 
+_MOST = sa.bindparam("most", None, type_=sa.BigInteger())
+_AT = sa.select(events.c.xid, events.c.id, events.c.command_id).where(
+    events.c.xid == sa.bindparam("xid", None, type_=events.c.xid.type),
+    events.c.id == sa.bindparam("id", None, type_=sa.BigInteger()),
+)
 _TAIL = sa.select(settings.c.value.label("tail")).where(settings.c.name == "feed_tail")
 
 

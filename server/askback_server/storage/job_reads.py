@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage
 from askback_server.storage import rows
 from askback_server.storage.paging import Documents, size_of
-from askback_server.storage.prompt_conditions import ending, give_suffix
+from askback_server.storage.prompt_conditions import ending, give_suffix, named
 from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists
 from askback_server.storage.tables import (
     answers,
@@ -27,6 +28,30 @@ from askback_server.storage.understanding_rows import to_understanding
 
 JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
 """The columns that make up the size of a row."""
+
+
+_PROMPT = sa.select(prompts).where(prompts.c.interaction_id == named("id", prompts.c.interaction_id))
+_PROMPT_OF_JOB = sa.select(prompts).where(
+    prompts.c.job_id == named("job_id", prompts.c.job_id), prompts.c.key == named("key", prompts.c.key)
+)
+_UNDERSTANDING = sa.select(understandings).where(
+    understandings.c.job_id == named("job_id", understandings.c.job_id)
+)
+
+
+def _of_owner(owner: sa.Column[str], place: sa.Column[Any]) -> sa.Select[Any]:
+    """The `most` first rows of an `owner` whose place is behind `after`, by their place."""
+    return (
+        sa.select(owner.table)
+        .where(owner == named("owner", owner), place > named("after", place))
+        .order_by(place)
+        .limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+    )
+
+
+_SUBMISSIONS = _of_owner(answers.c.interaction_id, answers.c.seq)
+_CHECKPOINTS = _of_owner(checkpoints.c.job_id, checkpoints.c.key)
+_EVENTS = _of_owner(events.c.job_id, events.c.seq)
 
 
 class JobReads(PromptLists):
@@ -45,10 +70,9 @@ class JobReads(PromptLists):
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt, by its id or by job and key."""
         if ref.prompt_id:
-            condition = prompts.c.interaction_id == ref.prompt_id
+            found = await self._look_up(_PROMPT, id=ref.prompt_id)
         else:
-            condition = sa.and_(prompts.c.job_id == ref.job_id, prompts.c.key == ref.key)
-        found = await self._all(sa.select(prompts).where(condition))
+            found = await self._look_up(_PROMPT_OF_JOB, job_id=ref.job_id, key=ref.key)
         return rows.to_prompt(found[0]) if found else None
 
     async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
@@ -89,36 +113,20 @@ class JobReads(PromptLists):
 
     async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:
         """Submissions above a seq, oldest first."""
-        statement = (
-            sa.select(answers)
-            .where(answers.c.interaction_id == prompt_id, answers.c.seq > after)
-            .order_by(answers.c.seq)
-            .limit(limit)
-        )
-        return [rows.to_submission(r) for r in await self._all(statement)]
+        found = await self._list(_SUBMISSIONS, {"owner": prompt_id, "after": after, "most": limit})
+        return [rows.to_submission(r) for r in found]
 
     async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
         """Checkpoints with keys above `after`, by key."""
-        statement = (
-            sa.select(checkpoints)
-            .where(checkpoints.c.job_id == job_id, checkpoints.c.key > after)
-            .order_by(checkpoints.c.key)
-            .limit(limit)
-        )
-        return [rows.to_checkpoint(r) for r in await self._all(statement)]
+        found = await self._list(_CHECKPOINTS, {"owner": job_id, "after": after, "most": limit})
+        return [rows.to_checkpoint(r) for r in found]
 
     async def get_understanding(self, job_id: str) -> DeepUnderstanding | None:
         """A job's deep-understanding state."""
-        statement = sa.select(understandings).where(understandings.c.job_id == job_id)
-        found = await self._all(statement)
+        found = await self._look_up(_UNDERSTANDING, job_id=job_id)
         return to_understanding(found[0]) if found else None
 
     async def list_events(self, job_id: str, after_seq: int, limit: int) -> list[Event]:
         """A job's events above a seq, in order."""
-        statement = (
-            sa.select(events)
-            .where(events.c.job_id == job_id, events.c.seq > after_seq)
-            .order_by(events.c.seq)
-            .limit(limit)
-        )
-        return [rows.to_event(r) for r in await self._all(statement)]
+        found = await self._list(_EVENTS, {"owner": job_id, "after": after_seq, "most": limit})
+        return [rows.to_event(r) for r in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,9 +22,8 @@ class Paging(Reader):
     async def _fitting_ids(
         self, key: sa.Column[Any], ids: Sequence[str], documents: Documents, max_bytes: int
     ) -> int:
-        size = size_of(type(self._dialect), documents)
-        sizes = sa.select(key.label("id"), size).where(self._dialect.among(key, ids))
-        by_id = {row["id"]: row for row in await self._all(sizes)}
+        found = await self._look_up(_sizes(type(self._dialect), key, tuple(documents)), ids=ids)
+        by_id = {row["id"]: row for row in found}
         nothing = {"size": 0}
         return len(fit_bytes([by_id.get(i, nothing) for i in ids], _row_size, max_bytes, at_least=1))
 
@@ -53,6 +53,11 @@ class Paging(Reader):
         fitting = fit_bytes(found[:limit], _row_size, max_bytes, at_least=1)
         last = fitting[-1] if len(fitting) < len(found) else None
         return [row[key] for row in fitting], last
+
+
+@cache
+def _sizes(kind: type[Dialect], key: sa.Column[Any], documents: tuple[sa.Column[Any], ...]) -> sa.Select[Any]:
+    return sa.select(key.label("id"), size_of(kind, documents)).where(kind.among_array(key, "ids"))
 
 
 def size_of(kind: type[Dialect], documents: Documents) -> sa.ColumnElement[int]:

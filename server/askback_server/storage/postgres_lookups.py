@@ -59,7 +59,9 @@ class PostgresLookups(Dialect):
         """On a pinned connection."""
         return await _fetch(self._pinned_reads, statement, values)
 
-    async def read_list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+    async def read_list(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
         """On another one."""
         return await _fetch(self._pinned_lists, statement, values)
 

@@ -14,6 +14,9 @@ from askback_server.storage.dialect import Dialect
 from askback_server.storage.outages import connection_of
 from askback_server.storage.types import Instant
 
+Statement = sa.Select[Any] | sa.CompoundSelect[Any]
+_Run = Callable[[Statement, Mapping[str, Any]], Awaitable[Sequence[Any]]]
+
 _WAITED = (TimeoutError, sa.exc.TimeoutError)
 """Not retried: the caller has already waited for a connection of the pool."""
 
@@ -24,42 +27,38 @@ class Reader:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
+    async def _all(self, statement: Statement) -> Sequence[Any]:
         """All rows of a statement, as mappings by column name. Raises StorageUnavailable."""
+        return await self._read(self._run_in_pool, statement, {})
 
-        async def read() -> Sequence[Any]:
-            async with connection_of(self._dialect.reads) as connection:
-                found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
-                return found
-
-        return await _retry_once(read)
-
-    async def _look_up(
-        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], **values: Any
-    ) -> Sequence[Any]:
+    async def _look_up(self, statement: Statement, **values: Any) -> Sequence[Any]:
         """The same for a statement that is built once and takes its values by name. It takes a quarter of the
         CPU or less."""
-        return await _retry_once(lambda: self._dialect.look_up(statement, values))
+        return await self._read(self._dialect.look_up, statement, values)
 
-    async def _list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+    async def _list(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
         """The same for a list, which may take long."""
-        return await _retry_once(lambda: self._dialect.read_list(statement, values))
+        return await self._read(self._dialect.read_list, statement, values)
+
+    async def _read(self, run: _Run, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Read, and read again if the database did not answer: it may have closed an idle connection."""
+        try:
+            return await run(statement, values)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, _WAITED):
+                raise
+        return await run(statement, values)
+
+    async def _run_in_pool(self, statement: Statement, _: Mapping[str, Any]) -> Sequence[Any]:
+        async with connection_of(self._dialect.reads) as connection:
+            found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
+            return found
 
     async def now(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""
         found = await self._look_up(_clock(type(self._dialect)), **self._dialect.give_time("now"))
         now: datetime = found[0]["now"]
         return now
-
-
-async def _retry_once(read: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
-    """Read, and read again if the database did not answer: it may have closed an idle connection."""
-    try:
-        return await read()
-    except StorageUnavailable as error:
-        if isinstance(error.__cause__, _WAITED):
-            raise
-    return await read()
 
 
 @cache

@@ -166,7 +166,9 @@ class SQLite(Dialect):
         """In a thread of its own."""
         return await self._lookups.run(statement, values)
 
-    async def read_list(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+    async def read_list(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
         """In another thread."""
         return await self._lists.run(statement, values)
 

@@ -57,6 +57,18 @@ def _from_doubts(doubts: Doubts) -> str | None:
 
 
 @cache
+def _epochs(kind: type[Dialect]) -> sa.Select[Any]:
+    living = sessions.c.expires_at > kind.time("now")
+    mine = kind.among_array(sessions.c.session_id, "ids")
+    return sa.select(sessions.c.session_id, sessions.c.epoch).where(mine, living)
+
+
+_LEASES = sa.select(jobs.c.job_id, jobs.c.token, jobs.c.version).where(
+    jobs.c.session_id == sa.bindparam("session_id", None, type_=jobs.c.session_id.type)
+)
+
+
+@cache
 def _with_doubts(kind: type[Dialect]) -> sa.Select[Any]:
     """The first sessions that have expired and have doubts."""
     return (
@@ -242,11 +254,9 @@ class Sessions(Reader):
 
     async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
         """The epochs of those sessions that have not expired."""
-        statement = sa.select(sessions.c.session_id, sessions.c.epoch).where(
-            self._dialect.among(sessions.c.session_id, session_ids),
-            sessions.c.expires_at > self._dialect.now(),
-        )
-        return {r["session_id"]: r["epoch"] for r in await self._all(statement)}
+        given = self._dialect.give_time("now")
+        found = await self._look_up(_epochs(type(self._dialect)), ids=session_ids, **given)
+        return {r["session_id"]: r["epoch"] for r in found}
 
     async def beat(self, held: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
         """Extend those (session, epoch) pairs that have not expired, in one statement."""
@@ -286,6 +296,5 @@ class Sessions(Reader):
 
     async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
         """The jobs that a session holds: token and version by job id."""
-        columns = (jobs.c.job_id, jobs.c.token, jobs.c.version)
-        statement = sa.select(*columns).where(jobs.c.session_id == session_id)
-        return {r["job_id"]: (r["token"], r["version"]) for r in await self._all(statement)}
+        found = await self._look_up(_LEASES, session_id=session_id)
+        return {r["job_id"]: (r["token"], r["version"]) for r in found}
