@@ -43,7 +43,7 @@ def test_the_principal_with_the_most_bytes_loses_its_largest_stream() -> None:
         each.close()
     assert unsent.total == 0
     assert not unsent._used
-    assert not unsent._holding
+    assert not unsent._open
 
 
 async def test_a_principal_waits_for_room_and_others_do_not() -> None:

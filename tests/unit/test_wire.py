@@ -80,7 +80,7 @@ def test_every_reply_fits_its_response(
     kind = type(getattr(frame(), name))
     expected = kind(**fields)
     assert response(kind, reply) == expected
-    answer = ServerFrame(7, Reply(name, reply))
+    answer = ServerFrame(7, Reply(name, reply), 0)
     if frame is hitl.ConverseServerFrame:
         told: Any = hitl.ConverseResponse.FromString(write_converse_frame(answer))
     else:

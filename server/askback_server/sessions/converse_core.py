@@ -14,6 +14,7 @@ from askback_server.sessions.frames import (
     Goodbye,
     ServerFrame,
 )
+from askback_server.sessions.memory_budget import body_size
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.stream_core import StreamCore
 
@@ -58,5 +59,6 @@ class ConverseCore:
         returns the position up to which the view is complete."""
         frames = self.stream.drain(limit)
         if self.view is not None and len(frames) < limit:
-            frames += [ServerFrame(0, e) for e in self.view.take(limit - len(frames), token)]
+            events = self.view.take(limit - len(frames), token)
+            frames += [ServerFrame(0, event, body_size(event)) for event in events]
         return frames

@@ -177,3 +177,5 @@ class ServerFrame:
 
     ref: int
     body: ServerBody
+    size: int
+    """About how many bytes of memory it takes (`body_size`)."""

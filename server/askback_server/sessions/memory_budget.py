@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from askback_server.domain.errors import AskbackError, LimitExceeded
 from askback_server.domain.prompts import Prompt
+from askback_server.sessions.frames import Reply
 
 FRAME_BYTES = 200
 """Bytes counted for any frame in addition to its content."""
@@ -18,16 +19,17 @@ SMALL_BYTES = 16 * 1024
 
 def body_size(body: object) -> int:
     """The approximate size of a frame's body."""
-    if isinstance(inner := getattr(body, "prompt", None), Prompt):  # most frames to consoles have one
-        body = inner
-    if isinstance(body, Prompt):
-        resolution = body.resolution
+    if isinstance(body, Reply):
+        body = body.response
+    prompt = body if isinstance(body, Prompt) else getattr(body, "prompt", None)
+    if isinstance(prompt, Prompt):  # nearly all frames
+        resolution = prompt.resolution
         answer = None if resolution is None else resolution.answer
-        return FRAME_BYTES + body.content.size + (len(answer.values_json) if answer is not None else 0)
+        return FRAME_BYTES + prompt.content.size + (len(answer.values_json) if answer is not None else 0)
     size = getattr(body, "ByteSize", None)
     if size is not None:
         return FRAME_BYTES + int(size())
-    for name in ("response", "prompt", "job"):
+    for name in ("prompt", "job"):
         inner = getattr(body, name, None)
         if inner is not None and not isinstance(inner, str):
             more = sum(body_size(p) for p in getattr(body, "prompts", ())) + sum(
@@ -56,41 +58,43 @@ class MemoryBudget:
         self._maximum = maximum
         self._share = share
         self._used: dict[str, int] = {}
-        self._holding: dict[str, set[Account]] = {}
+        """By principal; principals that use none are left out."""
+        self._open: set[Account] = set()
         self._waiting: dict[str, deque[tuple[Account, int, asyncio.Future[None]]]] = {}
         self.total = 0
 
     def account(self, subject: str, drop: Drop) -> Account:
         """Open the account of one stream; close it at the end. `drop` ends the stream."""
-        return Account(self, subject, drop)
+        account = Account(self, subject, drop)
+        self._open.add(account)
+        return account
+
+    def forget(self, account: Account) -> None:
+        """Forget an account that has been closed."""
+        self._open.discard(account)
 
     def fits(self, subject: str, size: int) -> bool:
         """Whether a principal may use `size` more bytes. One that uses none always may."""
         used = self._used.get(subject, 0)
         return not used or used + size <= self._share
 
-    def change(self, account: Account, change: int) -> None:
-        """Add to the use of an account."""
-        subject = account.subject
+    def change(self, subject: str, change: int) -> None:
+        """Add to the use of a principal."""
         self.total += change
         used = self._used.get(subject, 0) + change
-        holding = self._holding.get(subject)
         if used:
             self._used[subject] = used
-            if holding is None:
-                holding = self._holding[subject] = set()
-            (holding.add if account.used else holding.discard)(account)
-        elif holding is not None:
-            del self._used[subject], self._holding[subject]
+        else:
+            self._used.pop(subject, None)
         if change > 0:
             while self.total > self._maximum:
                 self._drop_largest()
-        else:
+        elif self._waiting:
             self._wake_waiters(subject)
 
     def _drop_largest(self) -> None:
-        subject = max(self._holding, key=self._used.__getitem__)
-        worst = max(self._holding[subject], key=lambda a: a.used)
+        subject = max(self._used, key=self._used.__getitem__)
+        worst = max((a for a in self._open if a.subject == subject), key=lambda a: a.used)
         text = "too much waits for clients that do not read, and this stream has the most; read it faster"
         worst.drop(LimitExceeded(text, limit="unsent_bytes_in_all", value=self._maximum, retry_after=1.0))
 
@@ -142,14 +146,15 @@ class Account:
     def set(self, size: int) -> None:
         """Set the bytes in use, in addition to reserved ones."""
         change, self._set = size - self._set, size
-        if change:
-            self.add(change)
+        if change and not self.closed:
+            self.used += change
+            self._of.change(self.subject, change)
 
     def add(self, change: int) -> None:
         """Add to the bytes in use."""
         if not self.closed:
             self.used += change
-            self._of.change(self, change)
+            self._of.change(self.subject, change)
 
     @property
     def is_over(self) -> bool:
@@ -177,9 +182,9 @@ class Account:
         finally:
             self.add(-size)
 
-    async def take(self, size: int) -> None:
+    def take(self, size: int) -> Awaitable[None]:
         """Add to the bytes in use, waiting for room. Give them back with `add`."""
-        await self._of.wait(self, size)
+        return self._of.wait(self, size)
 
     @contextmanager
     def charge(self, size: int) -> Iterator[None]:
@@ -201,4 +206,5 @@ class Account:
         if not self.closed:
             used, self.used, self.closed = self.used, 0, True
             self._drop = _ignore_drop
-            self._of.change(self, -used)
+            self._of.change(self.subject, -used)
+            self._of.forget(self)

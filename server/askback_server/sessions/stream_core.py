@@ -53,8 +53,8 @@ class StreamCore:
         self._max_in_flight = max_in_flight
         self._heartbeat = heartbeat
         self._next_beat: float | None = None
-        self._out: list[tuple[ServerFrame, int]] = []
-        """Frames to be written, with their sizes."""
+        self._out: list[ServerFrame] = []
+        """Frames to be written."""
         self._out_bytes = 0
         self._taken_bytes = self._taken_frames = 0
         """Size of the frames returned by the last `drain`: they count until they are written."""
@@ -90,7 +90,7 @@ class StreamCore:
         """Send the reply to a call."""
         self.in_flight -= 1
         if ref:
-            self._put(ServerFrame(ref, Reply(name, response)))
+            self.push(Reply(name, response), ref)
 
     def fail_call(self, ref: int, error: AskbackError) -> None:
         """Send the error of a call."""
@@ -100,16 +100,13 @@ class StreamCore:
     def refuse(self, ref: int, error: AskbackError) -> None:
         """Refuse a frame; the stream continues."""
         if ref:
-            self._put(ServerFrame(ref, Refused(error)))
+            self.push(Refused(error), ref)
 
     def push(self, body: ServerBody, ref: int = 0) -> None:
-        """Send a frame that is not a reply to a call."""
-        self._put(ServerFrame(ref, body))
-
-    def _put(self, frame: ServerFrame) -> None:
-        size = body_size(frame.body)
+        """Send a frame: with the `ref` of a client frame to which it replies, else 0."""
+        size = body_size(body)
         self._out_bytes += size
-        self._out.append((frame, size))
+        self._out.append(ServerFrame(ref, body, size))
 
     def go_away(self, reason: str, after: float) -> None:
         """Ask the client to reconnect; only the first call has an effect."""
@@ -142,11 +139,11 @@ class StreamCore:
         """Take the next replies and control frames. The previous ones must have been written."""
         self.note_written()
         taken: list[ServerFrame] = []
-        for frame, size in self._out[:limit]:
+        for frame in self._out[:limit]:
             if self._taken_bytes >= MAX_WRITE_BYTES:
                 break
             taken.append(frame)
-            self._taken_bytes += size
+            self._taken_bytes += frame.size
         del self._out[: len(taken)]
         self._out_bytes -= self._taken_bytes
         self._taken_frames = len(taken)

@@ -10,6 +10,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import grpc
@@ -37,6 +38,7 @@ from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
 
 T = TypeVar("T")
+_FRAME_SIZE: Callable[[ServerFrame], int] = attrgetter("size")
 MAX_MESSAGE_BYTES = 256 * 1024
 """Maximum size of a message, unless a single frame is larger. A client on a slow line must be able to read it
 within `Limits.unread`, and clients in other languages reject 4 MiB."""
@@ -154,7 +156,7 @@ class _Stream(ABC):
         try:
             while frames := await session.next_frames():
                 await write_all(
-                    self._context, session.writing, self._large, frames, self._message, _size_of_frame
+                    self._context, session.writing, self._large, frames, self._message, _FRAME_SIZE
                 )
         finally:
             self._hello_timer.cancel()
@@ -246,10 +248,6 @@ def call_by_name(calls: HitlCalls | WorkerCalls, name: str, request: Message) ->
     """Start the call that a frame names. The contract has only frames for which there is a method."""
     started: Awaitable[Response] = getattr(calls, name)(request)
     return started
-
-
-def _size_of_frame(frame: ServerFrame) -> int:
-    return body_size(frame.body)
 
 
 _EVENT = within(hitl_service_pb2.WatchPromptsResponse, "events")

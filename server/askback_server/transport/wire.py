@@ -18,18 +18,18 @@ _LENGTH_DELIMITED = 2
 
 
 def varint(number: int) -> bytes:
-    """The encoding of a non-negative number."""
-    if number < 0x80:
-        return _SHORT[number]
-    parts = bytearray()
+    """The encoding of a non-negative number: seven bits a byte, the lowest first."""
+    encoded = b""
     while number >= 0x80:
-        parts.append(number & 0x7F | 0x80)
+        encoded += _MORE[number & 0x7F]
         number >>= 7
-    parts.append(number)
-    return bytes(parts)
+    return encoded + _LAST[number]
 
 
-_SHORT = [bytes([number]) for number in range(0x80)]
+_MORE = [bytes([bits | 0x80]) for bits in range(0x80)]
+"""The byte of seven bits that are not the highest."""
+_LAST = [bytes([bits]) for bits in range(0x80)]
+"""The byte of the highest seven bits."""
 
 
 def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
@@ -49,7 +49,12 @@ def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
         head = b""
         size = len(inner)
         for tag in tags:
-            head = tag + (_SHORT[size] if size < 0x80 else varint(size)) + head
+            if size < 0x80:
+                head = tag + _LAST[size] + head
+            elif size < 0x4000:  # most messages: `varint` without a call
+                head = tag + _MORE[size & 0x7F] + _LAST[size >> 7] + head
+            else:
+                head = tag + varint(size) + head
             size = len(head) + len(inner)
         return head + inner  # `inner` may be large: it is copied once
 
