@@ -12,7 +12,13 @@ from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import evolve, from_fields
-from askback_server.domain.footprints import ANSWER_BYTES, JOB_BYTES, bytes_of_prompt, bytes_of_texts
+from askback_server.domain.footprints import (
+    ANSWER_BYTES,
+    JOB_BYTES,
+    bytes_of_prompt,
+    bytes_of_texts,
+    growth_of_prompt,
+)
 from askback_server.domain.job_values import JobFields
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.json_text import Json
@@ -127,8 +133,7 @@ class Aggregate:
             if understanding is not None:
                 growth += bytes_of_texts(understanding) - bytes_of_texts(self.understanding)
             for prompt_id, prompt in prompts.items():
-                old = self.prompts.get(prompt_id)
-                growth += bytes_of_prompt(prompt) - (0 if old is None else bytes_of_prompt(old))
+                growth += growth_of_prompt(self.prompts.get(prompt_id), prompt)
             for submission in submissions:
                 if (submission.prompt_id, submission.answer.answer_id) not in self.submissions:
                     growth += ANSWER_BYTES + bytes_of_texts(submission.answer)

@@ -76,9 +76,11 @@ else:
         names = _names.get(cls) or _field_names(cls)
         values = value.__dict__ | changes
         if len(values) != len(names):
-            if unknown := changes.keys() - names:
+            others = values.keys() - names  # cached values
+            if unknown := changes.keys() & others:
                 raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(unknown))}")
-            values = {name: values[name] for name in names}  # without cached values
+            for name in others:
+                del values[name]
         return from_fields(cls, values)
 
 

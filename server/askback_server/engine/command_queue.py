@@ -80,7 +80,7 @@ class CommandQueue:
             if callers and system >= max(SYSTEM_COMMANDS, callers) and self._only_system_waits:
                 break
             item = self._first.popleft() if self._first else self._next()
-            size += item.command.size
+            size += item.size
             callers += item.command.principal is not SYSTEM
             self._count(item, -1)
             items.append(item)
@@ -100,7 +100,7 @@ class CommandQueue:
         return item
 
     def _count(self, item: Item, change: int) -> None:
-        subject, size = item.command.principal.subject, change * item.command.size
+        subject, size = item.command.principal.subject, change * item.size
         self.bytes += size
         self._length += change
         self._sizes[subject] += size

@@ -51,7 +51,8 @@ R = TypeVar("R")
 BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
-"""Bytes of decided commands after which the engine yields to the event loop."""
+"""Bytes of decided commands after which the engine yields to the event loop: a batch of large ones must not
+block it."""
 READ_AHEAD_JOBS = 64
 """Jobs that are read ahead by one statement. Calls are served between two of them."""
 MAX_RETRIES = 3
@@ -189,7 +190,11 @@ class Engine:
             for group in groups:
                 now = self._clock.now()
                 for item in group.decide(now, self.limits, self._attended):
-                    await self._yield_if_due(item)
+                    self._decided += item.size
+                    if self._decided >= YIELD_BYTES:
+                        # In bytes, not seconds: simulated runs (tests/simulate) depend on their seed only.
+                        self._decided = 0
+                        await asyncio.sleep(0)
                 if (lease := group.lease_at_once(self._choose_worker, now, self.limits)) is not None:
                     self._leases.append(lease)
             writes = [g for g in groups if g.write is not None]
@@ -254,16 +259,6 @@ class Engine:
         for item, namespace, unjudged in group.unjudged:
             subject = item.command.principal.subject
             self._judges.start(subject, namespace, unjudged, partial(self._resubmit, item))
-
-    async def _yield_if_due(self, item: Item) -> None:
-        """Yield after YIELD_BYTES of decided commands: a batch of large ones must not block the event loop.
-
-        Counted in bytes, not seconds, so that simulated runs (tests/simulate) depend on their seed only.
-        """
-        self._decided += item.command.size
-        if self._decided >= YIELD_BYTES:
-            self._decided = 0
-            await asyncio.sleep(0)
 
     def _resubmit(self, item: Item, found: Judgement | Exception) -> None:
         """Queue an answer again once its values have been judged."""

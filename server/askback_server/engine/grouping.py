@@ -34,6 +34,11 @@ class Item:
     """`Engine.submit` ties its type to the command's. Here it is `Any`, because a batch mixes commands."""
     command_id: str = field(default_factory=uuid7)
     tries: int = 0
+    size: int = field(init=False)
+    """About how many bytes the command writes."""
+
+    def __post_init__(self) -> None:
+        self.size = self.command.size
 
     def fail(self, error: BaseException) -> None:
         """Pass an error to the caller.
@@ -73,10 +78,11 @@ class Group:
     fresh: bool = False
     """Whether the aggregate was read from the database for this batch. A decision without a write needs that:
     nothing else would notice that the cache was stale."""
-    replies: list[tuple[Item, object, AskbackError | None]] = field(default_factory=list)
-    unjudged: list[tuple[Item, str, Unjudged]] = field(default_factory=list)
+    replies: list[tuple[Item, object, AskbackError | None]] = field(init=False)
+    """Set by `decide`, as are `unjudged` and `deferred`."""
+    unjudged: list[tuple[Item, str, Unjudged]] = field(init=False)
     """Answers to decide again once their values have been judged, with the job's namespace."""
-    deferred: list[Item] = field(default_factory=list)
+    deferred: list[Item] = field(init=False)
     """Items whose guard conflicts with this write's. They come first in the next batch."""
     write: JobWrite | None = None
     after: Aggregate = _NOTHING

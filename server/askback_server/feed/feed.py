@@ -155,9 +155,9 @@ class Feed:
     def _note_commit(self, item: Committed) -> bool:
         """Note a commit of this replica. Returns whether it must be delivered: it may have been read before,
         together with a later change of another replica."""
-        change = Announcement(item.job.job_id, item.before, item.job.version)
-        is_new = not self._known.has(change)
-        self._known.note(change.job_id, change.after, change.seq)
+        job_id, after, seq = item.job.job_id, item.before, item.job.version
+        is_new = not self._known.has(job_id, after, seq)
+        self._known.note(job_id, after, seq)
         return is_new
 
     def receive(self, announced: Sequence[Announcement]) -> None:
@@ -165,7 +165,7 @@ class Feed:
         if not announced or len(self._news) + len(announced) > MAX_NEWS:
             self._due = True
         else:
-            news = [item for item in announced if not self._known.has(item)]
+            news = [a for a in announced if not self._known.has(a.job_id, a.after, a.seq)]
             for item in news:
                 self._take(item)
             self._bus.announce(news)
@@ -247,7 +247,7 @@ class Feed:
     async def read(self) -> bool:
         """Deliver the changes after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, MAX_EVENTS_PER_READ)
-        unknown = [_of_log(change) for change in changed if not self._known.has(change)]
+        unknown = [_of_log(c) for c in changed if not self._known.has(c.job_id, c.after, c.seq)]
         if unknown:
             await self._delivery.deliver(unknown)
         self._known.note_log(changed)

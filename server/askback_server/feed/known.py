@@ -19,10 +19,9 @@ class KnownChanges:
         may be missing: a local commit on top of another replica's, or an announcement after a lost one. The
         log ends a gap."""
 
-    def has(self, change: Announcement | Changed) -> bool:
-        """Whether a change is decided."""
-        job_id = change.job_id
-        return self._bus.version_of(job_id) >= change.seq and self._gaps.get(job_id, 0) <= change.after
+    def has(self, job_id: str, after: int, seq: int) -> bool:
+        """Whether the changes of a job after one seq and up to another are decided."""
+        return self._bus.version_of(job_id) >= seq and self._gaps.get(job_id, 0) <= after
 
     def note(self, job_id: str, after: int, seq: int) -> None:
         """Note that the changes of a job after one seq and up to another are decided."""
