@@ -147,12 +147,12 @@ class CommitBus:
         job_id = item.job.job_id
         if item.prompts or item.lost:
             self.deliver_prompts(ChangedPrompts(job_id, item.job.version, item.prompts, item.lost))
-        self._call(job_id, _followers_of(self._job_followers, "", job_id), item)
+        self._call(job_id, _followers_of(self._job_followers, job_id), item)
 
     def deliver_prompts(self, changed: ChangedPrompts) -> None:
         """Deliver changed prompts, without their job, to sessions."""
         job_id = changed.job_id
-        self._call(job_id, _followers_of(self._prompts_followers, "", job_id), changed)
+        self._call(job_id, _followers_of(self._prompts_followers, job_id), changed)
 
     def deliver_events(self, job_id: str, events: Sequence[Event] = ()) -> None:
         """Deliver events of a job, or that there are some to be read."""
@@ -179,5 +179,6 @@ def _remove(by_job: dict[str, dict[object, F]], job_id: str, key: object) -> Non
         by_job.pop(job_id, None)
 
 
-def _followers_of(by_job: dict[str, dict[object, F]], *job_ids: str) -> list[F]:
-    return [follower for job_id in job_ids for follower in by_job.get(job_id, {}).values()]
+def _followers_of(by_job: dict[str, dict[object, F]], job_id: str) -> list[F]:
+    """Those of all jobs, then those of one."""
+    return [*by_job.get("", {}).values(), *by_job.get(job_id, {}).values()]

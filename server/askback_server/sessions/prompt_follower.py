@@ -93,14 +93,15 @@ class PromptFollower:
         self._release_pages()
 
     def _on_change(self, changed: ChangedPrompts) -> None:
-        for prompt_id in changed.lost:
-            self._view.remove(prompt_id, changed.version)
-        concerned = [prompt for prompt in changed.prompts if self._view.filter.concerns(prompt)]
-        for prompt in concerned:
-            self._view.offer(prompt)
-        if not concerned and not changed.lost:
+        view, prompts = self._view, changed.prompts
+        if prompts and view.filter.concerns(prompts[0]):  # it is the same for all prompts of a job
+            for prompt in prompts:
+                view.offer(prompt)
+        elif not changed.lost:
             return
-        if self._view.has_news:
+        for prompt_id in changed.lost:
+            view.remove(prompt_id, changed.version)
+        if view.has_news:
             self._changed.set()
         self._written.set()  # if the next prompts were closed, there may be room for a page
 

@@ -19,11 +19,14 @@ from askback_server.domain.field_limits import FIELD_LIMITS, FieldLimit
 from askback_server.domain.json_text import MAX_VIOLATIONS
 from askback_server.domain.limits import Limits
 
-_Path: TypeAlias = "tuple[_Path | None, str]"
-"""The path of a value: its parent's path and its own part. It is joined only for a violation."""
+_Path: TypeAlias = "tuple[_Path | None, str | int]"
+"""The path of a value: its parent's path, and its own name, index or key. It is joined only for a
+violation."""
 # The value is Any: a text, bytes, a message, or one of protobuf's repeated and map containers.
 _Check: TypeAlias = Callable[[Any, _Path, Checker], None]
 """(value of a field, its path, check): notes in `check` what is wrong with the value."""
+_Entry: TypeAlias = tuple[str, Callable[[Limits], int] | None, _Check]
+"""Name, limit and check of a field. The limit is that of a text: a short one is not checked further."""
 
 _TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
@@ -48,35 +51,41 @@ def check_frame(frame: Message, limits: Limits) -> None:
 
 
 def _check_message(message: Message, at: _Path | None, check: Checker) -> None:
-    checks = _checks(message.DESCRIPTOR)
+    checks, limits = _checks(message.DESCRIPTOR), check.limits
     for field, value in message.ListFields():
         entry = checks.get(field.number)
-        if entry is not None:
-            name, check_value = entry
-            check_value(value, (at, name), check)
-            if len(check.found) >= MAX_VIOLATIONS:
-                return
+        if entry is None:
+            continue
+        name, text_limit, check_value = entry
+        # A character takes at most 4 bytes, so most texts need not be encoded.
+        if text_limit is not None and len(value) * 4 <= text_limit(limits):
+            continue
+        check_value(value, (at, name), check)
+        if len(check.found) >= MAX_VIOLATIONS:
+            return
 
 
 @cache
-def _checks(descriptor: Descriptor) -> dict[int, tuple[str, _Check]]:
-    """Name and check of each limited field by number. The cache is as large as the contract has messages."""
+def _checks(descriptor: Descriptor) -> dict[int, _Entry]:
+    """The limited fields by number. The cache is as large as the contract has messages."""
     limits = FIELD_LIMITS.get(descriptor.name, {})
-    checks: dict[int, tuple[str, _Check]] = {}
+    checks: dict[int, _Entry] = {}
     for field in descriptor.fields:
         limit = limits.get(field.name, FieldLimit())
         if field.is_repeated:
-            checks[field.number] = field.name, _list_check(field, limit)
+            checks[field.number] = field.name, None, _list_check(field, limit)
         elif field.message_type is not None:
-            checks[field.number] = field.name, _check_message
+            checks[field.number] = field.name, None, _check_message
         elif field.type in _TEXTS and limit.text:
-            checks[field.number] = field.name, _text_check(limit.text)
+            checks[field.number] = field.name, attrgetter(limit.text), _text_check(limit.text)
     return checks
 
 
 def _join(at: _Path) -> str:
     """A path as text: `form.questions[3].title`."""
     parent, part = at
+    if isinstance(part, int):
+        part = f"[{part}]"
     if parent is None:
         return part
     return _join(parent) + (part if part.startswith("[") else f".{part}")
@@ -87,12 +96,9 @@ def _text_check(name: str) -> _Check:
 
     def check_text(value: str | bytes, at: _Path, check: Checker) -> None:
         maximum = limit_of(check.limits)
-        # A character takes at most 4 bytes, so a short text need not be encoded.
-        if len(value) * 4 > maximum:
-            size = len(value) if isinstance(value, bytes) or value.isascii() else len(value.encode())
-            if size > maximum:
-                text = f"is {size} bytes long; at most {maximum} are allowed ({name})"
-                check.bad(_join(at), text)
+        size = len(value) if isinstance(value, bytes) or value.isascii() else len(value.encode())
+        if size > maximum:
+            check.bad(_join(at), f"is {size} bytes long; at most {maximum} are allowed ({name})")
 
     return check_text
 
@@ -132,7 +138,7 @@ def _entries_check(field: FieldDescriptor, limit: FieldLimit) -> _Check | None:
 
     def check_items(value: Any, at: _Path, check: Checker) -> None:
         for index, item in enumerate(value):
-            check_item(item, (at, f"[{index}]"), check)
+            check_item(item, (at, index), check)
             if len(check.found) >= MAX_VIOLATIONS:
                 return
 
