@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,9 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from pydantic_core import to_json
-
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
+from askback_server.domain.digests import digest_of
 from askback_server.domain.evolve import evolve, fast_init, fields_of
 from askback_server.domain.form_documents import form_to_doc
 from askback_server.domain.forms import Form, Judgement, Questions, SchemaForm
@@ -225,9 +223,9 @@ class PromptContent:
             self.body,
             [fields_of(p) for p in self.parts],
             self.form_document,
-            [[o.decision, o.label, o.comment_required] for o in self.decisions],
+            [[str(o.decision), o.label, o.comment_required] for o in self.decisions],
         ]
         if self.correction is not None:  # without one, the digest is that of older versions
             faults = [[v.field, v.description] for v in self.correction.violations]
             seen.append([self.correction.key, faults])
-        return hashlib.sha256(to_json(seen)).hexdigest()[:32]
+        return digest_of(seen)

@@ -57,7 +57,8 @@ _contents = _Contents()
 
 
 def dump(value: object) -> str:
-    """Compact JSON text."""
+    """Compact JSON text. Callers on the hot path convert enums to texts: each would cost as much as a
+    document."""
     return to_json(value).decode()
 
 
@@ -78,7 +79,7 @@ def _write_content(content: PromptContent) -> str:
         doc["contents"] = [_without_empty(fields_of(p)) for p in content.parts]
     if content.form is not None:
         doc["form"] = content.form_document
-    doc["decisions"] = [fields_of(option) for option in content.decisions]
+    doc["decisions"] = [_option_to_doc(option) for option in content.decisions]
     if content.priority:
         doc["priority"] = content.priority
     if content.audience.users or content.audience.groups:
@@ -104,6 +105,14 @@ def _write_content(content: PromptContent) -> str:
         faults = [fields_of(violation) for violation in content.correction.violations]
         doc["correction"] = {"key": content.correction.key, "violations": faults}
     return dump(doc)
+
+
+def _option_to_doc(option: DecisionOption) -> JsonObject:
+    return {
+        "decision": str(option.decision),
+        "label": option.label,
+        "comment_required": option.comment_required,
+    }
 
 
 def content_from_json(text: str) -> PromptContent:
@@ -207,10 +216,10 @@ def answer_to_json(answer: Answer) -> str:
     """
     doc = {
         "answer_id": answer.answer_id,
-        "decision": answer.decision,
+        "decision": str(answer.decision),
         "comment": answer.comment,
         "edits": [fields_of(e) for e in answer.edits],
-        "source": answer.source,
+        "source": str(answer.source),
         "user_id": answer.user_id,
         "revision": answer.revision,
         "at": answer.created_at.isoformat(),
@@ -253,7 +262,7 @@ def _answer_of(text: str, doc: JsonObject) -> Answer:
 def resolution_to_json(resolution: Resolution) -> str:
     """The `response_data` document of a closed prompt."""
     own = {
-        "state": resolution.state,
+        "state": str(resolution.state),
         "actor": resolution.actor,
         "reason": resolution.reason,
         "resolved_at": resolution.at.isoformat(),

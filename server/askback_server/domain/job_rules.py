@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -20,7 +19,8 @@ from askback_server.domain.commands import (
 )
 from askback_server.domain.content import PromptContent
 from askback_server.domain.deletion_rules import DeletionUnfinished, require_kept
-from askback_server.domain.documents import content_to_json, dump
+from askback_server.domain.digests import digest_of
+from askback_server.domain.documents import content_to_json
 from askback_server.domain.due import next_due, run_overdue
 from askback_server.domain.errors import IdReused, IllegalState, VersionMismatch
 from askback_server.domain.events import EventType
@@ -143,7 +143,7 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
         return ""
     if (retry := command.retry) is not None:
         # Not the fields copied from the old job: its labels may have changed since the first call.
-        return _digest_of(["retry", namespace, retry.job_id, retry.keep])
+        return digest_of(["retry", namespace, retry.job_id, retry.keep])
     fields = [
         namespace,
         command.job_type,
@@ -159,11 +159,7 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
     times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
     if any(time is not None for time in times):
         fields.append(times)
-    return _digest_of(fields)
-
-
-def _digest_of(fields: list[object]) -> str:
-    return hashlib.sha256(dump(fields).encode()).hexdigest()[:32]
+    return digest_of(fields)
 
 
 def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleResult[Job]:

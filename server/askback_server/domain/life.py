@@ -103,7 +103,8 @@ def close_prompt(
         _resume_job(change, closed)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
     if answer is not None:
-        data |= {"answer_id": answer.answer_id, "decision": answer.decision, "source": answer.source}
+        data |= {"answer_id": answer.answer_id}
+        data |= {"decision": str(answer.decision), "source": str(answer.source)}
         if carried_from:
             data |= {"carried_from": carried_from, "by": answer.user_id}
         if prompt.content.kind == UNDERSTANDING:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from pydantic_core import to_json
-
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.digests import digest_of
 from askback_server.domain.evolve import fast_init
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
@@ -72,14 +70,14 @@ class Answer:
         parts = [
             self.user_id,
             self.revision,
-            self.decision,
+            str(self.decision),
             self.values_json,
             [[e.content_id, e.text] for e in self.edits],
             self.comment,
         ]
         if self.source is not AnswerSource.HUMAN:
-            parts.append(self.source)
-        return hashlib.sha256(to_json(parts)).hexdigest()[:32]
+            parts.append(str(self.source))
+        return digest_of(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,8 @@ def ask_prompt(
         raise InvalidField.of("content", "is required: say what is asked")
     check = Violations()
     check.storable("key", (request.key,))
-    check.storable("supersedes_keys", request.supersedes_keys)
+    superseded = tuple(request.supersedes_keys) if request.supersedes_keys else ()
+    check.storable("supersedes_keys", superseded)
     check.done()
     return commands.AskPrompt(
         principal=principal,
@@ -164,7 +165,7 @@ def ask_prompt(
         session=session,
         key=request.key,
         content=content(request.content, "content"),
-        supersedes=tuple(request.supersedes_keys),
+        supersedes=superseded,
         same=request.same,
         wakes=request.wakes,
     )

@@ -68,9 +68,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         kind=message.kind,
         title=message.title,
         body=message.body,
-        parts=tuple(
-            Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in message.contents
-        ),
+        parts=tuple(_parts(message.contents)) if message.contents else (),
         form=prompt_form,
         decisions=decisions,
         priority=message.priority,
@@ -86,6 +84,10 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         deadline=deadline,
         correction=correction,
     )
+
+
+def _parts(messages: Iterable[prompt_pb2.PromptPart]) -> Iterable[Part]:
+    return (Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in messages)
 
 
 def _audience(message: prompt_pb2.Audience) -> Audience:
