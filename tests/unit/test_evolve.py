@@ -36,6 +36,27 @@ class Fast:
     four: int | None = None
 
 
+@fast_init
+@dataclass(frozen=True, slots=True)
+class FastSlots:
+    one: int
+    two: str = "two"
+    three: list[int] = field(default_factory=list)
+    four: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    first: int = 1
+
+
+@fast_init
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastKeywords(_Base):
+    second: int
+    third: tuple[int, ...] = ()
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs"),
     [((1,), {}), ((1, "x"), {"four": 4}), ((), {"one": 1, "three": [2]}), ((1, "x", [3], 4), {})],
@@ -43,8 +64,10 @@ class Fast:
 def test_fast_and_plain_constructors_set_the_same_fields(
     args: tuple[object, ...], kwargs: dict[str, object]
 ) -> None:
-    slow, fast = Slow(*args, **kwargs), Fast(*args, **kwargs)  # type: ignore[arg-type]
-    assert [getattr(fast, f.name) for f in fields(fast)] == [getattr(slow, f.name) for f in fields(slow)]
+    slow = Slow(*args, **kwargs)  # type: ignore[arg-type]
+    for fast in (Fast(*args, **kwargs), FastSlots(*args, **kwargs)):  # type: ignore[arg-type]
+        assert [getattr(fast, f.name) for f in fields(fast)] == [getattr(slow, f.name) for f in fields(slow)]
+    assert FastSlots(1).three is not FastSlots(1).three
 
 
 @pytest.mark.parametrize(
@@ -53,9 +76,31 @@ def test_fast_and_plain_constructors_set_the_same_fields(
 def test_fast_and_plain_constructors_refuse_the_same_mistakes(
     args: tuple[object, ...], kwargs: dict[str, object]
 ) -> None:
-    for cls in (Slow, Fast):
+    for cls in (Slow, Fast, FastSlots):
         with pytest.raises(TypeError):
             cls(*args, **kwargs)  # type: ignore[arg-type]
+
+
+def test_fast_constructors_with_slots_know_keywords_and_inherited_fields() -> None:
+    value = FastKeywords(second=2)
+    assert (value.first, value.second, value.third) == (1, 2, ())
+    assert value == FastKeywords(first=1, second=2)
+    assert hash(value) == hash(FastKeywords(second=2))
+    assert replace(value, third=(3,)) == FastKeywords(second=2, third=(3,))
+    for wrong in ((2,), ()):
+        with pytest.raises(TypeError):
+            FastKeywords(*wrong)  # type: ignore[misc]
+
+
+def test_fast_constructors_are_not_for_classes_with_a_post_init() -> None:
+    with pytest.raises(TypeError, match="Checked must not have __post_init__"):
+
+        @fast_init
+        @dataclass(frozen=True)
+        class Checked:
+            one: int
+
+            def __post_init__(self) -> None: ...
 
 
 def test_a_fast_class_stays_frozen_comparable_and_replaceable() -> None:

@@ -11,7 +11,7 @@ from typing import Generic, Unpack
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.evolve import evolve, from_fields
+from askback_server.domain.evolve import evolve, fast_init, from_fields
 from askback_server.domain.footprints import (
     ANSWER_BYTES,
     JOB_BYTES,
@@ -36,6 +36,7 @@ def assume_attended(_: Prompt) -> bool:
     return True
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a rule may read besides the aggregate and the command."""
@@ -170,6 +171,7 @@ def _open_of(prompts: dict[str, Prompt], count: int) -> list[Prompt]:
     return found
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Conditions of a write besides the job's version. The database checks them when it commits.
@@ -301,6 +303,7 @@ class Change:
         return self.aggregate.with_changes(self.job, self.prompts, self.submissions, self.understanding)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class RuleResult(Generic[R]):
     """The result of a rule: a reply, and the change that it depends on."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.form_clarity import find_confusable
 from askback_server.domain.input_rules import (
     Fault,
@@ -18,6 +19,7 @@ from askback_server.domain.json_schema import join_choices
 from askback_server.domain.json_text import JsonObject
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Option:
     """One choice: the value that the job gets, and the title that a person sees (the value if empty)."""
@@ -28,6 +30,7 @@ class Option:
     recommended: bool = False
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SingleInput:
     """One of the options, or with `allow_other` any other text that is not empty."""
@@ -54,6 +57,7 @@ class SingleInput:
         return "must be one of: " + _values(self.options, self.allow_other)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class MultiInput:
     """Any of the options, each at most once. A required question without `min_items` needs at least one."""

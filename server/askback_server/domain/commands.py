@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.forms import Judgement
 from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
@@ -21,6 +22,7 @@ from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SessionRef:
     """A worker session and the epoch of one of its streams. Writes of an older epoch are refused."""
@@ -29,6 +31,7 @@ class SessionRef:
     epoch: int
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class PromptRef:
     """A prompt by its id, or by its job and key."""
@@ -149,6 +152,7 @@ class ReportProgress(HolderCommand[JobVersion]):
     milestone: bool = False
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskPrompt(HolderCommand[PromptAsked]):
     """Ask people a question, idempotent by `key`."""
@@ -229,6 +233,7 @@ class OnPrompt(Command[R]):
     URGENT = True
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPrompt(OnPrompt[AnswerResult]):
     """Answer a prompt, idempotent by `answer_id`."""

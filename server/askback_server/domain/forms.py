@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pydantic_core import to_json
 
 from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.input_rules import FormLimits, text_faults
 from askback_server.domain.json_schema import (
@@ -66,6 +67,7 @@ _QUESTION_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """One field of a form. `rationale` tells people why the job asks."""
@@ -78,6 +80,7 @@ class Question:
     rationale: str = ""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Questions:
     """A form as a list of questions, shown in this order."""

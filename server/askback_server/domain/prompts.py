@@ -80,6 +80,7 @@ class Answer:
         return digest_of(parts)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """How a prompt ended."""
@@ -204,6 +205,7 @@ class Submission:
     violations: tuple[Violation, ...] = ()
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class AnswerResult:
     """The verdict on a submission, with the prompt as it is now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
@@ -17,6 +18,7 @@ class JobCreated:
     replayed: bool = False
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class PromptAsked:
     """The prompt; with `replayed` it existed before and the command did not change its content."""

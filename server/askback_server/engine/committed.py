@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from askback_server.domain.events import Event, EventType
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Committed:
     """A job after a commit, with the prompts that the commit changed.
@@ -40,6 +42,7 @@ class Committed:
         return frozenset(e.prompt_id for e in self.events if e.type is EventType.ANSWER_LATE and e.prompt_id)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ChangedPrompts:
     """Changed prompts of one job, for sessions that show prompts and no jobs."""

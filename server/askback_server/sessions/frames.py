@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from askback_server.domain.errors import AskbackError
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobVersion, PromptAsked
@@ -40,6 +41,7 @@ Response: TypeAlias = AnswerResult | Job | Prompt | PromptAsked | JobVersion | M
 """The reply to a call: the reply of the command, or the response message of a read."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Call:
     """A frame with the request of a unary RPC."""
@@ -48,6 +50,7 @@ class Call:
     request: Message
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The reply to a call."""
@@ -94,6 +97,7 @@ class Credit:
 # Events of a view of prompts.
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Upserted:
     """The prompt is open and matches the view: new, or changed."""
@@ -101,6 +105,7 @@ class Upserted:
     prompt: Prompt
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Closed:
     """The prompt is closed."""
@@ -163,6 +168,7 @@ ServerBody: TypeAlias = (
 )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ClientFrame:
     """A frame of the client. `ref` 0 wants no reply."""
@@ -171,6 +177,7 @@ class ClientFrame:
     body: ClientBody
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ServerFrame:
     """A frame of the server. `ref` 0 is pushed."""

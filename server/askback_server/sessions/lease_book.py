@@ -18,6 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import Prompt
 from askback_server.sessions.work_frames import LeaseDigest
@@ -36,6 +37,7 @@ def digest_leases(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     return LeaseDigest(len(leases), digest)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class Lease:
     """What a stream needs of a job that its worker holds, possibly for as long as people take to answer. The

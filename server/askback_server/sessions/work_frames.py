@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.prompts import Prompt
 
@@ -53,6 +54,7 @@ class JobLeased:
     more: bool = False
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class PromptResolved:
     """A prompt of a held job was resolved, or received a late answer."""
