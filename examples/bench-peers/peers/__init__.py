@@ -1,0 +1,1 @@
+"""The systems of the comparison: one module for each."""

@@ -1,0 +1,143 @@
+"""The comparison without peers: loops on a system in memory, the order, ratios, and what is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from comparison import Comparison, order_of
+from installing import Unavailable, install
+from loops import Sizes, Turn, measure_turn
+from peers.peer import (
+    QUESTIONS,
+    PeerOfJobs,
+    Question,
+    Settings,
+    WrongReply,
+    answer_to,
+    check_answer,
+    question_of,
+)
+from results import all_ratios, metrics_of, report, to_json
+from systems import SYSTEMS, System
+
+
+class InMemory(PeerOfJobs):
+    """A system in memory, whose jobs are tasks."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.answers: dict[str, asyncio.Queue[object]] = {}
+        self.ended = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        await self.open_jobs()
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def begin(self, job_id: str) -> None:
+        self.answers[job_id] = asyncio.Queue()
+        self._tasks.add(asyncio.create_task(self._ask(job_id)))
+
+    async def _ask(self, job_id: str) -> None:
+        for number in range(QUESTIONS):
+            self.show(job_id, question_of(job_id, number))
+            check_answer(await self.answers[job_id].get(), job_id, number)
+        self.ended += 1
+        self.show(job_id, None)
+
+    async def answer(self, job_id: str, question: Question) -> None:
+        self.answers[job_id].put_nowait(answer_to(question))
+
+    async def job(self, lane: int) -> None:
+        await asyncio.sleep(0)
+
+
+def turn(alone: list[float], trips: int = 10, jobs: int = 10) -> Turn:
+    return Turn(alone, trips, 1.0, jobs, 1.0)
+
+
+async def test_a_job_is_replaced_after_its_last_answer(tmp_path: Path) -> None:
+    peer = InMemory(Settings(tmp_path))
+    await peer.start()
+    for _ in range(4 * QUESTIONS):
+        await peer.trip(7)
+    assert peer.ended == 4
+    await peer.stop()
+
+
+async def test_a_turn_counts_trips_and_jobs(tmp_path: Path) -> None:
+    peer = InMemory(Settings(tmp_path))
+    await peer.start()
+    found = await measure_turn(peer, Sizes(alone=5, alone_seconds=60.0, warm=0.01, loop=0.02))
+    assert len(found.alone) == 5
+    assert found.trips > 0 < found.jobs
+    assert found.trips_seconds >= 0.02 <= found.jobs_seconds
+    await peer.stop()
+
+
+def test_an_answer_to_another_question_is_noticed() -> None:
+    with pytest.raises(WrongReply, match="job-1 asked question 2"):
+        check_answer(answer_to(question_of("job-1", 1)), "job-1", 2)
+
+
+def test_the_order_of_a_round_is_mirrored_and_rotates() -> None:
+    assert order_of("abc", 0) == [*"abccba"]
+    assert order_of("abc", 4) == [*"bcaacb"]
+    assert order_of("", 1) == []
+
+
+def test_metrics_are_of_all_turns_of_a_round() -> None:
+    found = metrics_of([Turn([1.0, 2.0], 30, 2.0, 8, 1.0), Turn([9.0], 30, 1.0, 0, 1.0)])
+    assert found == {"p50": 2.0, "p99": 9.0, "trips": 20.0, "jobs": 4.0}
+
+
+def test_ratios_are_paired_within_a_round_and_above_one_where_askback_is_better() -> None:
+    rounds = [
+        {"askback-sqlite": [turn([2.0], trips=100)], "dbos": [turn([4.0], trips=50)]},
+        {"askback-sqlite": [turn([20.0], trips=10)], "dbos": [turn([60.0], trips=1)]},
+        {"askback-sqlite": [turn([1.0], trips=100, jobs=0)], "dbos": [turn([4.0], trips=25)]},
+        {"askback-sqlite": [turn([1.0])]},
+    ]
+    ratios = {ratio.metric: ratio for ratio in all_ratios(rounds, SYSTEMS)}
+    assert (ratios["p50"].ratio, ratios["p50"].low, ratios["p50"].high) == (3.0, 2.0, 4.0)
+    assert (ratios["trips"].ratio, ratios["trips"].low, ratios["trips"].high) == (4.0, 2.0, 10.0)
+    assert ratios["p50"].rounds == 3
+    assert ratios["jobs"].rounds == 2  # a round without a single job has no ratio
+    assert {ratio.peer for ratio in ratios.values()} == {"dbos"}
+
+
+def test_the_report_has_figures_ratios_and_reasons() -> None:
+    rounds = [{"askback-postgres": [turn([2.5])], "restate": [turn([1250.0])]}]
+    text = report(rounds, SYSTEMS, {"temporal": "no wheel"})
+    assert "| Askback, PostgreSQL | 2.50 (2.50–2.50) |" in text
+    assert "| Restate | postgres | 500 (500–500) |" in text
+    assert "- skipped temporal: no wheel" in text
+    assert "restate-sdk 1.3.0, hypercorn 0.18.0, restate-server 1.7.12" in text
+    content = json.loads(to_json({}, rounds, SYSTEMS, {}))
+    assert content["rounds"][0]["restate"][0]["alone"] == [1250.0]
+
+
+def test_a_system_that_does_not_start_is_skipped_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = System("gone", "gone", "A system without a module", "", "no")
+    with ExitStack() as stack:
+        comparison = Comparison(stack, [gone], tmp_path)
+        comparison.start()
+    assert "No module named 'peers.gone'" in comparison.skipped["gone"]
+    assert "skipped gone: its process ended" in capsys.readouterr().out
+
+
+def test_a_system_without_its_tools_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    restate = next(system for system in SYSTEMS if system.node_package)
+    with pytest.raises(Unavailable, match="needs npm"):
+        install(restate, tmp_path)
