@@ -79,7 +79,7 @@ class Comparison:
     def run_rounds(self, count: int, sizes: Sizes) -> list[Round]:
         """Warm all systems up, and measure them round by round. Returns the rounds."""
         for name in [*self._hosts]:
-            self._measure(name, sizes)
+            self._measure(name, sizes.scaled(0.5))
         own = self._used()[0]
         time.sleep(IDLE_SECONDS)
         idle = self._used()[0] - own

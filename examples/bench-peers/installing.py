@@ -24,7 +24,7 @@ def install(system: System, folder: Path) -> tuple[str, str]:
     """
     if not system.packages:
         return sys.executable, ""
-    environment = folder.resolve() / system.module
+    environment = folder.resolve() / system.packages[0].partition("==")[0]
     wanted = "\n".join((*system.packages, system.node_package))
     done = environment / "installed.txt"
     if not done.is_file() or done.read_text(encoding="utf-8") != wanted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,14 +19,17 @@ PATIENCE = 60.0
 class Sizes:
     """How much a turn measures of a system. A turn is one visit; each round has two of each system."""
 
-    alone: int = 200
+    alone: int = 150
     """Trips one at a time, at most."""
-    alone_seconds: float = 2.0
+    alone_seconds: float = 1.5
     """Stop after this time even if there were fewer trips: some systems take half a second for one."""
     warm_trips: int = 3
-    warm: float = 1.0
-    """Seconds of each loop before it is measured: longer than a trip of the slowest system takes."""
-    loop: float = 2.0
+    warm: float = 0.7
+    """Least seconds of each loop before it is measured. The window begins once as many trips or jobs have
+    ended as are in flight: until then a slow system has none to count."""
+    most_warm: float = 5.0
+    """Seconds after which the loop is measured in any case."""
+    loop: float = 1.5
     """Seconds of each loop."""
 
     def scaled(self, share: float) -> Sizes:
@@ -35,6 +39,7 @@ class Sizes:
             alone_seconds=self.alone_seconds * share,
             warm_trips=self.warm_trips,
             warm=self.warm * share,
+            most_warm=self.most_warm * share,
             loop=self.loop * share,
         )
 
@@ -87,6 +92,7 @@ async def _run_loop(one: Callable[[int], Awaitable[None]], sizes: Sizes) -> tupl
     counted, but finished, so that nothing of it is left for the next measurement.
     """
     count = 0
+    is_warm = asyncio.Event()
     is_over = False
 
     async def run_lane(lane: int) -> None:
@@ -94,17 +100,20 @@ async def _run_loop(one: Callable[[int], Awaitable[None]], sizes: Sizes) -> tupl
         while not is_over:
             await one(lane)
             count += 1
+            if count == LANES:
+                is_warm.set()
 
     async def watch_window() -> tuple[int, float]:
         nonlocal is_over
-        await asyncio.sleep(sizes.warm)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(asyncio.sleep(sizes.warm), is_warm.wait()), sizes.most_warm)
         before, started = count, time.perf_counter()
         await asyncio.sleep(sizes.loop)
         found = count - before, time.perf_counter() - started
         is_over = True
         return found
 
-    async with asyncio.timeout(sizes.warm + sizes.loop + PATIENCE), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(sizes.most_warm + sizes.loop + PATIENCE), asyncio.TaskGroup() as tasks:
         window = tasks.create_task(watch_window())
         for lane in range(LANES):
             tasks.create_task(run_lane(lane))

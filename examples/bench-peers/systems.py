@@ -36,6 +36,9 @@ class System:
         return ", ".join(" ".join(pair) for pair in fixed)
 
 
+RESTATE = ("restate-sdk==1.3.0", "hypercorn==0.18.0", "aiohttp", "uvloop")
+RESTATE_SERVER = "@restatedev/restate-server@1.7.12"
+RESTATE_PROGRAM = "node_modules/@restatedev/restate-server-*/bin/restate-server"
 LANGGRAPH = (
     "langgraph==1.2.24",
     "langgraph-checkpoint-postgres==3.2.0",
@@ -48,14 +51,24 @@ SYSTEMS = (
     System("askback-sqlite", "askback", "Askback, SQLite", "", "yes"),
     System("askback-postgres", "askback", "Askback, PostgreSQL", "postgres", "yes"),
     System(
-        "restate",
-        "restate",
-        "Restate",
+        "restate-calls",
+        "restate_calls",
+        "Restate, which carries the question",
         "",
         "yes, its own log",
-        ("restate-sdk==1.3.0", "hypercorn==0.18.0", "aiohttp", "uvloop"),
-        "@restatedev/restate-server@1.7.12",
-        "node_modules/@restatedev/restate-server-*/bin/restate-server",
+        RESTATE,
+        RESTATE_SERVER,
+        RESTATE_PROGRAM,
+    ),
+    System(
+        "restate-awakeable",
+        "restate",
+        "Restate, question by a function call",
+        "",
+        "yes, its own log",
+        RESTATE,
+        RESTATE_SERVER,
+        RESTATE_PROGRAM,
     ),
     System("dbos", "dbos", "DBOS, PostgreSQL", "postgres", "yes", ("dbos==3.4.0", "uvloop")),
     System(

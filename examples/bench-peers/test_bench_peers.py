@@ -76,7 +76,7 @@ async def test_a_job_is_replaced_after_its_last_answer(tmp_path: Path) -> None:
 async def test_a_turn_counts_trips_and_jobs(tmp_path: Path) -> None:
     peer = InMemory(Settings(tmp_path))
     await peer.start()
-    found = await measure_turn(peer, Sizes(alone=5, alone_seconds=60.0, warm=0.01, loop=0.02))
+    found = await measure_turn(peer, Sizes(alone=5, alone_seconds=60.0, warm=0.01, most_warm=9.0, loop=0.02))
     assert len(found.alone) == 5
     assert found.trips > 0 < found.jobs
     assert found.trips_seconds >= 0.02 <= found.jobs_seconds
@@ -115,14 +115,14 @@ def test_ratios_are_paired_within_a_round_and_above_one_where_askback_is_better(
 
 
 def test_the_report_has_figures_ratios_and_reasons() -> None:
-    rounds = [{"askback-postgres": [turn([2.5])], "restate": [turn([1250.0])]}]
+    rounds = [{"askback-postgres": [turn([2.5])], "restate-awakeable": [turn([1250.0])]}]
     text = report(rounds, SYSTEMS, {"temporal": "no wheel"})
     assert "| Askback, PostgreSQL | 2.50 (2.50–2.50) |" in text
-    assert "| Restate | postgres | 500 (500–500) |" in text
+    assert "| Restate, question by a function call | postgres | 500 (500–500) |" in text
     assert "- skipped temporal: no wheel" in text
     assert "restate-sdk 1.3.0, hypercorn 0.18.0, restate-server 1.7.12" in text
     content = json.loads(to_json({}, rounds, SYSTEMS, {}))
-    assert content["rounds"][0]["restate"][0]["alone"] == [1250.0]
+    assert content["rounds"][0]["restate-awakeable"][0]["alone"] == [1250.0]
 
 
 def test_a_system_that_does_not_start_is_skipped_with_its_reason(

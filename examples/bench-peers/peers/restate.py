@@ -1,4 +1,4 @@
-"""Restate: its server with default settings; a service in Python whose handler waits for awakeables."""
+"""Restate: its server with default settings; a handler in Python that waits for awakeables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from peers.peer import (
 )
 
 START_SECONDS = 60.0
-JSON = {"content-type": "application/json"}
 
 
 class System(PeerOfJobs):
@@ -40,7 +39,7 @@ class System(PeerOfJobs):
         self._is_over = asyncio.Event()
         self._handlers: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
-        self._ingress = ""
+        self.ingress = ""
 
     async def start(self) -> None:
         """Start the server, serve the handlers and register them."""
@@ -61,30 +60,35 @@ class System(PeerOfJobs):
         }
         self._process = start_program([self.settings.program], self.settings.folder, environment)
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        self._ingress = f"http://127.0.0.1:{ingress}"
+        self.ingress = f"http://127.0.0.1:{ingress}"
         config = Config()
         config.bind = [f"127.0.0.1:{handlers}"]
-        app: Any = restate.app([_service(self)])
+        app: Any = restate.app(self.services())
         self._handlers = asyncio.create_task(serve(app, config, shutdown_trigger=self._is_over.wait))
         for port in (ingress, admin):
             await wait_for_port(port, self._process, START_SECONDS)
         await self._register(f"http://127.0.0.1:{admin}/deployments", f"http://127.0.0.1:{handlers}")
         await self.open_jobs()
 
+    def services(self) -> list[Any]:
+        """The services whose handlers run in this process."""
+        return [_service(self)]
+
     async def _register(self, url: str, handlers: str) -> None:
         """Tell the server where the handlers are. Repeats until all parts of the server are up."""
         async with asyncio.timeout(START_SECONDS):
             while True:
                 try:
-                    await self._post(url, {"uri": handlers})
+                    await self.post(url, {"uri": handlers})
                     return
                 except (WrongReply, aiohttp.ClientError):
                     await asyncio.sleep(0.5)
 
-    async def _post(self, url: str, body: Any) -> Any:
+    async def post(self, url: str, body: Any) -> str:
+        """Post JSON and return the body of the reply. Raises WrongReply for an error of the server."""
         assert self._http is not None
         async with self._http.post(url, json=body) as response:
-            text = await response.text()
+            text: str = await response.text()
             if response.status >= 300:
                 raise WrongReply(f"{url}: {response.status} {text}")
             return text
@@ -101,16 +105,16 @@ class System(PeerOfJobs):
 
     async def begin(self, job_id: str) -> None:
         """Send an invocation without waiting for its result."""
-        await self._post(f"{self._ingress}/Bench/ask/send", job_id)
+        await self.post(f"{self.ingress}/Bench/ask/send", job_id)
 
     async def answer(self, job_id: str, question: Question) -> None:
         """Resolve the awakeable of a question."""
-        url = f"{self._ingress}/restate/awakeables/{question['awakeable']}/resolve"
-        await self._post(url, answer_to(question))
+        url = f"{self.ingress}/restate/awakeables/{question['awakeable']}/resolve"
+        await self.post(url, answer_to(question))
 
     async def job(self, lane: int) -> None:
         """Call a handler that only returns, and wait for its result."""
-        if await self._post(f"{self._ingress}/Bench/work", lane) != str(lane):
+        if await self.post(f"{self.ingress}/Bench/work", lane) != str(lane):
             raise WrongReply("a job has another result")
 
 
