@@ -62,9 +62,16 @@ async def _serve(peer: Peer, replies: TextIO) -> None:
             reply(turn.as_json())
     except Exception as error:
         traceback.print_exc()
-        reply({"error": f"{type(error).__name__}: {error}"})
+        reply({"error": _reason(error)})
     finally:
         await peer.stop()
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line. Of a group of errors, those of 64 lanes, the first one."""
+    if isinstance(error, ExceptionGroup):
+        return _reason(error.exceptions[0])
+    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ class Host:
         except queue.Empty:
             raise Unavailable(f"no reply in {seconds:.0f} s: {self._tail()}") from None
         if not line:
-            raise Unavailable(f"its process ended: {self._tail()}")
+            code = self._process.wait()
+            raise Unavailable(f"its process ended with exit code {code}: {self._tail()}")
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
             raise Unavailable(str(reply["error"]))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from peers.peer import LANES, Peer
+from peers.peer import LANES, SPARE, Peer, WrongReply
 
 PATIENCE = 60.0
 """Seconds until a trip or job in flight must have ended."""
@@ -25,8 +25,8 @@ class Sizes:
     """Stop after this time even if there were fewer trips: some systems take half a second for one."""
     warm_trips: int = 3
     warm: float = 0.7
-    """Least seconds of each loop before it is measured. The window begins once as many trips or jobs have
-    ended as are in flight: until then a slow system has none to count."""
+    """Least seconds of each loop before it is measured. The window begins once each waiting job of each lane
+    has had a trip: until then a slow system has none to count, and a system that was idle reads its jobs."""
     most_warm: float = 5.0
     """Seconds after which the loop is measured in any case."""
     loop: float = 1.5
@@ -61,13 +61,16 @@ class Turn:
 
 
 async def measure_turn(peer: Peer, sizes: Sizes) -> Turn:
-    """Measure a system once. Raises TimeoutError if it does nothing for `PATIENCE` seconds.
+    """Measure a system once. Raises WrongReply if a trip or job does not end within `PATIENCE` seconds.
 
     The loop of trips comes first: after it, all jobs of a system that was idle are in memory again.
     """
-    trips, trips_seconds = await _run_loop(peer.trip, sizes)
-    alone = await _time_alone(peer, sizes)
-    jobs, jobs_seconds = await _run_loop(peer.job, sizes)
+    try:
+        trips, trips_seconds = await _run_loop(peer.trip, sizes)
+        alone = await _time_alone(peer, sizes)
+        jobs, jobs_seconds = await _run_loop(peer.job, sizes)
+    except TimeoutError:
+        raise WrongReply(f"a trip or job did not end within {PATIENCE:.0f} s") from None
     return Turn(alone, trips, trips_seconds, jobs, jobs_seconds)
 
 
@@ -100,7 +103,7 @@ async def _run_loop(one: Callable[[int], Awaitable[None]], sizes: Sizes) -> tupl
         while not is_over:
             await one(lane)
             count += 1
-            if count == LANES:
+            if count == SPARE * LANES:
                 is_warm.set()
 
     async def watch_window() -> tuple[int, float]:

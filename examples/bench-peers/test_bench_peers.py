@@ -14,6 +14,7 @@ from installing import Unavailable, install
 from loops import Sizes, Turn, measure_turn
 from peers.peer import (
     QUESTIONS,
+    SPARE,
     PeerOfJobs,
     Question,
     Settings,
@@ -64,11 +65,15 @@ def turn(alone: list[float], trips: int = 10, jobs: int = 10) -> Turn:
     return Turn(alone, trips, 1.0, jobs, 1.0)
 
 
+async def do_trips(peer: InMemory, count: int) -> None:
+    for _ in range(count):
+        await peer.trip(7)
+
+
 async def test_a_job_is_replaced_after_its_last_answer(tmp_path: Path) -> None:
     peer = InMemory(Settings(tmp_path))
     await peer.start()
-    for _ in range(4 * QUESTIONS):
-        await peer.trip(7)
+    await do_trips(peer, 4 * QUESTIONS)
     assert peer.ended == 4
     await peer.stop()
 
@@ -80,6 +85,34 @@ async def test_a_turn_counts_trips_and_jobs(tmp_path: Path) -> None:
     assert len(found.alone) == 5
     assert found.trips > 0 < found.jobs
     assert found.trips_seconds >= 0.02 <= found.jobs_seconds
+    await peer.stop()
+
+
+async def test_a_trip_that_does_not_end_fails_the_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = InMemory(Settings(tmp_path))
+    await peer.start()
+    await peer.stop()  # now its jobs take no answers
+    monkeypatch.setattr("loops.PATIENCE", 0.01)
+    with pytest.raises(WrongReply, match="did not end within"):
+        await measure_turn(peer, Sizes(warm=0.01, most_warm=0.02, loop=0.01))
+
+
+async def test_a_job_that_cannot_be_replaced_fails_a_later_trip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(job_id: str) -> None:
+        raise WrongReply(f"{job_id} was refused")
+
+    peer = InMemory(Settings(tmp_path))
+    await peer.start()
+    monkeypatch.setattr(peer, "begin", refuse)
+    await do_trips(peer, SPARE * QUESTIONS - 1)  # one of the lane's two jobs has ended
+    for _ in range(2):
+        await asyncio.sleep(0)  # its replacement runs, and then its callback
+    with pytest.raises(WrongReply, match="was refused"):
+        await peer.trip(8)
     await peer.stop()
 
 
@@ -133,7 +166,7 @@ def test_a_system_that_does_not_start_is_skipped_with_its_reason(
         comparison = Comparison(stack, [gone], tmp_path)
         comparison.start()
     assert "No module named 'peers.gone'" in comparison.skipped["gone"]
-    assert "skipped gone: its process ended" in capsys.readouterr().out
+    assert "skipped gone: its process ended with exit code 1: " in capsys.readouterr().out
 
 
 def test_a_system_without_its_tools_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,8 @@ class PeerOfJobs(Peer):
         self._shown: dict[str, asyncio.Future[Question | None]] = {}
         """Who waits for the next question of a job, by its id."""
         self._replacing: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        """Why a job could not be replaced."""
 
     @abstractmethod
     async def begin(self, job_id: str) -> None:
@@ -127,7 +129,12 @@ class PeerOfJobs(Peer):
         return shown
 
     async def trip(self, lane: int) -> None:
-        """Answer a question and wait for the next one; replace the job after its last answer."""
+        """Answer a question and wait for the next one; replace the job after its last answer.
+
+        Raises the error of an earlier replacement that failed, since it was not awaited.
+        """
+        if self._failure is not None:
+            raise self._failure
         job = self._jobs[lane].pop(0)
         shown = self._expect(job.id)
         await self.answer(job.id, job.question)
@@ -138,13 +145,18 @@ class PeerOfJobs(Peer):
             return
         task = asyncio.create_task(self._open_job(lane))
         self._replacing.add(task)
-        task.add_done_callback(self._replacing.discard)
+        task.add_done_callback(self._finish_replacing)
         if not self._jobs[lane]:
             await task
 
+    def _finish_replacing(self, task: asyncio.Task[None]) -> None:
+        self._replacing.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failure = failure
+
 
 def question_of(job_id: str, number: int) -> Question:
-    """Question `number` of a job: about 400 bytes, different each time."""
+    """Question `number` of a job: about 480 bytes, different each time."""
     text = f"Step {number} of {job_id} wants to write to the billing system. " * 5
     options = [{"id": f"{job_id}-{number}-{letter}", "label": f"Option {letter}"} for letter in "abc"]
     return {"job": job_id, "number": number, "text": text, "options": options}
