@@ -63,7 +63,7 @@ class Host:
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(asdict(sizes)) + "\n")
             self._process.stdin.flush()
-        return Turn(**self._next_reply(4 * PATIENCE + 2 * (sizes.most_warm + sizes.loop)))
+        return Turn(**self._next_reply(4 * PATIENCE + 2 * (sizes.warm + sizes.loop)))
 
     def _next_reply(self, seconds: float) -> dict[str, Any]:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,10 +26,8 @@ class Sizes:
     warm: float = 0.7
     """Least seconds of each loop before it is measured. The window begins once each waiting job of each lane
     has had a trip: until then a slow system has none to count, and a system that was idle reads its jobs."""
-    most_warm: float = 5.0
-    """Seconds after which the loop is measured in any case."""
     loop: float = 1.5
-    """Seconds of each loop."""
+    """Least seconds of each loop."""
 
     def scaled(self, share: float) -> Sizes:
         """A share of all trips and seconds."""
@@ -39,7 +36,6 @@ class Sizes:
             alone_seconds=self.alone_seconds * share,
             warm_trips=self.warm_trips,
             warm=self.warm * share,
-            most_warm=self.most_warm * share,
             loop=self.loop * share,
         )
 
@@ -88,36 +84,51 @@ async def _time_alone(peer: Peer, sizes: Sizes) -> list[float]:
     return times
 
 
+class Window:
+    """The part of a closed loop that counts, after the warm-up.
+
+    It begins and ends with a batch: as many trips or jobs as there are lanes. All lanes of a slow system may
+    end at nearly the same time, so a window that ended within a batch would count one too many or too few.
+    """
+
+    def __init__(self, sizes: Sizes, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._sizes = sizes
+        self._clock = clock
+        self._began = clock()
+        self._is_warm = False
+        self.count = 0
+        self.seconds = 0.0
+        self.is_over = False
+
+    def add_one(self) -> None:
+        """Note the end of a trip or job."""
+        if self.is_over:
+            return
+        self.count += 1
+        if self.count % LANES:
+            return
+        now = self._clock()
+        if self._is_warm and now - self._began >= self._sizes.loop:
+            self.seconds = now - self._began
+            self.is_over = True
+        elif not self._is_warm and now - self._began >= self._sizes.warm and self.count >= SPARE * LANES:
+            self._is_warm, self._began, self.count = True, now, 0
+
+
 async def _run_loop(one: Callable[[int], Awaitable[None]], sizes: Sizes) -> tuple[int, float]:
     """Do trips or jobs on all lanes. Returns how many ended in the window, and its seconds.
 
     Each lane begins the next one as soon as one ends. What is in flight at the end of the window is not
     counted, but finished, so that nothing of it is left for the next measurement.
     """
-    count = 0
-    is_warm = asyncio.Event()
-    is_over = False
+    window = Window(sizes)
 
     async def run_lane(lane: int) -> None:
-        nonlocal count
-        while not is_over:
+        while not window.is_over:
             await one(lane)
-            count += 1
-            if count == SPARE * LANES:
-                is_warm.set()
+            window.add_one()
 
-    async def watch_window() -> tuple[int, float]:
-        nonlocal is_over
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(asyncio.sleep(sizes.warm), is_warm.wait()), sizes.most_warm)
-        before, started = count, time.perf_counter()
-        await asyncio.sleep(sizes.loop)
-        found = count - before, time.perf_counter() - started
-        is_over = True
-        return found
-
-    async with asyncio.timeout(sizes.most_warm + sizes.loop + PATIENCE), asyncio.TaskGroup() as tasks:
-        window = tasks.create_task(watch_window())
+    async with asyncio.timeout(sizes.warm + sizes.loop + PATIENCE), asyncio.TaskGroup() as tasks:
         for lane in range(LANES):
             tasks.create_task(run_lane(lane))
-    return window.result()
+    return window.count, window.seconds

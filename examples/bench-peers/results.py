@@ -50,23 +50,22 @@ class Ratio:
 
 
 def metrics_of(turns: Sequence[Turn]) -> dict[str, float]:
-    """The metrics of a system in a round, from all its turns. What did not happen at all is left out."""
+    """The metrics of a system in a round, from all its turns."""
     alone = sorted(ms for turn in turns for ms in turn.alone)
-    found = {
+    return {
+        "p50": statistics.median(alone),
+        "p99": alone[len(alone) * 99 // 100],
         "trips": sum(turn.trips for turn in turns) / sum(turn.trips_seconds for turn in turns),
         "jobs": sum(turn.jobs for turn in turns) / sum(turn.jobs_seconds for turn in turns),
     }
-    if alone:
-        found |= {"p50": statistics.median(alone), "p99": alone[min(len(alone) - 1, len(alone) * 99 // 100)]}
-    return {metric: found[metric] for metric in UNITS if found.get(metric)}
 
 
 def figures_of(rounds: Sequence[Round], system: str) -> list[Figure]:
-    """The figures of a system that was in at least one round."""
+    """The figures of a system, from the rounds that have it."""
     measured = [metrics_of(round[system]) for round in rounds if system in round]
     found = []
     for metric, unit in UNITS.items():
-        if values := [metrics[metric] for metrics in measured if metric in metrics]:
+        if values := [metrics[metric] for metrics in measured]:
             middle = statistics.median(values)
             found.append(Figure(system, metric, unit, middle, min(values), max(values), len(values)))
     return found
@@ -77,11 +76,8 @@ def ratios_of(rounds: Sequence[Round], askback: str, peer: str) -> list[Ratio]:
     pairs = [(metrics_of(r[askback]), metrics_of(r[peer])) for r in rounds if askback in r and peer in r]
     found = []
     for metric, unit in UNITS.items():
-        both = [
-            (ours[metric], theirs[metric]) for ours, theirs in pairs if metric in ours and metric in theirs
-        ]
-        if both:
-            values = [theirs / ours if unit == "ms" else ours / theirs for ours, theirs in both]
+        both = [(ours[metric], theirs[metric]) for ours, theirs in pairs]
+        if values := [theirs / ours if unit == "ms" else ours / theirs for ours, theirs in both]:
             middle = statistics.median(values)
             found.append(Ratio(askback, peer, metric, middle, min(values), max(values), len(values)))
     return found
@@ -107,7 +103,7 @@ def _figures_table(rounds: Sequence[Round], systems: Sequence[System]) -> str:
     for system in systems:
         figures = {figure.metric: figure for figure in figures_of(rounds, system.name)}
         if figures:
-            cells = [_with_range(figures.get(metric)) for metric in UNITS]
+            cells = [_with_range(figures[metric]) for metric in UNITS]
             alone = sum(len(turn.alone) for round in rounds for turn in round.get(system.name, ()))
             lines.append(_line([system.title, *cells, str(alone), system.durable, system.versions]))
     return "\n".join(lines)
@@ -119,14 +115,12 @@ def _ratios_table(rounds: Sequence[Round], systems: Sequence[System]) -> str:
         for askback in ASKBACK:
             ratios = {ratio.metric: ratio for ratio in ratios_of(rounds, askback, system.name)}
             if ratios and system.name not in ASKBACK:
-                cells = [_with_range(ratios.get(metric)) for metric in UNITS]
+                cells = [_with_range(ratios[metric]) for metric in UNITS]
                 lines.append(_line([system.title, askback.removeprefix("askback-"), *cells]))
     return "\n".join(lines)
 
 
-def _with_range(of: Figure | Ratio | None) -> str:
-    if of is None:
-        return ""
+def _with_range(of: Figure | Ratio) -> str:
     value = of.ratio if isinstance(of, Ratio) else of.value
     return f"{_number(value)} ({_number(of.low)}–{_number(of.high)})"
 

@@ -50,7 +50,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=4, help=f"at least {LEAST_ROUNDS} for a result [4]")
+    parser.add_argument("--rounds", type=int, default=3, help=f"at least {LEAST_ROUNDS} for a result [3]")
     parser.add_argument(
         "--only",
         action="append",

@@ -11,8 +11,9 @@ import pytest
 
 from comparison import Comparison, order_of
 from installing import Unavailable, install
-from loops import Sizes, Turn, measure_turn
+from loops import Sizes, Turn, Window, measure_turn
 from peers.peer import (
+    LANES,
     QUESTIONS,
     SPARE,
     PeerOfJobs,
@@ -81,11 +82,24 @@ async def test_a_job_is_replaced_after_its_last_answer(tmp_path: Path) -> None:
 async def test_a_turn_counts_trips_and_jobs(tmp_path: Path) -> None:
     peer = InMemory(Settings(tmp_path))
     await peer.start()
-    found = await measure_turn(peer, Sizes(alone=5, alone_seconds=60.0, warm=0.01, most_warm=9.0, loop=0.02))
+    found = await measure_turn(peer, Sizes(alone=5, alone_seconds=60.0, warm=0.01, loop=0.02))
     assert len(found.alone) == 5
-    assert found.trips > 0 < found.jobs
+    assert found.trips >= LANES <= found.jobs
     assert found.trips_seconds >= 0.02 <= found.jobs_seconds
     await peer.stop()
+
+
+def test_a_window_begins_and_ends_with_a_batch_of_all_lanes() -> None:
+    now = 0.0
+    window = Window(Sizes(warm=1.0, loop=2.0), clock=lambda: now)
+    for second in (1.0, 1.5, 2.5, 3.0, 3.75):  # the ends of batches; warm from 1.5
+        for _ in range(LANES):
+            assert not window.is_over
+            now = second
+            window.add_one()
+    assert (window.is_over, window.count, window.seconds) == (True, 3 * LANES, 2.25)
+    window.add_one()
+    assert window.count == 3 * LANES
 
 
 async def test_a_trip_that_does_not_end_fails_the_turn(
@@ -96,7 +110,7 @@ async def test_a_trip_that_does_not_end_fails_the_turn(
     await peer.stop()  # now its jobs take no answers
     monkeypatch.setattr("loops.PATIENCE", 0.01)
     with pytest.raises(WrongReply, match="did not end within"):
-        await measure_turn(peer, Sizes(warm=0.01, most_warm=0.02, loop=0.01))
+        await measure_turn(peer, Sizes(warm=0.01, loop=0.01))
 
 
 async def test_a_job_that_cannot_be_replaced_fails_a_later_trip(
@@ -136,14 +150,13 @@ def test_ratios_are_paired_within_a_round_and_above_one_where_askback_is_better(
     rounds = [
         {"askback-sqlite": [turn([2.0], trips=100)], "dbos": [turn([4.0], trips=50)]},
         {"askback-sqlite": [turn([20.0], trips=10)], "dbos": [turn([60.0], trips=1)]},
-        {"askback-sqlite": [turn([1.0], trips=100, jobs=0)], "dbos": [turn([4.0], trips=25)]},
+        {"askback-sqlite": [turn([1.0], trips=100)], "dbos": [turn([4.0], trips=25)]},
         {"askback-sqlite": [turn([1.0])]},
     ]
     ratios = {ratio.metric: ratio for ratio in all_ratios(rounds, SYSTEMS)}
     assert (ratios["p50"].ratio, ratios["p50"].low, ratios["p50"].high) == (3.0, 2.0, 4.0)
     assert (ratios["trips"].ratio, ratios["trips"].low, ratios["trips"].high) == (4.0, 2.0, 10.0)
     assert ratios["p50"].rounds == 3
-    assert ratios["jobs"].rounds == 2  # a round without a single job has no ratio
     assert {ratio.peer for ratio in ratios.values()} == {"dbos"}
 
 
