@@ -80,12 +80,13 @@ def test_every_reply_fits_its_response(
     kind = type(getattr(frame(), name))
     expected = kind(**fields)
     assert response(kind, reply) == expected
-    answer = ServerFrame(7, Reply(name, reply), 0)
-    if frame is hitl.ConverseServerFrame:
-        told: Any = hitl.ConverseResponse.FromString(write_converse_frame(answer))
-    else:
-        told = worker_service_pb2.WorkResponse.FromString(write_work_frame(answer))
-    assert list(told.frames) == [frame(ref=7, **{name: expected})]
+    for ref in (7, 1 << 40, -1):  # clients choose any number but 0
+        answer = ServerFrame(ref, Reply(name, reply), 0)
+        if frame is hitl.ConverseServerFrame:
+            told: Any = hitl.ConverseResponse.FromString(write_converse_frame(answer))
+        else:
+            told = worker_service_pb2.WorkResponse.FromString(write_work_frame(answer))
+        assert list(told.frames) == [frame(ref=ref, **{name: expected})]
 
 
 def test_no_reply_is_left_out() -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Generic, Unpack
 
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.evolve import evolve, fast_init, from_fields
+from askback_server.domain.evolve import cached_property, evolve, fast_init, from_fields
 from askback_server.domain.footprints import (
     ANSWER_BYTES,
     JOB_BYTES,

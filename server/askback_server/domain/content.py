@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
 from askback_server.domain.digests import digest_of
-from askback_server.domain.evolve import evolve, fast_init, fields_of
+from askback_server.domain.evolve import cached_property, evolve, fast_init, fields_of
 from askback_server.domain.form_documents import form_to_doc
 from askback_server.domain.forms import Form, Judgement, Questions, SchemaForm
 from askback_server.domain.json_text import Json, Violation

@@ -17,7 +17,7 @@ from functools import cache, wraps
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["cached_on_argument", "evolve", "fast_init", "fields_of", "from_fields"]
+__all__ = ["cached_on_argument", "cached_property", "evolve", "fast_init", "fields_of", "from_fields"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -77,9 +77,26 @@ _names: dict[type, tuple[str, ...]] = {}
 """The field names of each class that `evolve` has seen."""
 
 if TYPE_CHECKING:
-    # Same signature: mypy knows it and checks the names and types of the changes.
+    # Same signatures: mypy knows them, and checks the names and types of the changes.
     from dataclasses import replace as evolve
+    from functools import cached_property
 else:
+
+    class cached_property:  # noqa: N801 - in place of that of functools, which takes a lock
+        """A property that is computed once for each object, and kept in its dictionary."""
+
+        def __init__(self, compute: Callable[[T], V]) -> None:
+            self._compute = compute
+            self.__doc__ = compute.__doc__
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self._name = name
+
+        def __get__(self, value: T | None, owner: type) -> V:
+            if value is None:
+                return self
+            found = value.__dict__[self._name] = self._compute(value)
+            return found
 
     def evolve(value: T, /, **changes: Any) -> T:
         """A copy with some fields changed. Raises TypeError for a name that is not a field."""

@@ -64,9 +64,10 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     check.text("comment", command.comment, facts.limits.content_bytes)
     # A text that the audit cannot store is refused without a verdict.
     check.text("values_json", command.values_json, facts.limits.json_bytes)
-    if sum(len(e.text) + len(e.content_id) for e in command.edits) > facts.limits.content_bytes:
-        check.bad("edits", f"must have {facts.limits.content_bytes} characters at most in all")
-    check.edits("edits", command.edits)
+    if command.edits:
+        if sum(len(e.text) + len(e.content_id) for e in command.edits) > facts.limits.content_bytes:
+            check.bad("edits", f"must have {facts.limits.content_bytes} characters at most in all")
+        check.edits("edits", command.edits)
     check.done()
     digest = _build_answer(command, facts.now).digest
     before = aggregate.submissions.get((prompt.prompt_id, command.answer_id))

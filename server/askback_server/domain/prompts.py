@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.digests import digest_of
-from askback_server.domain.evolve import fast_init
+from askback_server.domain.evolve import cached_property, fast_init
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
@@ -62,7 +61,8 @@ class Answer:
     @cached_property
     def size(self) -> int:
         """About how many bytes its texts take."""
-        return len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)
+        edited = sum(len(e.text) for e in self.edits) if self.edits else 0
+        return len(self.values_json) + len(self.comment) + edited
 
     @property
     def digest(self) -> str:

@@ -64,8 +64,7 @@ def _put(message: pb.WorkServerFrame, body: f.ClientBody) -> None:
 
 
 def _resolved_bytes(body: w.PromptResolved) -> bytes:
-    head = pb.WorkPromptResolved(late_answer=body.late_answer).SerializeToString()
-    return head + _PROMPT(prompt_bytes(body.prompt))
+    return _LATE[body.late_answer] + _PROMPT(prompt_bytes(body.prompt))
 
 
 def write_work_frame(frame: f.ServerFrame) -> bytes:
@@ -77,4 +76,5 @@ def write_work_frame(frame: f.ServerFrame) -> bytes:
 
 _RESOLVED = within(pb.WorkResponse, "frames", "prompt_resolved")
 _PROMPT = within(pb.WorkPromptResolved, "prompt")
+_LATE = [pb.WorkPromptResolved(late_answer=late).SerializeToString() for late in (False, True)]
 _WRITE = frame_writer(pb.WorkResponse, pb.WorkServerFrame, _put)

@@ -14,9 +14,11 @@ from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.sessions.frames import Reply, Response
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_bytes, result_bytes
-from askback_server.transport.wire import within
+from askback_server.transport.wire import varint, within
 
 M = TypeVar("M", bound=Message)
+_BITS = (1 << 64) - 1
+"""An int64 is encoded as the unsigned number with the same bits."""
 
 
 def response(kind: type[M], reply: Response) -> M:
@@ -38,20 +40,21 @@ def reply_writer(frame: type[Message]) -> Callable[[int, Reply], bytes]:
     fields = frame.DESCRIPTOR.oneofs_by_name["body"].fields
     members = {field.name: within(frame, field.name) for field in fields}
 
+    ref_tag = varint(frame.DESCRIPTOR.fields_by_name["ref"].number << 3)
+
     def write(ref: int, reply: Reply) -> bytes:
-        head = frame(ref=ref).SerializeToString()
-        return head + members[reply.name](reply_bytes(reply.response))
+        return ref_tag + varint(ref & _BITS) + members[reply.name](reply_bytes(reply.response))
 
     return write
 
 
 def _prompt_reply_bytes(reply: PromptAsked) -> bytes:
-    head = worker_service_pb2.AskPromptResponse(replayed=reply.replayed).SerializeToString()
-    return head + _PROMPT(prompt_bytes(reply.prompt))
+    return _REPLAYED[reply.replayed] + _PROMPT(prompt_bytes(reply.prompt))
 
 
 # Responses with the same content have it in the same field, so one encoding serves all: a test checks this.
 _PROMPT = within(worker_service_pb2.AskPromptResponse, "prompt")
+_REPLAYED = [worker_service_pb2.AskPromptResponse(replayed=r).SerializeToString() for r in (False, True)]
 _JOB = within(worker_service_pb2.CompleteJobResponse, "job")
 _VERSION = worker_service_pb2.SaveCheckpointResponse
 _RESULT = within(hitl_service_pb2.AnswerPromptResponse, "result")
