@@ -23,15 +23,18 @@ from askback_server.storage.batch import (
 )
 from askback_server.storage.sqlite_removal import delete_jobs
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
-from askback_server.storage.types import Instant, instant_text
+from askback_server.storage.types import Instant, InstantTexts, instant_text
 
 _EXACT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], Any]] = {
-    Instant: instant_text,
     sa.Boolean: int,
     sa.Text: str.__str__,
 }
 """How values of a column's type become values of the driver. The driver takes members of StrEnum and booleans
 as well, but looks for an adapter of each first."""
+# The driver looks for an adapter of each None too. Where there is none, it raises and drops exceptions, which
+# takes twice as long as this adapter.
+sqlite3.register_adapter(type(None), {None: None}.get)
+
 _ENUMS = frozenset({"status", "state", "type", "wake"})
 """The columns of texts that are members of an enumeration."""
 
@@ -39,7 +42,7 @@ _ENUMS = frozenset({"status", "state", "type", "wake"})
 class _Statement:
     """A compiled Core statement, and a function that picks its parameters from a row."""
 
-    __slots__ = ("_convert", "_pick", "sql")
+    __slots__ = ("_convert", "_pick", "_times", "sql")
 
     def __init__(self, statement: sa.sql.dml.UpdateBase, columns: Sequence[str]) -> None:
         compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))
@@ -47,15 +50,19 @@ class _Statement:
         names = compiled.positiontup or ()
         self._pick = itemgetter(*(columns.index(name) for name in names))
         types = {c.name: type(c.type) for c in statement.table.columns}
+        self._times = [place for place, name in enumerate(names) if types.get(name) is Instant]
         self._convert = [
             (place, _EXACT[types[name]])
             for place, name in enumerate(names)
             if name in types and types[name] in _EXACT and (types[name] is not sa.Text or name in _ENUMS)
         ]
 
-    def parameters(self, row: Values) -> Sequence[Any]:
+    def parameters(self, row: Values, texts: InstantTexts) -> Sequence[Any]:
         """The parameters, in the types of sqlite3: times as texts."""
         values = list(self._pick(row))
+        for place in self._times:
+            if (time := values[place]) is not None:
+                values[place] = texts[time]
         for place, convert in self._convert:
             if (value := values[place]) is not None:
                 values[place] = convert(value)
@@ -93,7 +100,9 @@ class _Copy:
 
     def __init__(self, sql: str, part: str) -> None:
         self.sql = sql
-        self.parameters: Callable[[Values], Any] = lambda row: dict(zip(PARTS[part], row, strict=True))
+        self.parameters: Callable[[Values, InstantTexts], Any] = lambda row, _: dict(
+            zip(PARTS[part], row, strict=True)
+        )
 
 
 _COPIES = {
@@ -179,7 +188,7 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
     """Write a batch in the open transaction: jobs whose guards hold at `now`, and the rows of these jobs."""
     outcome = BatchOutcome(now=now)
     written = outcome.written
-    guards = _Guards(cursor, outcome)
+    guards, texts = _Guards(cursor, outcome), InstantTexts()
     deletions: list[tuple[str, int, bool]] = []
     job_at = JOB_AT["changed_jobs"]
     for row in batch.changed_jobs:
@@ -189,7 +198,7 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
             continue
         if deleted:
             deletions.append((job_id, expected, in_steps))
-        elif cursor.execute(_GUARDED.sql, _GUARDED.parameters(row)).rowcount == 1:
+        elif cursor.execute(_GUARDED.sql, _GUARDED.parameters(row, texts)).rowcount == 1:
             written.add(job_id)
     if deletions:
         gone, partly = delete_jobs(cursor, deletions)
@@ -204,11 +213,11 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
             continue
         if not guards.hold(job_id, *row[: len(CONDITIONS)]):
             continue
-        if cursor.execute(_CREATE.sql, _CREATE.parameters(row)).rowcount == 1:
+        if cursor.execute(_CREATE.sql, _CREATE.parameters(row, texts)).rowcount == 1:
             written.add(job_id)
     for part, statement in _CHILDREN.items():
         job_at = JOB_AT[part]
-        theirs = [statement.parameters(r) for r in getattr(batch, part) if r[job_at] in written]
+        theirs = [statement.parameters(r, texts) for r in getattr(batch, part) if r[job_at] in written]
         if theirs:
             cursor.executemany(statement.sql, theirs)
     return outcome

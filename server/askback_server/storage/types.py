@@ -17,6 +17,16 @@ def instant_text(value: datetime) -> str:
     return utc.isoformat(timespec="microseconds")
 
 
+class InstantTexts(dict[datetime, str]):
+    """The texts of times by `instant_text`, each made once. For one write: its rows have few different times,
+    and one takes as long to format as a small row to store."""
+
+    def __missing__(self, value: datetime) -> str:
+        """Format another time."""
+        text = self[value] = instant_text(value)
+        return text
+
+
 class Instant(TypeDecorator[datetime]):
     """A point in time: `timestamptz`, or sortable ISO text on SQLite, which has no time zones."""
 
