@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from askback_server.domain.documents import (
     resolution_to_json,
 )
 from askback_server.domain.events import Event, EventType
+from askback_server.domain.evolve import fields_of
 from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progress, Wake
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
@@ -49,8 +49,8 @@ def job_change_values(job: Job) -> tuple[Any, ...]:
     """The values of JOB_CHANGED_COLUMNS."""
     progress, failure = job.progress, job.failure
     return (
-        job.job_id, job.state, job.result_json or None, dump(asdict(failure)) if failure else None,
-        progress.percent if progress else 0.0, dump(asdict(progress)) if progress else None,
+        job.job_id, job.state, job.result_json or None, dump(fields_of(failure)) if failure else None,
+        progress.percent if progress else 0.0, dump(fields_of(progress)) if progress else None,
         job.updated_at, job.completed_at, job.promoted, job.priority,
         dump(dict(job.labels)) if job.labels else "{}", job.attempt, job.rounds, job.open_prompts,
         job.open_blocking, job.version, job.token, job.ready_at, job.session_id, job.worker_id, job.holder,
@@ -166,7 +166,7 @@ def prompt_change_values(prompt: Prompt) -> tuple[Any, ...]:
 
 
 def _nudges_to_json(nudges: Nudges) -> str:
-    return dump({name: value for name, value in asdict(nudges).items() if value})
+    return dump({name: value for name, value in fields_of(nudges).items() if value})
 
 
 def _nudges_from_json(text: str) -> Nudges:
