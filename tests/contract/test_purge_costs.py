@@ -13,11 +13,11 @@ import pytest
 from askback_server.domain.aggregate import Guard
 from askback_server.domain.jobs import Job, JobState
 from askback_server.ports.storage import JobWrite
-from askback_server.storage.batch import PARTS, lay_out
+from askback_server.storage.batch import lay_out
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
-from askback_server.storage.postgres_batch import rows_document
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
+from askback_server.storage.postgres_rows import Times, prepare_rows
 from askback_server.storage.reader import Reader
 from askback_server.storage.sqlite_removal import _DELETE_JOBS, _GUARDED, _STEPS
 from tests.support.plans import cost_of, plan_of, statements_of
@@ -93,9 +93,10 @@ async def _rows_read(database: Database, url: str, jobs: Sequence[Job]) -> int:
     sql, parts = _compile(batch.shape)
     connection = await asyncpg.connect(url.replace("+asyncpg", ""), server_settings=dict(WRITER_SETTINGS))
     try:
+        await prepare_rows(connection, Times())
         running = connection.transaction()
         await running.start()
-        values = [rows_document(PARTS[part], getattr(batch, part)) for part in parts]
+        values = [getattr(batch, part) for part in parts]
         lines = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}", *values)
         await running.rollback()
     finally:

@@ -22,7 +22,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, Holder, Position, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
-from askback_server.storage.batch import LOSER_COLUMNS, PARTS, Batch, BatchOutcome
+from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.history import check_history
 from askback_server.storage.outages import (
     BROKEN,
@@ -33,7 +33,7 @@ from askback_server.storage.outages import (
     without_content,
 )
 from askback_server.storage.pooler import refuse_shared_connections
-from askback_server.storage.postgres_batch import reasons, rows_document, statement
+from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_day, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_lookups import PostgresLookups
@@ -152,10 +152,7 @@ class Postgres(PostgresLookups):
         except BROKEN as error:
             await self._disconnect()
             raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
-        try:
-            parameters = [rows_document(PARTS[part], getattr(batch, part)) for part in prepared.parts]
-        except ValueError as error:
-            raise BadData(str(error)) from error
+        parameters = [getattr(batch, part) for part in prepared.parts]
         try:
             row = await prepared.call.fetchrow(*parameters, timeout=CALL_TIMEOUT)
         except asyncpg.PostgresError as error:
@@ -168,6 +165,8 @@ class Postgres(PostgresLookups):
         except (OSError, TimeoutError, asyncpg.InternalClientError) as error:
             await self._disconnect()
             raise UnknownOutcome(str(error) or "timeout") from error
+        finally:
+            self._pools.times.clear()
         assert row is not None
         outcome = BatchOutcome(now=row["now"], written=set(row["won"] or ()))
         outcome.partly.update(row["partly"] or ())
@@ -185,8 +184,7 @@ class Postgres(PostgresLookups):
         if not losers:
             return
         try:
-            document = rows_document(LOSER_COLUMNS, losers)
-            row = await connection.fetchrow(_compile_reasons(), document, timeout=CALL_TIMEOUT)
+            row = await connection.fetchrow(_compile_reasons(), losers, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
             _log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)

@@ -8,9 +8,9 @@
     won       the ids of these three; children and events are inserted only for jobs in `won`
 
 Reasons, measured on prototypes: the guard is inside the locking CTE, because PostgreSQL evaluates it again
-there after waiting for a row. Children use a hashed `IN` and never a join, because the planner assumes a
-hundred rows for every record set, and joins between CTEs become quadratic. New jobs are sorted, because
-unsorted unique keys deadlock. The guards use clock_timestamp(), because now() is stale after a lock wait.
+there after waiting for a row. Children use a hashed `IN` and never a join, because the planner assumes ten
+rows for every array, and joins between CTEs become quadratic. New jobs are sorted, because unsorted unique
+keys deadlock. The guards use clock_timestamp(), because now() is stale after a lock wait.
 """
 
 from __future__ import annotations
@@ -19,81 +19,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import DELETES, LOSER_COLUMNS, PARTS, SETTLES, Values
+from askback_server.storage.batch import DELETES, PARTS, SETTLES
 from askback_server.storage.postgres_removal import delete_jobs
-from askback_server.storage.tables import (
-    answers,
-    carried_answers,
-    checkpoints,
-    events,
-    jobs,
-    prompts,
-    sessions,
-    understandings,
-)
-from askback_server.storage.types import Instant
-
-_GUARD_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
-    "expected": sa.BigInteger(),
-    "guard_session": pg.UUID(as_uuid=False),
-    "guard_epoch": sa.BigInteger(),
-    "not_before": pg.TIMESTAMP(timezone=True),
-    "not_after": pg.TIMESTAMP(timezone=True),
-    "deleted": sa.Boolean(),
-    "in_steps": sa.Boolean(),
-}
-_SOURCE_ID = pg.UUID(as_uuid=False)
-_TABLES = {
-    "changed_jobs": jobs,
-    "new_jobs": jobs,
-    "new_prompts": prompts,
-    "changed_prompts": prompts,
-    "amended_prompts": prompts,
-    "answers": answers,
-    "checkpoints": checkpoints,
-    "carried_answers": carried_answers,
-    "carried_checkpoints": checkpoints,
-    "understandings": understandings,
-    "events": events,
-}
-
-
-def _types(part: str, column: str) -> tuple[sa.types.TypeEngine[Any], sa.types.TypeEngine[Any] | None]:
-    """The type of a column in the record set, and the type it is cast to (documents are passed as texts)."""
-    if column in _GUARD_TYPES:
-        return _GUARD_TYPES[column], None
-    if column == "source_id":
-        return _SOURCE_ID, None
-    own = _TABLES[part].c[column].type
-    if isinstance(own, Instant):
-        return pg.TIMESTAMP(timezone=True), None
-    own = own.dialect_impl(pg.dialect())  # type: ignore[no-untyped-call]
-    return (sa.Text(), own) if isinstance(own, sa.JSON) else (own, None)
-
-
-class _Incoming:
-    """The rows of a part as a relation, from one JSON parameter (an array of objects): one parameter to
-    encode and one function to run, where arrays would need one for each column."""
-
-    def __init__(self, part: str, columns: Sequence[str] = ()) -> None:
-        columns = columns or PARTS[part]
-        types = {c: _types(part, c) for c in columns}
-        named = [sa.column(c, types[c][0]) for c in columns]
-        document = sa.bindparam(part, type_=pg.JSON())
-        self.table: Any = (
-            sa.func.json_to_recordset(document)
-            .table_valued(*named, name=part)
-            .render_derived(with_types=True)
-        )
-        self.c: dict[str, Any] = {
-            c: self.table.c[c] if cast is None else sa.cast(self.table.c[c], cast).label(c)
-            for c, (_, cast) in types.items()
-        }
+from askback_server.storage.postgres_rows import TABLES, Incoming
+from askback_server.storage.tables import carried_answers, checkpoints, events, jobs, prompts, sessions
 
 
 def _session(i: dict[str, Any]) -> sa.Select[Any]:
@@ -139,7 +72,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     winners: list[sa.Select[Any]] = []
     partly: sa.ColumnElement[Any] = sa.null()
     if "changed_jobs" in shape:
-        locked = _lock_jobs(_Incoming("changed_jobs"))
+        locked = _lock_jobs(Incoming("changed_jobs"))
         updated = (
             sa.update(jobs)
             .where(jobs.c.job_id == locked.c.job_id, sa.not_(locked.c.deleted))
@@ -175,7 +108,7 @@ def reasons() -> sa.Select[Any, Any, Any]:
     `dead`: the session of the guard has expired or has a newer epoch; `moved`: those of `dead` with a newer
     epoch; `late`: the time bounds do not hold. All others lost their version.
     """
-    losers = _Incoming("changed_jobs", LOSER_COLUMNS)
+    losers = Incoming("losers")
     ids = sa.func.array_agg(sa.cast(losers.c["job_id"], sa.Text))
     dead = ids.filter(sa.not_(_alive(losers.c)))
     late = ids.filter(sa.not_(_in_time(losers.c)))
@@ -184,7 +117,7 @@ def reasons() -> sa.Select[Any, Any, Any]:
     return sa.select(*labelled).select_from(losers.table)
 
 
-def _lock_jobs(incoming: _Incoming) -> CTE:
+def _lock_jobs(incoming: Incoming) -> CTE:
     carried = [incoming.c[c] for c in ("deleted", "in_steps", *rows.JOB_CHANGED_COLUMNS)]
     return (
         sa.select(*carried)
@@ -198,7 +131,7 @@ def _lock_jobs(incoming: _Incoming) -> CTE:
 
 
 def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
-    incoming = _Incoming("new_jobs")
+    incoming = Incoming("new_jobs")
     fresh = sa.select(*(incoming.c[c] for c in rows.JOB_COLUMNS))
     fresh = fresh.where(_in_time(incoming.c), _lock_session(incoming.c))
     if "carried_checkpoints" in shape:
@@ -215,7 +148,7 @@ def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
     return fresh
 
 
-def _copy_carried(part: str, incoming: _Incoming) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+def _copy_carried(part: str, incoming: Incoming) -> sa.Select[Any] | sa.CompoundSelect[Any]:
     """The CTEs that copy answers and checkpoints from the job that a new one retries, joined by key."""
     new, source = incoming.c["job_id"].label("job_id"), incoming.c["source_id"]
     if part == "carried_checkpoints":
@@ -237,10 +170,10 @@ def _copy_carried(part: str, incoming: _Incoming) -> sa.Select[Any] | sa.Compoun
 
 
 def _child(part: str, won: CTE) -> CTE:
-    incoming = _Incoming(part)
+    incoming = Incoming(part)
     # `IS true` keeps the planner from turning the IN into a join: a hashed subplan stays linear.
     theirs = incoming.c["job_id"].in_(sa.select(won.c.job_id)).is_(sa.true())
-    table = _TABLES[part]
+    table = TABLES[part]
     if part in ("changed_prompts", "amended_prompts"):
         return (
             sa.update(prompts)
@@ -264,10 +197,3 @@ def _child(part: str, won: CTE) -> CTE:
             index_elements=key, set_={c: insert.excluded[c] for c in columns if c not in key}
         )
     return insert.cte(f"put_{part}")
-
-
-def rows_document(columns: Sequence[str], rows: Sequence[Values]) -> str:
-    """Rows as a JSON array of objects without null members. Raises ValueError for a text that is not valid
-    Unicode."""
-    named = [{c: v for c, v in zip(columns, row, strict=True) if v is not None} for row in rows]
-    return to_json(named).decode()

@@ -7,15 +7,15 @@ writes, and a connection to a server that is no longer the primary is not used (
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import MappingProxyType
 from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from askback_server.storage.postgres_rows import Times, prepare_rows
 from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
 
@@ -31,7 +31,6 @@ would open one for nearly every use, and a new connection costs the database mor
 SESSIONS_POOL_SIZE = 2
 """Connections for small transactions."""
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 _SET = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)"
 _GENERATION = "askback_generation"
 
@@ -69,16 +68,26 @@ class Pools:
             "askback sessions", pool_size=SESSIONS_POOL_SIZE, pool_pre_ping=True, **pool
         )
         """For small transactions. They are not retried, so each connection is tested before use."""
-        self.writer = self.engine("askback writer", WRITER_SETTINGS, pool_size=1, **pool)
+        self.writer = self.engine("askback writer", self._prepare_writer, pool_size=1, **pool)
         """For the one connection that writes batches."""
+        self.times = Times()
+        """Of the batch that is being written. To be cleared after it."""
+
+    async def _prepare_writer(self, driver: Driver) -> None:
+        # Not as start-up parameters: PgBouncer refuses those that it does not know.
+        await driver.fetch(_SET, list(WRITER_SETTINGS), list(WRITER_SETTINGS.values()))
+        await prepare_rows(driver, self.times)
 
     @property
     def place(self) -> str:
         """` at HOST:PORT`; empty where the URL names no host, or several."""
         return f" at {self._url.host}:{self._url.port or 5432}" if self._url.host else ""
 
-    def engine(self, name: str, settings: Mapping[str, str] = _NOTHING, **options: Any) -> AsyncEngine:
-        """An engine whose connections have their own name in pg_stat_activity and their own settings."""
+    def engine(
+        self, name: str, first: Callable[[Driver], Awaitable[None]] | None = None, **options: Any
+    ) -> AsyncEngine:
+        """An engine whose connections have their own name in pg_stat_activity. Each new one is passed to
+        `first`."""
         engine = create_async_engine(
             self._url,
             json_serializer=keep_text,
@@ -91,9 +100,8 @@ class Pools:
         async def prepare(driver: Driver) -> int:
             try:
                 generation = await self.primary.admit(driver)
-                # Not as start-up parameters: PgBouncer refuses those that it does not know.
-                if settings:
-                    await driver.fetch(_SET, list(settings), list(settings.values()))
+                if first is not None:
+                    await first(driver)
                 return generation
             except BaseException:
                 driver.terminate()  # it is not in the pool yet
