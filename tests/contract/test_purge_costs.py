@@ -17,7 +17,7 @@ from askback_server.storage.batch import lay_out
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
-from askback_server.storage.postgres_rows import Times, prepare_rows
+from askback_server.storage.postgres_rows import RowTypes
 from askback_server.storage.reader import Reader
 from askback_server.storage.sqlite_removal import _DELETE_JOBS, _GUARDED, _STEPS
 from tests.support.plans import cost_of, plan_of, statements_of
@@ -93,7 +93,7 @@ async def _rows_read(database: Database, url: str, jobs: Sequence[Job]) -> int:
     sql, parts = _compile(batch.shape)
     connection = await asyncpg.connect(url.replace("+asyncpg", ""), server_settings=dict(WRITER_SETTINGS))
     try:
-        await prepare_rows(connection, Times())
+        await RowTypes().create(connection, parts)
         running = connection.transaction()
         await running.start()
         values = [getattr(batch, part) for part in parts]

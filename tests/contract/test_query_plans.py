@@ -23,7 +23,7 @@ from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
-from askback_server.storage.postgres_rows import Times, prepare_rows
+from askback_server.storage.postgres_rows import RowTypes
 from tests.support.aggregates import BOB, question
 from tests.support.plans import analyse, cost_of, plan_of, statements_of
 from tests.support.rows import as_closed, creation, new_job, new_prompt
@@ -54,7 +54,7 @@ async def test_the_batch_write_scans_no_table(shape: tuple[str, ...], fresh_db_u
     )
     try:
         sql, named = _compile(shape)
-        await prepare_rows(connection, Times())
+        await RowTypes().create(connection, named)
         # The tables are empty: the worst case for a plan that depends on statistics.
         lines = await connection.fetch(f"EXPLAIN {sql}", *[[] for _ in named])
     finally:

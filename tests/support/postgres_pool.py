@@ -22,7 +22,8 @@ SELECT concat_ws(' ',
     (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_constraint),
     (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_trigger),
     (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_proc),
-    (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_namespace),
+    (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_namespace
+      WHERE nspname !~ '^pg_(toast_)?temp'),
     (SELECT concat(sum(reltuples), '/', sum(relpages)) FROM pg_class
       WHERE relnamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_statistic),

@@ -38,6 +38,7 @@ from askback_server.storage.postgres_days import drop_day, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_lookups import PostgresLookups
 from askback_server.storage.postgres_pools import Pools, driver_of, raw_driver
+from askback_server.storage.postgres_rows import LOSERS, RowTypes
 from askback_server.storage.postgres_wakeups import PostgresWakeups
 
 _log = logging.getLogger("askback.server.storage")
@@ -98,6 +99,7 @@ class Postgres(PostgresLookups):
         self._pinned: AsyncConnection | None = None
         self._generation = 0
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
+        self._row_types = RowTypes()
 
     async def open(self) -> None:
         """Connect the writer. Raises StorageUnavailable."""
@@ -118,6 +120,7 @@ class Postgres(PostgresLookups):
             self._pinned = await self._pools.writer.connect()
             self._generation = primary.generation
             self._prepared.clear()
+            self._row_types.clear()
         driver = await raw_driver(self._pinned)
         if driver.is_closed():
             # It broke between two writes: no outcome is unknown, and no caller is affected.
@@ -184,6 +187,7 @@ class Postgres(PostgresLookups):
         if not losers:
             return
         try:
+            await self._row_types.create(connection, [LOSERS])
             row = await connection.fetchrow(_compile_reasons(), losers, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
@@ -221,6 +225,7 @@ class Postgres(PostgresLookups):
         if known is not None and time.monotonic() - known.made < PLAN_SECONDS:
             return known
         sql, parts = _compile(shape)
+        await self._row_types.create(connection, parts)
         call = await connection.prepare(sql)
         # The second prepare() of asyncpg sends no Sync, and the backend would keep its table locks.
         await connection.execute("select 1")

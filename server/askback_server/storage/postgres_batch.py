@@ -25,7 +25,7 @@ from sqlalchemy.sql.selectable import CTE
 from askback_server.storage import rows
 from askback_server.storage.batch import DELETES, PARTS, SETTLES
 from askback_server.storage.postgres_removal import delete_jobs
-from askback_server.storage.postgres_rows import TABLES, Incoming
+from askback_server.storage.postgres_rows import LOSERS, TABLES, Incoming
 from askback_server.storage.tables import carried_answers, checkpoints, events, jobs, prompts, sessions
 
 
@@ -108,7 +108,7 @@ def reasons() -> sa.Select[Any, Any, Any]:
     `dead`: the session of the guard has expired or has a newer epoch; `moved`: those of `dead` with a newer
     epoch; `late`: the time bounds do not hold. All others lost their version.
     """
-    losers = Incoming("losers")
+    losers = Incoming(LOSERS)
     ids = sa.func.array_agg(sa.cast(losers.c["job_id"], sa.Text))
     dead = ids.filter(sa.not_(_alive(losers.c)))
     late = ids.filter(sa.not_(_in_time(losers.c)))

@@ -15,7 +15,8 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from askback_server.storage.postgres_rows import Times, prepare_rows
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.postgres_rows import Times, convert_times
 from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
 
@@ -32,6 +33,7 @@ SESSIONS_POOL_SIZE = 2
 """Connections for small transactions."""
 
 _SET = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)"
+_MAY_CREATE_TYPES = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
 _GENERATION = "askback_generation"
 
 WRITER_SETTINGS = {
@@ -76,7 +78,11 @@ class Pools:
     async def _prepare_writer(self, driver: Driver) -> None:
         # Not as start-up parameters: PgBouncer refuses those that it does not know.
         await driver.fetch(_SET, list(WRITER_SETTINGS), list(WRITER_SETTINGS.values()))
-        await prepare_rows(driver, self.times)
+        await convert_times(driver, self.times)
+        if not await driver.fetchval(_MAY_CREATE_TYPES):
+            raise StorageUnavailable(
+                "the role needs TEMPORARY on the database: GRANT TEMPORARY ON DATABASE ..."
+            )
 
     @property
     def place(self) -> str:

@@ -6,6 +6,7 @@ version of the program writes (docs/adr/0055-rows-are-arrays-of-temporary-types.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -25,6 +26,8 @@ from askback_server.storage.tables import (
     understandings,
 )
 
+LOSERS = "losers"
+"""The part that asks why the guards of some jobs failed."""
 _GUARD_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "expected": sa.BigInteger(),
     "guard_session": pg.UUID(as_uuid=False),
@@ -48,10 +51,10 @@ TABLES = {
     "carried_checkpoints": checkpoints,
     "understandings": understandings,
     "events": events,
-    "losers": jobs,
+    LOSERS: jobs,
 }
 """The table of each part."""
-_COLUMNS = {**PARTS, "losers": LOSER_COLUMNS}
+_COLUMNS = {**PARTS, LOSERS: LOSER_COLUMNS}
 
 
 class _Rows(sa.types.UserDefinedType[Any]):
@@ -79,12 +82,9 @@ class Incoming:
 
 
 @cache
-def create_types() -> str:
-    """The statements that create the types for a connection."""
-    return ";".join(
-        f"CREATE TYPE pg_temp.askback_{part} AS ({', '.join(_declare(part, name) for name in columns)})"
-        for part, columns in _COLUMNS.items()
-    )
+def _create_type(part: str) -> str:
+    columns = ", ".join(_declare(part, name) for name in _COLUMNS[part])
+    return f"CREATE TYPE pg_temp.askback_{part} AS ({columns})"
 
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -103,8 +103,26 @@ class Times(dict[datetime, tuple[int]]):
         return found
 
 
-async def prepare_rows(connection: asyncpg.Connection[asyncpg.Record], times: Times) -> None:
-    """Let a connection take rows: create their types, and convert their times by `times`."""
+class RowTypes:
+    """The types that a connection has. Each is created when a statement first needs it: most replicas never
+    write rows of some parts, and a type costs the database a millisecond of CPU."""
+
+    def __init__(self) -> None:
+        self._created: set[str] = set()
+
+    def clear(self) -> None:
+        """The connection is a new one."""
+        self._created.clear()
+
+    async def create(self, connection: asyncpg.Connection[asyncpg.Record], parts: Collection[str]) -> None:
+        """Create the types of those parts that the connection does not have."""
+        if missing := [part for part in parts if part not in self._created]:
+            await connection.execute(";".join(map(_create_type, missing)))
+            self._created.update(missing)
+
+
+async def convert_times(connection: asyncpg.Connection[asyncpg.Record], times: Times) -> None:
+    """Let a connection convert times by `times`."""
     await connection.set_type_codec(
         "timestamptz",
         schema="pg_catalog",
@@ -112,7 +130,6 @@ async def prepare_rows(connection: asyncpg.Connection[asyncpg.Record], times: Ti
         encoder=times.__getitem__,
         decoder=lambda value: _EPOCH + value[0] * _MICROSECOND,
     )
-    await connection.execute(create_types())
 
 
 def _declare(part: str, name: str) -> str:
