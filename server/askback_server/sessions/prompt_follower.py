@@ -94,13 +94,13 @@ class PromptFollower:
 
     def _on_change(self, changed: ChangedPrompts) -> None:
         view, prompts = self._view, changed.prompts
+        for prompt_id in changed.lost:
+            view.remove(prompt_id, changed.version)
         if prompts and view.filter.concerns(prompts[0]):  # it is the same for all prompts of a job
             for prompt in prompts:
                 view.offer(prompt)
         elif not changed.lost:
             return
-        for prompt_id in changed.lost:
-            view.remove(prompt_id, changed.version)
         if view.has_news:
             self._changed.set()
         self._written.set()  # if the next prompts were closed, there may be room for a page
