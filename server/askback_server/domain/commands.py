@@ -21,8 +21,11 @@ from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
 from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
+R = TypeVar("R", covariant=True)
+_ROW_BYTES = 500
+"""Estimated bytes of a command's write, without its texts."""
 
-@fast_init
+
 @dataclass(frozen=True, slots=True)
 class SessionRef:
     """A worker session and the epoch of one of its streams. Writes of an older epoch are refused."""
@@ -31,7 +34,6 @@ class SessionRef:
     epoch: int
 
 
-@fast_init
 @dataclass(frozen=True, slots=True)
 class PromptRef:
     """A prompt by its id, or by its job and key."""
@@ -39,12 +41,6 @@ class PromptRef:
     prompt_id: str = ""
     job_id: str = ""
     key: str = ""
-
-
-R = TypeVar("R", covariant=True)
-
-_ROW_BYTES = 500
-"""Estimated bytes of a command's write, without its texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +247,7 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     @property
     def size(self) -> int:
         """See Command."""
-        edited = sum(len(e.text) for e in self.edits) if self.edits else 0
-        return _ROW_BYTES + len(self.values_json) + len(self.comment) + edited
+        return _ROW_BYTES + len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
