@@ -105,7 +105,7 @@ def figures() -> list[tuple[str, str]]:
         ("docs/how-to/worker-author.md", f"jobs run at once ({worker.capacity})"),
         ("docs/how-to/job-author.md", f"the worker has {grace:g} seconds to stop"),
         ("docs/how-to/job-author.md", f"up to {limits.labels} names and values"),
-        ("docs/how-to/operator.md", f"up to {POOL_SIZE + SESSIONS_POOL_SIZE + 2} connections"),
+        ("docs/how-to/operator.md", f"up to {POOL_SIZE + SESSIONS_POOL_SIZE + 3} connections"),
         ("docs/from-the-prototype.md", f"(`--sweep-interval`, {serve.sweep_interval:g})"),
         ("docs/troubleshooting.md", f"the claim ends ({claim:g} minutes"),
         ("docs/upgrades.md", f"needs grpcio {floors['grpcio']} and protobuf {floors['protobuf']} or newer"),
