@@ -18,7 +18,7 @@ import pytest
 
 from askback import Client, Tls, Worker, errors
 from askback._wire.address import parse_address
-from askback._wire.channel import Endpoint
+from askback._wire.channel import Endpoint, channel_options
 from askback._wire.connection import Connection
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
@@ -368,3 +368,11 @@ async def test_a_connection_that_failed_frees_its_call_without_a_garbage_collect
         await until(lambda: call() is None)
     finally:
         gc.enable()
+
+
+def test_a_call_of_five_seconds_sees_an_attempt_to_reconnect() -> None:
+    """gRPC makes a pause longer by up to a fifth. With pauses of 5 s an answer sent again failed although the
+    server was back."""
+    pause = dict(channel_options())["grpc.max_reconnect_backoff_ms"]
+    assert isinstance(pause, int)
+    assert pause * 1.2 < 5_000

@@ -23,6 +23,10 @@ CONNECT_MILLISECONDS = 5_000
 """Time for one attempt to connect: TCP, TLS and the first frame of HTTP/2. gRPC's name for it is
 `min_reconnect_backoff_ms`; the pause between two attempts follows the other two options alone."""
 
+MAX_RECONNECT_MILLISECONDS = 3_000
+"""The longest pause between two attempts, which gRPC changes by up to a fifth. A call with a timeout of 5 s
+or more then sees an attempt: with pauses of 5 s it could fail although the server was back all the time."""
+
 
 @lru_cache(maxsize=1)
 def _service_config() -> str:
@@ -47,7 +51,7 @@ def channel_options() -> list[tuple[str, int | str]]:
         ("grpc.max_send_message_length", MAX_SEND_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", CONNECT_MILLISECONDS),
-        ("grpc.max_reconnect_backoff_ms", 5_000),
+        ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MILLISECONDS),
         ("grpc.enable_retries", 1),
         ("grpc.service_config", _service_config()),
         ("grpc.use_local_subchannel_pool", 1),
