@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from askback_server.storage import postgres_pools
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import Postgres
 from askback_server.storage.postgres_pools import PINNED, PinnedDrivers
@@ -32,6 +33,14 @@ async def pid_of(pinned: PinnedDrivers) -> int:
 async def test_one_connection_serves_look_ups_that_follow_each_other(pinned: PinnedDrivers) -> None:
     assert len({await pid_of(pinned) for _ in range(5)}) == 1
     assert pinned.idle == 1
+
+
+async def test_a_look_up_waits_for_another_rather_than_open_a_connection(
+    pinned: PinnedDrivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for the first one, whose connection is being opened."""
+    monkeypatch.setattr(postgres_pools, "OPEN_AFTER", 30.0)
+    assert len(set(await asyncio.gather(*(pid_of(pinned) for _ in range(PINNED))))) == 1
 
 
 async def test_look_ups_at_the_same_time_have_connections_up_to_the_limit(pinned: PinnedDrivers) -> None:

@@ -98,6 +98,7 @@ async def test_a_running_job_survives_the_death_of_its_worker_and_replica(
     assert "LEASE_LOST" in str(stored.job.failure)
 
 
+@pytest.mark.long
 async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
     processes: Processes, migrated_db_url: str
 ) -> None:

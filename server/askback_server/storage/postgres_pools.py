@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -25,6 +25,9 @@ CONNECT_TIMEOUT = 10.0
 PINNED = 4
 """Connections of the pool for reads that are kept for statements which the driver runs itself, and as many
 for such statements of lists."""
+OPEN_AFTER = 0.03
+"""Seconds that a look-up waits for a connection in use before it opens another one: that takes about as long,
+and much more CPU."""
 POOL_SIZE = 16
 """Connections for reads, opened as they are needed: 8 to 16 are best on small machines; 64 are slower than 16
 (measured). None is an overflow of the pool, which would be closed when it is given back: under load the pool
@@ -175,6 +178,9 @@ class PinnedDrivers:
         self._primary = primary
         self._room = asyncio.Semaphore(PINNED)
         self._idle: list[tuple[AsyncConnection, Driver]] = []
+        self._in_use = 0
+        """Connections that are being opened or used."""
+        self._given_back = asyncio.Event()
 
     @property
     def idle(self) -> int:
@@ -190,16 +196,30 @@ class PinnedDrivers:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             await self._room.acquire()
         try:
-            connection, driver = await self._take()
+            if not self._idle and self._in_use:
+                await self._wait_for_idle()
+            self._in_use += 1
             try:
-                yield driver
-            except BaseException:
-                driver.terminate()  # a goodbye could hang
-                await _give_up(connection)
-                raise
-            self._idle.append((connection, driver))
+                connection, driver = await self._take()
+                try:
+                    yield driver
+                except BaseException:
+                    driver.terminate()  # a goodbye could hang
+                    await _give_up(connection)
+                    raise
+                self._idle.append((connection, driver))
+            finally:
+                self._in_use -= 1
+                self._given_back.set()
         finally:
             self._room.release()
+
+    async def _wait_for_idle(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_AFTER):
+                while not self._idle and self._in_use:
+                    self._given_back.clear()
+                    await self._given_back.wait()
 
     async def _take(self) -> tuple[AsyncConnection, Driver]:
         while self._idle:
