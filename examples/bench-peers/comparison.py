@@ -67,12 +67,17 @@ class Comparison:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-peers-"))
         host = Host(system.module, python, {"folder": folder, "database": url, "program": program})
         self._stack.callback(host.stop)
-        host.wait_until_started()
+        try:
+            host.wait_until_started()
+        except Unavailable:
+            host.stop()
+            raise
         print(f"started {system.name}", flush=True)
         return host
 
     def _skip(self, name: str, error: Unavailable) -> None:
-        self._hosts.pop(name, None)
+        if (host := self._hosts.pop(name, None)) is not None:
+            host.stop()  # it may still be busy, beside all that is measured later
         self.skipped[name] = str(error)
         print(f"skipped {name}: {error}", flush=True)
 

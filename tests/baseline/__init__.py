@@ -10,7 +10,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 PROTOS = FOLDER / "protos"
 SDK = FOLDER / "sdk.json"
-SCHEMA_REVISION = "0001_initial"
+SCHEMA_REVISION = "0009_closed_prompts"
 
 
 def schema_file(database: str) -> Path:

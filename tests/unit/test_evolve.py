@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
-from functools import cached_property
 from typing import Any, get_type_hints
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.events import Event
-from askback_server.domain.evolve import evolve, fast_init, from_fields
+from askback_server.domain.evolve import cached_property, evolve, fast_init, from_fields
 from askback_server.domain.job_values import JobFields, JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Job
 from askback_server.domain.prompts import Answer, Prompt, Submission

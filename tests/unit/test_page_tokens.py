@@ -12,7 +12,7 @@ from askback_server.domain.errors import BadPageToken
 from askback_server.domain.jobs import JobState
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import JobFilter, PromptFilter
-from askback_server.transport.page_tokens import digest_of, seal, unseal
+from askback_server.transport.page_tokens import digest_query, seal, unseal
 
 SECRET = b"s" * 32
 
@@ -46,7 +46,7 @@ def test_a_changed_or_invented_token_is_refused() -> None:
 def test_a_digest_ignores_the_order_of_a_query() -> None:
     def query(**given: Any) -> str:
         viewer = Principal("ada", frozenset({Role.CONSOLE, Role.CLIENT}), ("a",), frozenset("xyz"))
-        return digest_of("ListPrompts", PromptFilter("a", viewer, **given))
+        return digest_query("ListPrompts", PromptFilter("a", viewer, **given))
 
     assert query(labels={"a": "1", "b": "2"}) == query(labels={"b": "2", "a": "1"})
     digests = {
@@ -57,17 +57,17 @@ def test_a_digest_ignores_the_order_of_a_query() -> None:
         query(kinds=("b", "a")),
         query(kinds=("a,b",)),
         query(job_types=("a", "b")),
-        digest_of("ListPrompts", PromptFilter("a")),
-        digest_of("ListAnswers", PromptFilter("a")),
-        digest_of("a", "b"),
-        digest_of("ab"),
-        digest_of(1),
-        digest_of("1"),
+        digest_query("ListPrompts", PromptFilter("a")),
+        digest_query("ListAnswers", PromptFilter("a")),
+        digest_query("a", "b"),
+        digest_query("ab"),
+        digest_query(1),
+        digest_query("1"),
     }
     assert len(digests) == 13
     moments = [
         JobFilter("a", (JobState.FAILED,), created_after=datetime(2026, 1, d, tzinfo=UTC)) for d in (1, 2)
     ]
-    assert len({digest_of(f) for f in moments}) == 2
+    assert len({digest_query(f) for f in moments}) == 2
     with pytest.raises(TypeError):
-        digest_of(object())
+        digest_query(object())

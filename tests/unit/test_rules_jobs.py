@@ -56,6 +56,14 @@ def test_an_equal_request_returns_the_same_job_in_any_state() -> None:
     assert (again.job, again.replayed) == (world.job, True)
 
 
+def test_an_equal_request_has_the_labels_of_its_prompt_in_any_order() -> None:
+    """The labels of a message are a map, whose order differs between processes."""
+    world = JobWorld()
+    first = world.create(request_id="r", prompt=question(labels={"a": "1", "b": "2"})).job
+    again = world.create(request_id="r", prompt=question(labels={"b": "2", "a": "1"}))
+    assert (again.job.job_id, again.replayed) == (first.job_id, True)
+
+
 @pytest.mark.parametrize(
     "other",
     [

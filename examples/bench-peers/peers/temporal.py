@@ -9,6 +9,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from peers.peer import (
@@ -73,7 +74,7 @@ class System(PeerOfJobs):
                     async for _ in client.list_workflows(limit=1):
                         pass
                     return client
-                except RuntimeError:
+                except (RuntimeError, RPCError):
                     await asyncio.sleep(0.2)
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Digests of values."""
+"""Digests by which a repeated request is recognised."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EMPTY = hashlib.sha256()
 
 
 def digest_of(values: object) -> str:
-    """Half of the SHA-256 of JSON values, in hex: equal values have equal digests.
+    """Half of the SHA-256 of JSON values, in hex. Mappings must have sorted keys: their order counts.
 
     Digests are stored, so their text must never change.
     """

@@ -85,7 +85,8 @@ def _write_content(content: PromptContent) -> str:
     if content.audience.users or content.audience.groups:
         doc["audience"] = audience_to_doc(content.audience)
     if content.labels:
-        doc["labels"] = dict(content.labels)
+        # A map of a message has an order that differs between processes, and digests are of this text.
+        doc["labels"] = dict(sorted(content.labels.items()))
     doc["blocking"] = content.blocking
     if content.final_action is not FinalAction.EXPIRE:
         doc["final_action"] = content.final_action

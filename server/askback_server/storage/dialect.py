@@ -116,7 +116,7 @@ class Dialect(ABC):
     async def read_list(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
-        """The same for a statement that may take long. It does not hold up look-ups."""
+        """All rows of such a statement that may take long: it does not hold up look-ups."""
 
     @abstractmethod
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:

@@ -43,7 +43,7 @@ def has_labels(column: sa.ColumnElement[Any], asked: sa.ColumnElement[Any]) -> s
 
 
 def texts(values: Sequence[str]) -> sa.ColumnElement[Any]:
-    """An array."""
+    """A parameter that is an array."""
     return sa.literal(list(values), pg.ARRAY(sa.Text))
 
 

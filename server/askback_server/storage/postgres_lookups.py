@@ -62,7 +62,7 @@ class PostgresLookups(Dialect):
     async def read_list(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
-        """On another one."""
+        """On a connection that is kept for lists."""
         return await _fetch(self._pinned_lists, statement, values)
 
 

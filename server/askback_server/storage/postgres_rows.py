@@ -111,7 +111,7 @@ class RowTypes:
         self._created: set[str] = set()
 
     def clear(self) -> None:
-        """The connection is a new one."""
+        """Forget all types: the connection is a new one."""
         self._created.clear()
 
     async def create(self, connection: asyncpg.Connection[asyncpg.Record], parts: Collection[str]) -> None:

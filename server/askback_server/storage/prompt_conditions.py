@@ -22,6 +22,8 @@ Values = Mapping[str, Any]
 Where = Callable[[type[Dialect]], sa.ColumnElement[bool]]
 
 _OPEN = (PromptState.PENDING,)
+ID_LENGTH = 36
+"""Characters of an id as text."""
 _answerer: sa.ColumnElement[str] = sa.literal_column(f"({ANSWERED_BY})", sa.Text())
 
 
@@ -55,8 +57,8 @@ def where_all(kind: type[Dialect], names: Sequence[str]) -> list[sa.ColumnElemen
 
 
 def ending(column: sa.Column[str], name: str, given: Values = MappingProxyType({})) -> sa.Select[tuple[str]]:
-    """Select the ids, of any namespace, that end with a suffix, which the statement is given by
-    `give_suffix`, or has by itself.
+    """Select the ids, of any namespace, that end with a suffix. Its values are those of `give_suffix`:
+    `given` now, or by name when the statement runs.
 
     A subselect: as a plain condition SQLite would use the index on namespace and order instead.
     """
@@ -74,7 +76,7 @@ def ending(column: sa.Column[str], name: str, given: Values = MappingProxyType({
 
 def give_suffix(name: str, suffix: str) -> Values:
     """The values of `ending` for a suffix of at least six characters."""
-    return {f"{name}_end": suffix[-6:], f"{name}_whole": suffix, f"{name}_at": 37 - len(suffix)}
+    return {f"{name}_end": suffix[-6:], f"{name}_whole": suffix, f"{name}_at": ID_LENGTH + 1 - len(suffix)}
 
 
 def _states(_: Dialect, filter: PromptFilter) -> Values | None:

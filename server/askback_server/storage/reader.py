@@ -32,12 +32,14 @@ class Reader:
         return await self._read(self._run_in_pool, statement, {})
 
     async def _look_up(self, statement: Statement, **values: Any) -> Sequence[Any]:
-        """The same for a statement that is built once and takes its values by name. It takes a quarter of the
-        CPU or less."""
+        """All rows of a statement that is built once and takes its values by name. Raises StorageUnavailable.
+
+        It takes a quarter of the CPU or less of one that is built for each call.
+        """
         return await self._read(self._dialect.look_up, statement, values)
 
     async def _list(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
-        """The same for a list, which may take long."""
+        """All rows of such a statement that may take long: it does not hold up look-ups."""
         return await self._read(self._dialect.read_list, statement, values)
 
     async def _read(self, run: _Run, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:

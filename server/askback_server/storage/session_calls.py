@@ -1,4 +1,5 @@
-"""The arguments of calls on worker sessions that share a transaction with equal ones of other workers."""
+"""Arguments of calls on worker sessions. Calls of several workers with the same `shared` run in one
+transaction."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ class SessionCall(Protocol):
 
 
 class Opening(NamedTuple):
-    """The arguments of `open`."""
+    """The arguments of `Sessions.open`."""
 
     namespace: str
     worker_id: str
@@ -31,27 +32,27 @@ class Opening(NamedTuple):
 
 
 class Resumption(NamedTuple):
-    """The arguments of `resume`."""
+    """The arguments of `Sessions.resume`."""
 
     session_id: str
     secret: str
     subject: str
     shared: tuple[str, float]
-    """Replica and TTL."""
+    """Replica, and TTL in seconds."""
 
 
 class Extension(NamedTuple):
-    """The arguments of `extend`."""
+    """The arguments of `Sessions.extend`."""
 
     session_id: str
     secret: str
     subject: str
     shared: float
-    """The TTL."""
+    """The TTL in seconds."""
 
 
 class DoubtChange(NamedTuple):
-    """The arguments of `change_doubts`."""
+    """The arguments of `Sessions.change_doubts`."""
 
     session_id: str
     epoch: int

@@ -1,4 +1,4 @@
-"""SQLite: the embedded default. One writer thread, any number of readers (WAL)."""
+"""SQLite: the embedded default. One connection writes, several read (WAL)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ fills its cache."""
 
 
 class SQLite(Dialect):
-    """A thread writes on its own connection. Two others look up, two read lists, and aiosqlite reads the
+    """One connection writes (`sqlite_writer.py`). Two threads look up, two read lists, aiosqlite reads the
     rest. SQLite has no server, so the clock is the program's."""
 
     name = "sqlite"
@@ -156,24 +156,24 @@ class SQLite(Dialect):
     among_array = staticmethod(lists.among_array)
 
     def connections(self) -> Mapping[str, int]:
-        """As in the base, with those for look-ups."""
+        """As in the base, with those for look-ups and lists."""
         each = super().connections(), self._lookups.connections(), self._lists.connections()
         return {state: sum(found[state] for found in each) for state in each[0]}
 
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
-        """In a thread of its own."""
+        """In a thread for look-ups."""
         return await self._lookups.run(statement, values)
 
     async def read_list(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
-        """In another thread."""
+        """In a thread for lists."""
         return await self._lists.run(statement, values)
 
     def _connect_reader(self) -> sqlite3.Connection:
-        """Open a connection for look-ups, which several threads use in turn."""
+        """Open a connection that only reads, for several threads in turn."""
         connect: Any = sqlite3.connect
         arguments, options = self._writer.engine.dialect.create_connect_args(self.url)
         connection: sqlite3.Connection = connect(*arguments, **{**options, "check_same_thread": False})

@@ -1,4 +1,4 @@
-"""The statements of a batch on SQLite: compiled once, run row by row by the writer thread."""
+"""The statements of a batch on SQLite: compiled once, run row by row."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from askback_server.transport.convert.prompts import (
     record_message,
 )
 from askback_server.transport.convert.values import page_size
-from askback_server.transport.page_tokens import digest_of, seal, unseal
+from askback_server.transport.page_tokens import digest_query, seal, unseal
 
 
 class HitlCalls:
@@ -61,7 +61,7 @@ class HitlCalls:
             filter = await replica.queries.within_namespace(filter, self._principal)
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
-        query = digest_of("prompts and their number", replace(filter, viewer=None), who)
+        query = digest_query("prompts and their number", replace(filter, viewer=None), who)
         after, total = unseal(replica.secret, query, request.page_token) if request.page_token else (None, 0)
         page = await replica.jobs.list_prompts(
             filter,
@@ -87,7 +87,7 @@ class HitlCalls:
         replica, limits = self._replica, self._replica.limits
         ref = prompt_ref(prompt_id(request.prompt_id), "", "")
         prompt = await replica.queries.prompt(ref, self._principal)
-        query = digest_of("answers", prompt.prompt_id)
+        query = digest_query("answers", prompt.prompt_id)
         after = unseal(replica.secret, query, request.page_token)[0] if request.page_token else 0
         limit = page_size(request.page_size, limits)
         found = await replica.jobs.list_submissions(prompt.prompt_id, limit + 1, after)

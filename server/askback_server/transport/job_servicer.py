@@ -21,7 +21,7 @@ from askback_server.transport.convert.values import job_id, page_size
 from askback_server.transport.job_heads import visible_job_message
 from askback_server.transport.job_streams import READERS, serve_job, serve_jobs
 from askback_server.transport.open_calls import StreamContext
-from askback_server.transport.page_tokens import digest_of, seal, unseal
+from askback_server.transport.page_tokens import digest_query, seal, unseal
 
 
 class JobServicer:
@@ -51,7 +51,7 @@ class JobServicer:
         principal = current_principal()
         principal.require(*READERS)
         filter = job_filter(request.filter, request.namespace, principal)
-        query, secret = digest_of("jobs", filter), self._replica.secret
+        query, secret = digest_query("jobs", filter), self._replica.secret
         after = unseal(secret, query, request.page_token)[0] if request.page_token else None
         limit = page_size(request.page_size, self._replica.limits)
         page = await self._replica.jobs.list_jobs(filter, limit, after, self._replica.limits.page_bytes)

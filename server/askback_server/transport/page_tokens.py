@@ -46,7 +46,7 @@ def unseal(secret: bytes, query_digest: str, token: str) -> list[Any]:
     return cursor
 
 
-def digest_of(*parts: object) -> str:
+def digest_query(*parts: object) -> str:
     """A digest of a query: its method and filter. The order of sets and maps does not matter."""
     return hashlib.sha256(repr([_canonical(part) for part in parts]).encode()).hexdigest()[:32]
 

@@ -14,7 +14,7 @@ from askback_server.sessions.replica import Replica
 from askback_server.transport.convert import commands
 from askback_server.transport.convert.jobs import checkpoint_message
 from askback_server.transport.convert.values import job_id, page_size
-from askback_server.transport.page_tokens import digest_of, seal, unseal
+from askback_server.transport.page_tokens import digest_query, seal, unseal
 
 
 class WorkerCalls:
@@ -50,7 +50,7 @@ class WorkerCalls:
         self._principal.require(Role.CLIENT, Role.WORKER)
         replica, limits = self._replica, self._replica.limits
         job = await replica.queries.job(job_id(request.job_id), self._principal)
-        query = digest_of("checkpoints", job.job_id)
+        query = digest_query("checkpoints", job.job_id)
         after = unseal(replica.secret, query, request.page_token)[0] if request.page_token else ""
         limit = page_size(request.page_size, limits)
         found = await replica.jobs.list_checkpoints(job.job_id, limit + 1, after)
