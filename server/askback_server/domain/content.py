@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
 from askback_server.domain.digests import digest_of
@@ -216,7 +215,7 @@ class PromptContent:
         Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata)
         are not in it: they change neither the question nor what a yes would mean.
         """
-        seen: list[Any] = [
+        seen: list[object] = [
             self.kind,
             self.title,
             self.body,

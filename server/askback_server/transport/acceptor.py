@@ -49,6 +49,7 @@ class _Reset:
 class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
     """An AioServer whose futures for the next call are tasks that accept calls until the server stops."""
 
+    # `Any`: the types of grpc's Cython classes are not known to mypy.
     def __init__(self, loop: asyncio.AbstractEventLoop, interceptors: Sequence[Any], options: Any) -> None:
         super().__init__(loop, None, (), interceptors, options, None)
         self.loop = loop

@@ -83,6 +83,7 @@ def _handlers(
     return methods
 
 
+# `Any`: the stubs of grpc.aio.Server lack add_registered_method_handlers.
 def _add_health(health: Health, server: Any) -> None:
     server.add_registered_method_handlers(_HEALTH.full_name, _handlers(_HEALTH, health, some=True))
 
@@ -151,7 +152,7 @@ class Server:
         names = [s.full_name for s in SERVICES]
         _add_reflection([*names, _HEALTH.full_name], self._server)
         self._names = ["", *names]
-        self._health_server: Any = None
+        self._health_server: grpc.aio.Server | None = None
         self._watch: asyncio.Task[None] | None = None
         self.ready = False
 

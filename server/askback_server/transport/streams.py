@@ -139,6 +139,7 @@ class _Stream(ABC):
     def _principal(self) -> Principal:
         return self._session.access.principal
 
+    # `Any` for frames: those of the two services have no common class, and mypy has no types of protobuf's.
     @abstractmethod
     def _convert(self, frame: Any) -> ClientFrame:
         """Convert a frame of either service. Raises InvalidField."""
