@@ -26,10 +26,10 @@ _SHARED = ("26000", "42P05")
 _EACH_ALONE = "statement pooling mode"
 """The error of PgBouncer for a transaction under `pool_mode = statement`."""
 
-Opening = AbstractAsyncContextManager[Driver]
+Connecting = AbstractAsyncContextManager[Driver]
 
 
-async def refuse_shared_connections(first: Opening, second: Opening) -> None:
+async def refuse_shared_connections(first: Connecting, second: Connecting) -> None:
     """Raise StorageUnavailable if one server process serves two clients, or two processes serve one client.
 
     Opens both connections. Errors of asyncpg for an unavailable server pass through.

@@ -18,7 +18,7 @@ from askback_server.storage.dialect import Dialect, give_labels
 from askback_server.storage.tables import ANSWERED_BY, HANDLE_AT, jobs, prompts
 from askback_server.storage.types import Instant
 
-Values = Mapping[str, Any]
+GivenValues = Mapping[str, Any]
 Where = Callable[[type[Dialect]], sa.ColumnElement[bool]]
 
 _OPEN = (PromptState.PENDING,)
@@ -30,7 +30,7 @@ _answerer: sa.ColumnElement[str] = sa.literal_column(f"({ANSWERED_BY})", sa.Text
 class Condition(NamedTuple):
     """A condition of a list."""
 
-    values: Callable[[Dialect, PromptFilter], Values | None]
+    values: Callable[[Dialect, PromptFilter], GivenValues | None]
     """What a filter gives the statement for it, by name. None: the filter does not have this condition."""
     where: Where
 
@@ -56,7 +56,9 @@ def where_all(kind: type[Dialect], names: Sequence[str]) -> list[sa.ColumnElemen
     return [CONDITIONS[name].where(kind) for name in names]
 
 
-def ending(column: sa.Column[str], name: str, given: Values = MappingProxyType({})) -> sa.Select[tuple[str]]:
+def ending(
+    column: sa.Column[str], name: str, given: GivenValues = MappingProxyType({})
+) -> sa.Select[tuple[str]]:
     """Select the ids, of any namespace, that end with a suffix. Its values are those of `give_suffix`:
     `given` now, or by name when the statement runs.
 
@@ -74,23 +76,23 @@ def ending(column: sa.Column[str], name: str, given: Values = MappingProxyType({
     return sa.select(own).where(last == end, sa.func.substr(text, at) == whole)
 
 
-def give_suffix(name: str, suffix: str) -> Values:
+def give_suffix(name: str, suffix: str) -> GivenValues:
     """The values of `ending` for a suffix of at least six characters."""
     return {f"{name}_end": suffix[-6:], f"{name}_whole": suffix, f"{name}_at": ID_LENGTH + 1 - len(suffix)}
 
 
-def _states(_: Dialect, filter: PromptFilter) -> Values | None:
+def _states(_: Dialect, filter: PromptFilter) -> GivenValues | None:
     if not filter.states or filter.states == _OPEN:
         return None
     return {"states": [state.value for state in filter.states]}
 
 
-def _closed(_: Dialect, filter: PromptFilter) -> Values | None:
+def _closed(_: Dialect, filter: PromptFilter) -> GivenValues | None:
     # What a person answered is closed, and has an index of its own, which planners would not prefer.
     return {} if filter.order is PromptOrder.CLOSE_TIME and not filter.answered_by else None
 
 
-def _person(dialect: Dialect, filter: PromptFilter) -> Values | None:
+def _person(dialect: Dialect, filter: PromptFilter) -> GivenValues | None:
     if not filter.person:
         return None
     return {"person": filter.person, "persons": [filter.person], **dialect.give_time("now")}
@@ -118,12 +120,12 @@ def _expires_before(_: type[Dialect]) -> sa.ColumnElement[bool]:
     )
 
 
-def _labels(_: Dialect, filter: PromptFilter) -> Values | None:
+def _labels(_: Dialect, filter: PromptFilter) -> GivenValues | None:
     each = {name: (value,) for name, value in filter.labels.items()}
     return {"labels": give_labels(each)} if each else None
 
 
-def _any_labels(_: Dialect, filter: PromptFilter) -> Values | None:
+def _any_labels(_: Dialect, filter: PromptFilter) -> GivenValues | None:
     return {"any_labels": give_labels(filter.any_labels)} if filter.any_labels else None
 
 
@@ -131,7 +133,7 @@ def _has_labels(kind: type[Dialect], name: str) -> sa.ColumnElement[bool]:
     return kind.has_labels(prompts.c.labels, named(name, prompts.c.labels))
 
 
-def _viewer(_: Dialect, filter: PromptFilter) -> Values | None:
+def _viewer(_: Dialect, filter: PromptFilter) -> GivenValues | None:
     viewer = filter.viewer
     if viewer is None or viewer.is_admin:
         return None

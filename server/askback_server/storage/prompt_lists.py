@@ -14,7 +14,7 @@ from askback_server.ports.queries import PromptFilter, PromptOrder, PromptPositi
 from askback_server.storage.aggregate_reads import AggregateReads
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.paging import Documents, Paging, size_of
-from askback_server.storage.prompt_conditions import conditions_of, named, where_all
+from askback_server.storage.prompt_conditions import GivenValues, conditions_of, named, where_all
 from askback_server.storage.tables import NO_DEADLINE, prompts
 from askback_server.storage.types import Instant
 
@@ -31,28 +31,27 @@ _BY_CLOSE_TIME = (prompts.c.responded_at.desc(), prompts.c.interaction_id.desc()
 _PLACE = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at, prompts.c.responded_at)
 """The columns that positions are made of."""
 
-Every = sa.Select[Any]
-Values = Mapping[str, Any]
+Select = sa.Select[Any]
 
 
-def _with_deadline(every: Every, deadline: sa.ColumnElement[datetime]) -> Every:
+def _with_deadline(every: Select, deadline: sa.ColumnElement[datetime]) -> Select:
     """The rest of the same deadline."""
     _, _, by_id = URGENCY
     further = prompts.c.interaction_id > named("id", prompts.c.interaction_id)
     return _with_priority(every).where(_deadline == deadline, further).order_by(by_id)
 
 
-def _with_priority(every: Every) -> Every:
+def _with_priority(every: Select) -> Select:
     return every.where(prompts.c.priority == named("priority", prompts.c.priority))
 
 
-def _with_later_deadline(every: Every) -> Every:
+def _with_later_deadline(every: Select) -> Select:
     _, by_deadline, by_id = URGENCY
     later = _deadline > sa.bindparam("deadline", None, type_=Instant())
     return _with_priority(every).where(later).order_by(by_deadline, by_id)
 
 
-def _with_lower_priority(every: Every) -> Every:
+def _with_lower_priority(every: Select) -> Select:
     lower = prompts.c.priority < named("priority", prompts.c.priority)
     return every.where(lower).order_by(*URGENCY)
 
@@ -66,12 +65,12 @@ def _named_end(name: str) -> sa.ColumnElement[Any]:
     )
 
 
-def _give_end(name: str, position: Sequence[Any]) -> Values:
+def _give_end(name: str, position: Sequence[Any]) -> GivenValues:
     at, prompt_id = position
     return {f"{name}_at": datetime.fromisoformat(at), f"{name}_id": prompt_id}
 
 
-_SPANS: Mapping[str, Callable[[Every], Every]] = {
+_SPANS: Mapping[str, Callable[[Select], Select]] = {
     "urgent": lambda every: every.order_by(*URGENCY),
     "same deadline": lambda every: _with_deadline(every, sa.bindparam("deadline", None, type_=Instant())),
     "no deadline": lambda every: _with_deadline(every, _no_deadline),
@@ -90,7 +89,7 @@ class _Order:
 
     position: Callable[[Any], PromptPosition]
     """The position of a row."""
-    spans: Callable[[PromptPosition | None], tuple[Sequence[str], Values]]
+    spans: Callable[[PromptPosition | None], tuple[Sequence[str], GivenValues]]
     """The spans that follow a position, one after the other, and their values; None: the whole."""
 
 
@@ -99,7 +98,7 @@ def _urgent_position(row: Any) -> PromptPosition:
     return row["priority"], at.isoformat() if at else None, row["interaction_id"]
 
 
-def _urgent_spans(position: Any) -> tuple[Sequence[str], Values]:
+def _urgent_spans(position: Any) -> tuple[Sequence[str], GivenValues]:
     if position is None:
         return ["urgent"], {}
     priority, deadline, prompt_id = position
@@ -114,7 +113,7 @@ def _closed_position(row: Any) -> tuple[str, str]:
     return row["responded_at"].isoformat(), row["interaction_id"]
 
 
-def _closed_spans(position: Any) -> tuple[Sequence[str], Values]:
+def _closed_spans(position: Any) -> tuple[Sequence[str], GivenValues]:
     return (["closed"], {}) if position is None else (["closed before"], _give_end("before", position))
 
 
@@ -125,7 +124,7 @@ _ORDERS = {
 
 
 @lru_cache(maxsize=512)
-def _places(kind: type[Dialect], conditions: tuple[str, ...], span: str, *, has_end: bool) -> Every:
+def _places(kind: type[Dialect], conditions: tuple[str, ...], span: str, *, has_end: bool) -> Select:
     """The first `rows` places and sizes of a span, from an `end` if it has one."""
     every = sa.select(*_PLACE, size_of(kind, PROMPT_DOCUMENTS)).where(*where_all(kind, conditions))
     if has_end:
@@ -134,14 +133,14 @@ def _places(kind: type[Dialect], conditions: tuple[str, ...], span: str, *, has_
 
 
 @lru_cache(maxsize=16)
-def _search_end(kind: type[Dialect], conditions: tuple[str, ...], span: str) -> Every:
+def _search_end(kind: type[Dialect], conditions: tuple[str, ...], span: str) -> Select:
     """The place of the last prompt that a search looks at."""
     closed = sa.select(prompts.c.responded_at, prompts.c.interaction_id).where(*where_all(kind, conditions))
     return _SPANS[span](closed).offset(sa.bindparam("skipped", None, type_=sa.Integer())).limit(1)
 
 
 @lru_cache(maxsize=512)
-def _count(kind: type[Dialect], conditions: tuple[str, ...]) -> Every:
+def _count(kind: type[Dialect], conditions: tuple[str, ...]) -> Select:
     return sa.select(sa.func.count().label("n")).select_from(prompts).where(*where_all(kind, conditions))
 
 
