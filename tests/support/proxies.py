@@ -29,6 +29,13 @@ def documentation_config(kind: str, page: str = PAGE) -> str:
     return text
 
 
+def replace_ports(text: str, ports: Mapping[int, int]) -> str:
+    """The text with actual ports for documented ones, in one pass: an actual port may look like a documented
+    one with a digit more."""
+    documented = "|".join(map(str, ports))
+    return re.sub(rf"\b({documented})\b", lambda found: str(ports[int(found[0])]), text)
+
+
 class Proxy:
     """A proxy in front of servers on loopback. Skips the test if the program is not installed."""
 
@@ -52,8 +59,7 @@ class Proxy:
         self.port = quiet_port()
         self.target = f"127.0.0.1:{self.port}"
         text = documentation_config(kind, page)
-        for documented, actual in {8443: self.port, 50051: server_port, **(ports or {})}.items():
-            text = text.replace(str(documented), str(actual))
+        text = replace_ports(text, {8443: self.port, 50051: server_port, **(ports or {})})
         text = re.sub(r"\b60s\b", idle, text)
         if kind == "nginx":
             temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
