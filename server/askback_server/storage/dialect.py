@@ -16,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Holder, Position
 from askback_server.ports.wakeups import NoWakeups, Wakeups
 from askback_server.storage.batch import Batch, BatchOutcome
@@ -152,14 +151,6 @@ class Dialect(ABC):
     async def holder(self) -> Holder | None:
         """The transaction that holds back the feed; None if unknown."""
         return None
-
-    def label_conditions(
-        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
-    ) -> list[sa.ColumnElement[bool]]:
-        """The conditions of a filter on a column of labels."""
-        each = {name: (value,) for name, value in filter.labels.items()}
-        wanted = [give_labels(labels) for labels in (each, filter.any_labels) if labels]
-        return [self.has_labels(column, sa.literal(labels, column.type)) for labels in wanted]
 
     @staticmethod
     @abstractmethod

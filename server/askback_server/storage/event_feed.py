@@ -17,7 +17,7 @@ from askback_server.domain.events import EventType
 from askback_server.ports.storage import Changed, ChangedPromptIds, Holder, Position
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import end_history
-from askback_server.storage.reader import Reader
+from askback_server.storage.reader import MOST, Reader, named
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import events, settings
 
@@ -129,14 +129,14 @@ def _first_unsettled(kind: type[Dialect]) -> sa.Select[Any]:
 def _from_here(kind: type[Dialect]) -> sa.Select[Any]:
     """The first events after a position, each with the tail of the log."""
     every = _columns().add_columns(_TAIL.scalar_subquery().label("tail"))
-    return every.where(kind.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id).limit(_MOST)
+    return every.where(kind.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id).limit(MOST)
 
 
 @cache
 def _after(dialect: type[Dialect], settled: bool) -> sa.Select[Any]:
     """The statement of `EventFeed.after`: for all events, or for settled ones only."""
     span = _columns().where(dialect.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id)
-    span = span.limit(_MOST)
+    span = span.limit(MOST)
     return _fold(span.where(dialect.is_settled(events.c.xid)) if settled else span)
 
 
@@ -166,10 +166,9 @@ def _fold(span: sa.Select[Any]) -> sa.Select[Any]:
     )
 
 
-_MOST = sa.bindparam("most", None, type_=sa.BigInteger())
 _AT = sa.select(events.c.xid, events.c.id, events.c.command_id).where(
-    events.c.xid == sa.bindparam("xid", None, type_=events.c.xid.type),
-    events.c.id == sa.bindparam("id", None, type_=sa.BigInteger()),
+    events.c.xid == named("xid", events.c.xid),
+    events.c.id == named("id", events.c.id),
 )
 _TAIL = sa.select(settings.c.value.label("tail")).where(settings.c.name == "feed_tail")
 

@@ -13,9 +13,11 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage
 from askback_server.storage import rows
+from askback_server.storage.dialect import give_labels
 from askback_server.storage.paging import Documents, size_of
-from askback_server.storage.prompt_conditions import ending, give_suffix, named
+from askback_server.storage.prompt_conditions import ending, give_suffix
 from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists
+from askback_server.storage.reader import MOST, named
 from askback_server.storage.tables import (
     answers,
     checkpoints,
@@ -45,7 +47,7 @@ def _of_owner(owner: sa.Column[str], place: sa.Column[Any]) -> sa.Select[Any]:
         sa.select(owner.table)
         .where(owner == named("owner", owner), place > named("after", place))
         .order_by(place)
-        .limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+        .limit(MOST)
     )
 
 
@@ -102,7 +104,11 @@ class JobReads(PromptLists):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        where += self._dialect.label_conditions(jobs.c.labels, filter)
+        each = {name: (value,) for name, value in filter.labels.items()}
+        for labels in (each, filter.any_labels):
+            if labels:
+                asked = sa.literal(give_labels(labels), jobs.c.labels.type)
+                where.append(self._dialect.has_labels(jobs.c.labels, asked))
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:

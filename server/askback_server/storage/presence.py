@@ -14,9 +14,9 @@ from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter
 from askback_server.storage import rows
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.prompt_conditions import conditions_of, named, where_all
+from askback_server.storage.prompt_conditions import conditions_of, where_all
 from askback_server.storage.prompt_lists import URGENCY
-from askback_server.storage.reader import Reader
+from askback_server.storage.reader import MOST, Reader, named
 from askback_server.storage.tables import presence, prompts
 
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
@@ -32,14 +32,14 @@ def _versions(kind: type[Dialect]) -> sa.Select[Any]:
 
 @lru_cache(maxsize=64)
 def _unattended(kind: type[Dialect], conditions: tuple[str, ...]) -> sa.Select[Any]:
-    """The first `rows` prompts with an id above `after`, for all people, or for one of these people."""
+    """The first `most` prompts with an id above `after`, for all people, or for one of these people."""
     c = prompts.c
     mine = kind.is_for(c.audience, kind.named_texts("people"), kind.named_texts("people_groups"))
     return (
         sa.select(prompts)
         .where(*where_all(kind, conditions), mine, c.interaction_id > named("after", c.interaction_id))
         .order_by(c.interaction_id)
-        .limit(sa.bindparam("rows", None, type_=sa.Integer()))
+        .limit(MOST)
     )
 
 
@@ -92,7 +92,7 @@ class Presences(Reader):
         conditions, values = conditions_of(self._dialect, filter)
         statement = _unattended(type(self._dialect), conditions)
         values |= {"people": sorted(people.users), "people_groups": sorted(people.groups)}
-        found = await self._list(statement, {**values, "after": after or FIRST_ID, "rows": limit})
+        found = await self._list(statement, {**values, "after": after or FIRST_ID, "most": limit})
         return [rows.to_prompt(row) for row in found]
 
     async def list_attended(self, namespace: str, limit: int) -> Sequence[Prompt]:

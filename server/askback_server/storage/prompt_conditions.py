@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from askback_server.domain.prompts import PromptState
 from askback_server.ports.queries import PromptFilter, PromptOrder
 from askback_server.storage.dialect import Dialect, give_labels
+from askback_server.storage.reader import named
 from askback_server.storage.tables import ANSWERED_BY, HANDLE_AT, jobs, prompts
 from askback_server.storage.types import Instant
 
@@ -33,11 +34,6 @@ class Condition(NamedTuple):
     values: Callable[[Dialect, PromptFilter], GivenValues | None]
     """What a filter gives the statement for it, by name. None: the filter does not have this condition."""
     where: Where
-
-
-def named(name: str, column: sa.ColumnElement[Any]) -> sa.BindParameter[Any]:
-    """A value of a column's type, which a statement is given under a name."""
-    return sa.bindparam(name, None, type_=column.type)
 
 
 def conditions_of(dialect: Dialect, filter: PromptFilter) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -14,7 +14,8 @@ from askback_server.ports.queries import PromptFilter, PromptOrder, PromptPositi
 from askback_server.storage.aggregate_reads import AggregateReads
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.paging import Documents, Paging, size_of
-from askback_server.storage.prompt_conditions import GivenValues, conditions_of, named, where_all
+from askback_server.storage.prompt_conditions import GivenValues, conditions_of, where_all
+from askback_server.storage.reader import MOST, named
 from askback_server.storage.tables import NO_DEADLINE, prompts
 from askback_server.storage.types import Instant
 
@@ -125,11 +126,11 @@ _ORDERS = {
 
 @lru_cache(maxsize=512)
 def _places(kind: type[Dialect], conditions: tuple[str, ...], span: str, *, has_end: bool) -> Select:
-    """The first `rows` places and sizes of a span, from an `end` if it has one."""
+    """The first `most` places and sizes of a span, from an `end` if it has one."""
     every = sa.select(*_PLACE, size_of(kind, PROMPT_DOCUMENTS)).where(*where_all(kind, conditions))
     if has_end:
         every = every.where(_end >= _named_end("end"))
-    return _SPANS[span](every).limit(sa.bindparam("rows", None, type_=sa.Integer()))
+    return _SPANS[span](every).limit(MOST)
 
 
 @lru_cache(maxsize=16)
@@ -161,7 +162,7 @@ class PromptLists(Paging, AggregateReads):
 
         async def read(span: str, count: int) -> Sequence[Any]:
             statement = _places(type(self._dialect), conditions, span, has_end=end is not None)
-            return await self._list(statement, {**values, "rows": count})
+            return await self._list(statement, {**values, "most": count})
 
         ids, last = await self._page_ids(
             "interaction_id", [partial(read, span) for span in spans], limit, max_bytes

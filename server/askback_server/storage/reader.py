@@ -17,6 +17,9 @@ from askback_server.storage.types import Instant
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 _Run = Callable[[Statement, Mapping[str, Any]], Awaitable[Sequence[Any]]]
 
+MOST = sa.bindparam("most", None, type_=sa.BigInteger())
+"""A limit that a look-up or a list is given by name."""
+
 _WAITED = (TimeoutError, sa.exc.TimeoutError)
 """Not retried: the caller has already waited for a connection of the pool."""
 
@@ -61,6 +64,11 @@ class Reader:
         found = await self._look_up(_clock(type(self._dialect)), **self._dialect.give_time("now"))
         now: datetime = found[0]["now"]
         return now
+
+
+def named(name: str, column: sa.ColumnElement[Any]) -> sa.BindParameter[Any]:
+    """A value of a column's type, which a statement is given under a name."""
+    return sa.bindparam(name, None, type_=column.type)
 
 
 @cache

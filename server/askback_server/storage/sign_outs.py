@@ -11,13 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from askback_server.domain.sign_outs import SignOut
 from askback_server.ports.sign_outs import StoredSignOut
-from askback_server.storage.reader import Reader
+from askback_server.storage.reader import Reader, named
 from askback_server.storage.sign_out_table import sign_outs
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 _ALL = sa.select(sign_outs)
-_SINCE = _ALL.where(sign_outs.c.stored_at >= sa.bindparam("since", None, type_=sign_outs.c.stored_at.type))
+_SINCE = _ALL.where(sign_outs.c.stored_at >= named("since", sign_outs.c.stored_at))
 
 
 class SignOutRows(Reader):

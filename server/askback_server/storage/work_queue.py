@@ -13,13 +13,10 @@ from askback_server.domain.jobs import Job
 from askback_server.ports.storage import Position
 from askback_server.storage.aggregate_reads import HEAD
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.reader import Reader
+from askback_server.storage.reader import MOST, Reader
 from askback_server.storage.rows import to_job
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import jobs, prompts, sessions
-
-MOST = sa.bindparam("most", None, type_=sa.BigInteger())
-"""A limit that a look-up is given by name."""
 
 
 class WorkQueueStore(Reader):

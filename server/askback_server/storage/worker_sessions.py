@@ -18,7 +18,7 @@ from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
 from askback_server.ports.worker_sessions import Doubt, Doubts, WorkerSession
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.reader import Reader
+from askback_server.storage.reader import MOST, Reader, named
 from askback_server.storage.rounds import Rounds
 from askback_server.storage.session_calls import DoubtChange, Extension, Opening, Resumption, SessionCall
 from askback_server.storage.tables import jobs, sessions
@@ -64,7 +64,7 @@ def _epochs(kind: type[Dialect]) -> sa.Select[Any]:
 
 
 _LEASES = sa.select(jobs.c.job_id, jobs.c.token, jobs.c.version).where(
-    jobs.c.session_id == sa.bindparam("session_id", None, type_=jobs.c.session_id.type)
+    jobs.c.session_id == named("session_id", jobs.c.session_id)
 )
 
 
@@ -74,7 +74,7 @@ def _with_doubts(kind: type[Dialect]) -> sa.Select[Any]:
     return (
         sa.select(sessions.c.session_id, sessions.c.doubts)
         .where(sessions.c.expires_at <= kind.time("now"), sessions.c.doubts.is_not(None))
-        .limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+        .limit(MOST)
     )
 
 
