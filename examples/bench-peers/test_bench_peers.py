@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import comparison as comparison_module
 from comparison import Comparison, order_of
 from installing import Unavailable, install
 from loops import Sizes, Turn, Window, measure_turn
@@ -187,3 +188,35 @@ def test_a_system_without_its_tools_is_unavailable(tmp_path: Path, monkeypatch: 
     restate = next(system for system in SYSTEMS if system.node_package)
     with pytest.raises(Unavailable, match="needs npm"):
         install(restate, tmp_path)
+
+
+class FailingHost:
+    """A host whose system does not start, or fails in a turn."""
+
+    def __init__(self, *_: object, starts: bool = False) -> None:
+        self.starts, self.stopped = starts, 0
+
+    def wait_until_started(self) -> None:
+        if not self.starts:
+            raise Unavailable("it hangs")
+
+    def measure(self, _: Sizes) -> Turn:
+        raise Unavailable("it hangs")
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_system_that_fails_is_stopped_before_others_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool
+) -> None:
+    host = FailingHost(starts=starts)
+    monkeypatch.setattr(comparison_module, "Host", lambda *_: host)
+    monkeypatch.setattr(comparison_module, "install", lambda *_: ("", ""))
+    with ExitStack() as stack:
+        comparison = Comparison(stack, [System("hung", "hung", "A system that hangs", "", "no")], tmp_path)
+        comparison.start()
+        comparison._run_round(0, Sizes())
+        assert comparison.skipped == {"hung": "it hangs"}
+        assert host.stopped, "it would go on beside all others"
