@@ -199,6 +199,8 @@ class Engine:
                     self._leases.append(lease)
             writes = [g for g in groups if g.write is not None]
             if writes:
+                for group in writes:
+                    group.link_events()
                 try:
                     lost = await self._write(writes)
                 except BadData as error:
