@@ -140,10 +140,6 @@ class Aggregate:
             after["size"] = self.size + growth
         return from_fields(Aggregate, after)
 
-    def with_chain(self, job: Job) -> Aggregate:
-        """The aggregate with an image of the job that differs in its chain only."""
-        return from_fields(Aggregate, {**self.__dict__, "job": job})
-
     @property
     def open(self) -> list[Prompt]:
         """The open prompts, by round."""

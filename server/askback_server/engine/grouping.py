@@ -198,8 +198,6 @@ class Group:
         """Chain the events of its write, which must be complete."""
         assert self.write is not None
         link_events(self.write, self.aggregate.job)
-        if not self.write.deleted:
-            self.after = self.after.with_chain(self.write.job)
 
     def to_committed(self) -> Committed:
         """The committed change of its write."""

@@ -279,14 +279,13 @@ EVENT_COLUMNS = (
 
 def event_values(event: Event, link: Link | None) -> tuple[Any, ...]:
     """The values of EVENT_COLUMNS."""
-    if link is None:
-        linked = dump(event.data) if event.data else None, None, None, None
-    else:
-        linked = link.data or None, link.hash, link.salt, link.documents or None
-    return (
+    own = (
         event.at, event.job_id, event.seq, event.type, event.actor, event.state,
-        event.namespace, event.command_id, event.prompt_id, *linked,
+        event.namespace, event.command_id, event.prompt_id,
     )  # fmt: skip
+    if link is None:
+        return (*own, dump(event.data) if event.data else None, None, None, None)
+    return (*own, link.data or None, link.hash, link.salt, link.documents or None)
 
 
 def to_event(row: Row) -> Event:
