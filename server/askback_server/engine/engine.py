@@ -199,9 +199,9 @@ class Engine:
                     self._leases.append(lease)
             writes = [g for g in groups if g.write is not None]
             if writes:
-                for group in writes:
-                    group.link_events()
                 try:
+                    for group in writes:
+                        group.link_events()
                     lost = await self._write(writes)
                 except BadData as error:
                     for group in groups:

@@ -20,14 +20,22 @@ from askback_server.domain.events import EventType
 from askback_server.domain.evolve import complete
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerStatus
-from askback_server.ports.storage import JobWrite
+from askback_server.ports.storage import BadData, JobWrite
 
 
 def link_events(write: JobWrite, before: Job | None) -> None:
     """Give each event of a write its link, and the job the hash of the last one.
 
     `before` is the job before the write. The events of one command have one salt: they have one actor.
+    Raises BadData for a text that cannot be encoded.
     """
+    try:
+        _link_events(write, before)
+    except UnicodeEncodeError as error:
+        raise BadData(str(error)) from error
+
+
+def _link_events(write: JobWrite, before: Job | None) -> None:
     head = (before.chain if before is not None else b"") or START
     documents = _documents_by_seq(write, before)
     links: list[Link] = []

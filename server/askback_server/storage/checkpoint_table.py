@@ -1,4 +1,4 @@
-"""The table of signed checkpoints over the chains of jobs."""
+"""The table of checkpoints over the chains of jobs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import sqlalchemy as sa
 from askback_server.storage.tables import metadata
 from askback_server.storage.types import Instant
 
-# Checkpoints of a namespace are numbered from 1 and each has the hash of the one before
-# (domain/checkpoints.py).
-checkpoints_table = sa.Table(
+# domain/checkpoints.py
+audit_checkpoints = sa.Table(
     "audit_checkpoints",
     metadata,
     sa.Column("namespace", sa.Text, primary_key=True),
