@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from askback_server.config.settings import ConfigError
 from askback_server.config.sources import database_url
@@ -15,14 +15,8 @@ from askback_server.domain.audit import Fault, Notes, StoredJob, verify_job
 from askback_server.domain.checkpoints import BadSigningKeys, Checkpoint, Head, digest_of_bytes, unpack_heads
 from askback_server.domain.errors import AskbackError
 from askback_server.ports.clock import is_id
-from askback_server.signing import open_statement, read_keys
-from askback_server.storage.audit_reads import AuditReads
-from askback_server.storage.migrate import read_snapshot
-from askback_server.storage.schema import check_schema
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-    from joserfc.jwk import OKPKey
+from askback_server.signing import Keys, open_statement, read_keys
+from askback_server.storage.audit_reads import AuditReads, read_audit
 
 BROKEN, UNUSABLE, NOT_FOUND = 5, 1, 3
 """Exit codes; 0 if nothing is wrong, 2 for wrong usage."""
@@ -56,7 +50,7 @@ def verify(flags: Mapping[str, Any]) -> int:
     try:
         url = database_url({name: flags.get(name) for name in ("db", "config")})
         keys = read_keys(flags["keys"]) if flags.get("keys") else []
-        report = read_snapshot(url, partial(verify_on, flags=flags, keys=keys))
+        report = read_audit(url, partial(verify_stored, flags=flags, keys=keys))
     except (ConfigError, BadSigningKeys) as error:
         print(f"askback: {error}", file=sys.stderr)
         return 2
@@ -73,11 +67,9 @@ def verify(flags: Mapping[str, Any]) -> int:
     return BROKEN if report.faults else 0
 
 
-def verify_on(connection: sa.Connection, *, flags: Mapping[str, Any], keys: list[OKPKey]) -> Report:
-    """Verify on a connection. Raises NotStored, StorageUnavailable."""
-    if behind := check_schema(connection):
-        raise ValueError(behind)
-    reads, job_id = AuditReads(connection), flags.get("job")
+def verify_stored(reads: AuditReads, *, flags: Mapping[str, Any], keys: Keys) -> Report:
+    """Verify what is read. Raises NotStored, StorageUnavailable."""
+    job_id = flags.get("job")
     namespace = flags.get("namespace")
     if job_id:
         namespace = reads.namespace_of(job_id) if is_id(job_id) else None
@@ -113,7 +105,7 @@ def _without_row(reads: AuditReads, heads: Mapping[str, Head], seen: set[str]) -
 
 
 def _verify_checkpoints(
-    reads: AuditReads, namespace: str, keys: list[OKPKey], expect: str, report: Report
+    reads: AuditReads, namespace: str, keys: Keys, expect: str, report: Report
 ) -> dict[str, Head]:
     """Verify the checkpoints of a namespace. Returns the newest head of each job."""
     heads: dict[str, Head] = {}

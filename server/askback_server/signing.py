@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from askback_server.domain.checkpoints import BadSigningKeys
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
+Keys: TypeAlias = "list[OKPKey]"
+"""Keys, the one that signs first."""
 
 
 def signer(path: str) -> Callable[[str], str]:
@@ -43,7 +45,7 @@ def _header(key: OKPKey) -> dict[str, Any]:
     return {"alg": ALGORITHM, "kid": key.kid}
 
 
-def open_statement(statement: str, keys: list[OKPKey]) -> tuple[str, str]:
+def open_statement(statement: str, keys: Keys) -> tuple[str, str]:
     """The payload of a statement, and the id of the key that signed it; empty if it is not signed.
 
     Raises ValueError for an unknown key and a wrong signature.
@@ -64,7 +66,7 @@ def open_statement(statement: str, keys: list[OKPKey]) -> tuple[str, str]:
     return found.payload.decode(), kid
 
 
-def read_keys(path: str) -> list[OKPKey]:
+def read_keys(path: str) -> Keys:
     """The keys of a file, the one that signs first. Raises BadSigningKeys."""
     try:
         from joserfc.errors import JoseError

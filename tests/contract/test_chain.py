@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from askback_server.audit import Report, verify_on
+from askback_server.audit import Report, verify_stored
 from askback_server.domain import commands as c
 from askback_server.domain.chain import digest_personal
 from askback_server.domain.decisions import Decision
@@ -15,6 +15,7 @@ from askback_server.engine import checkpoints as making
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.storage import tables
+from askback_server.storage.audit_reads import AuditReads
 from askback_server.storage.checkpoint_table import audit_checkpoints
 from askback_server.storage.database import Database
 from tests.support.aggregates import CLIENT, WORKER, question
@@ -211,4 +212,6 @@ def checkpoints(database: Database) -> Checkpoints:
 
 async def verified(database: Database, **flags: object) -> Report:
     flags = {"namespace": "default", **flags}
-    return await database._dialect.run(lambda connection: verify_on(connection, flags=flags, keys=[]))
+    return await database._dialect.run(
+        lambda connection: verify_stored(AuditReads(connection), flags=flags, keys=[])
+    )

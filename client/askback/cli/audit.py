@@ -26,7 +26,7 @@ def audit() -> None:
 @click.command(cls=Command)
 @click.argument("job", metavar="[JOB]", required=False)
 @click.option("--namespace", metavar="NAME", help="All jobs of a namespace, instead of one.")
-@click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
+@click.option("--db", help="Database URL, as of `askback serve`.")
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
 @click.option("--keys", metavar="FILE", help="Keys (public ones suffice) that must have signed checkpoints.")
 @click.option(

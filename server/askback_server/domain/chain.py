@@ -1,10 +1,10 @@
 """The hash chain of a job's events: each event has a hash of itself and of the hash before it.
 
 So a changed, inserted or removed event, and a changed document of a prompt or answer, is found by
-recomputing the chain (docs/adr/0058-events-are-chained-by-job.md; docs/reference/audit.md has the format).
+recomputing the chain (docs/adr/0058-events-are-chained-by-job.md; docs/audit.md has the format).
 
-Personal data enters a hash as a digest with a random salt, which is stored beside the event. Whoever clears
-the data and the salt and keeps the digest leaves the chain intact, and nothing to guess the data by.
+Personal data enters a hash as a digest with a random salt, which is stored beside the event. Clearing the
+data and the salt and keeping the digest leaves the chain intact, and nothing to guess the data by.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Document(bytes, Enum):
     ANSWER = b"\x03"
     """`hitl_answers.answer`, the submission that this event records."""
     INPUT = b"\x04"
-    """`jobs.input`."""
+    """`jobs.input`, as the creator sent it."""
     RESULT = b"\x05"
-    """`jobs.result`."""
+    """`jobs.result`, as the worker sent it."""
     CHECKPOINT = b"\x06"
     """`job_checkpoints.value` of the key that the event names."""
 

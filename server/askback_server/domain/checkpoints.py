@@ -13,7 +13,6 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 _ENTRY = struct.Struct(">16sq32s?")
 _TYPE = "askback.checkpoint.v1"
@@ -91,13 +90,20 @@ def digest_of_bytes(data: bytes) -> str:
 
 def pack_heads(heads: Iterable[Head]) -> bytes:
     """Heads as stored: 57 bytes each (job id, seq as 64-bit integer, hash, deleted)."""
-    return b"".join(_ENTRY.pack(UUID(h.job_id).bytes, h.seq, h.hash, h.deleted) for h in heads)
+    return b"".join(
+        _ENTRY.pack(bytes.fromhex(h.job_id.replace("-", "")), h.seq, h.hash, h.deleted) for h in heads
+    )
 
 
 def unpack_heads(packed: bytes) -> Iterator[Head]:
     """The heads of a checkpoint. Raises ValueError."""
     try:
         for job_id, seq, hash, deleted in _ENTRY.iter_unpack(packed):
-            yield Head(str(UUID(bytes=job_id)), seq, hash, deleted)
+            yield Head(_id_of(job_id), seq, hash, deleted)
     except struct.error as error:
         raise ValueError("its list of jobs is damaged") from error
+
+
+def _id_of(packed: bytes) -> str:
+    text = packed.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

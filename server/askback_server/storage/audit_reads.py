@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from askback_server.domain.audit import StoredEvent, StoredJob
+from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import rows
 from askback_server.storage.checkpoint_table import audit_checkpoints
+from askback_server.storage.migrate import read_snapshot
+from askback_server.storage.schema import check_schema
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts
+
+T = TypeVar("T")
 
 JOBS_AT_ONCE = 100
 """Jobs whose rows are read together."""
+
+
+def read_audit(url: str, work: Callable[[AuditReads], T]) -> T:
+    """Run a function that reads a database as of one moment. Blocking. Raises StorageUnavailable."""
+
+    def checked(connection: sa.Connection) -> T:
+        if behind := check_schema(connection):
+            raise StorageUnavailable(behind)
+        return work(AuditReads(connection))
+
+    return read_snapshot(url, checked)
 
 
 class AuditReads:
