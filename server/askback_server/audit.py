@@ -165,13 +165,14 @@ def _payload_of(statement: str) -> str:
 def _print(report: Report) -> None:
     for fault in report.faults:
         print(f"WRONG {fault}")
-    counted = f"{report.jobs} jobs, {report.events} events, {report.checkpoints} checkpoints"
-    print(f"{counted}: {'ok' if not report.faults else f'{len(report.faults)} rows are wrong'}")
+    figures = (report.jobs, "job"), (report.events, "event"), (report.checkpoints, "checkpoint")
+    counted = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in figures)
+    print(f"{counted}: {f'{len(report.faults)} wrong' if report.faults else 'ok'}")
     notes = report.notes
     for count, text in (
-        (notes.unlinked, "events were written by a version without the chain"),
-        (notes.erased, "events are proven without the personal data that was erased"),
-        (report.unsigned, "checkpoints are not signed; set --signing-keys"),
+        (notes.unlinked, "of the events: written by a version without the chain"),
+        (notes.erased, "of the events: proven without the personal data that was erased"),
+        (report.unsigned, "of the checkpoints: not signed, because the server has no --signing-keys"),
     ):
         if count:
             print(f"note: {count} {text}")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from askback_server.audit import Report, verify_stored
 from askback_server.domain import commands as c
 from askback_server.domain.chain import digest_personal
+from askback_server.domain.checkpoints import unpack_heads
 from askback_server.domain.decisions import Decision
 from askback_server.engine import checkpoints as making
 from askback_server.engine.checkpoints import Checkpoints
@@ -18,8 +19,9 @@ from askback_server.storage import tables
 from askback_server.storage.audit_reads import AuditReads
 from askback_server.storage.checkpoint_table import audit_checkpoints
 from askback_server.storage.database import Database
+from tests.contract.test_wakeups import long_transaction
 from tests.support.aggregates import CLIENT, WORKER, question
-from tests.support.storage import Node, execute, faults_of, fetch
+from tests.support.storage import Node, execute, faults_of, fetch, get_job, node
 
 
 async def trip(here: Node, **fields: object) -> str:
@@ -215,3 +217,35 @@ async def verified(database: Database, **flags: object) -> Report:
     return await database._dialect.run(
         lambda connection: verify_stored(AuditReads(connection), flags=flags, keys=[])
     )
+
+
+async def test_checkpoints_of_a_long_log_have_the_newest_event_of_each_job(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "PAGE_EVENTS", 3)
+    monkeypatch.setattr(making, "MAX_HEADS", 2)
+    job_ids = [await trip(here) for _ in range(5)]
+    assert await checkpoints(here.database).update() > 1
+    heads = {}
+    for row in await fetch(here.database, sa.select(audit_checkpoints).order_by(audit_checkpoints.c.number)):
+        heads |= {head.job_id: head.seq for head in unpack_heads(row["heads"])}
+    newest = {job_id: (await get_job(here.database, job_id)).version for job_id in job_ids}
+    assert heads == newest
+    assert (await verified(here.database)).faults == []
+
+
+async def test_events_after_an_open_transaction_are_covered_later(pg: Database, pg_url: str) -> None:
+    """It may still write events of a lower position."""
+    async with node(pg_url) as here:
+        async with long_transaction(pg_url):
+            await trip(here)
+            assert await checkpoints(pg).update() == 0
+        assert await checkpoints(pg).update() == 1
+
+
+async def test_each_command_has_its_own_salt(here: Node) -> None:
+    await trip(here)
+    rows = await fetch(here.database, sa.select(tables.events.c.command_id, tables.events.c.salt))
+    salts = {row["command_id"]: row["salt"] for row in rows}
+    assert len(set(salts.values())) == len(salts) == len({(r["command_id"], r["salt"]) for r in rows})
+    assert {len(salt) for salt in salts.values()} == {16}

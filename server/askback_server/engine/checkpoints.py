@@ -56,7 +56,7 @@ class Checkpoints:
 
     async def _make(self, mark: CheckpointMark) -> tuple[CheckpointMark, int, bool] | None:
         """Make checkpoints of the next part of the log. Returns the new mark, how many were made, and whether
-        the log goes on; None if another replica makes them too."""
+        the log goes on; None if nothing is new, or another replica makes them."""
         heads: dict[str, dict[str, Head]] = {}
         end, more, count = mark.position, True, 0
         while more and count < MAX_HEADS:
@@ -74,5 +74,7 @@ class Checkpoints:
             number, previous = newest.get(namespace, (0, ""))
             checkpoint, packed = make_checkpoint(namespace, found.values(), at, number + 1, previous)
             made.append(StoredCheckpoint(checkpoint, self._sign(checkpoint.to_json()), packed))
-        after = CheckpointMark(end, at)
+        if end == mark.position:
+            return None
+        after = CheckpointMark(end, at if made else mark.at)
         return (after, len(made), more) if await self._store.add(mark, after, made) else None
