@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from os import urandom
 
 from askback_server.domain.chain import (
@@ -63,33 +62,28 @@ def _documents_by_seq(write: JobWrite, before: Job | None) -> dict[int, list[tup
     A row is written as its last image. So its document belongs to the last event of the write about its
     prompt, or of all. An accepted answer is the beginning of its prompt's resolution.
     """
-    found: defaultdict[int, list[tuple[Document, str]]] = defaultdict(list)
+    found: dict[int, list[tuple[Document, str]]] = {}
+    events = write.events
     if write.new_prompts or write.changed_prompts:
-        last_of = {event.prompt_id: event.seq for event in write.events}
-        for prompt in write.new_prompts.values():
-            found[last_of[prompt.prompt_id]].append((Document.CONTENT, content_to_json(prompt.content)))
+        last_of = {event.prompt_id: event.seq for event in events}
+        images = [(prompt, True) for prompt in write.new_prompts.values()]
+        for prompt, is_written in (*images, *write.changed_prompts.values()):
+            documents = found.setdefault(last_of[prompt.prompt_id], [])
+            if is_written:
+                documents.append((Document.CONTENT, content_to_json(prompt.content)))
             if prompt.resolution is not None:
-                text = resolution_to_json(prompt.resolution)
-                found[last_of[prompt.prompt_id]].append((Document.RESOLUTION, text))
-        for prompt, is_amended in write.changed_prompts.values():
-            if is_amended:
-                found[last_of[prompt.prompt_id]].append((Document.CONTENT, content_to_json(prompt.content)))
-            if prompt.resolution is not None:
-                text = resolution_to_json(prompt.resolution)
-                found[last_of[prompt.prompt_id]].append((Document.RESOLUTION, text))
+                documents.append((Document.RESOLUTION, resolution_to_json(prompt.resolution)))
     for submission in write.submissions:
         if submission.status is not AnswerStatus.ACCEPTED:
-            found[submission.seq].append((Document.ANSWER, answer_to_json(submission.answer)))
+            documents = found.setdefault(submission.seq, [])
+            documents.append((Document.ANSWER, answer_to_json(submission.answer)))
     if write.checkpoints:
-        keys = {e.data["key"]: e.seq for e in write.events if e.type is EventType.CHECKPOINT_SAVED and e.data}
+        keys = {e.data["key"]: e.seq for e in events if e.type is EventType.CHECKPOINT_SAVED and e.data}
         for key, checkpoint in write.checkpoints.items():
-            found[keys[key]].append((Document.CHECKPOINT, checkpoint.value_json))
-    job = write.job
-    if before is None:
-        if job.input_json:
-            found[write.events[0].seq].append((Document.INPUT, job.input_json))
-        if job.result_json:
-            found[write.events[-1].seq].append((Document.RESULT, job.result_json))
-    elif job.result_json is not before.result_json and job.result_json:
-        found[write.events[-1].seq].append((Document.RESULT, job.result_json))
+            found.setdefault(keys[key], []).append((Document.CHECKPOINT, checkpoint.value_json))
+    result = write.job.result_json
+    if before is None and write.job.input_json:
+        found.setdefault(events[0].seq, []).append((Document.INPUT, write.job.input_json))
+    if result and (before is None or result is not before.result_json):
+        found.setdefault(events[-1].seq, []).append((Document.RESULT, result))
     return found
