@@ -36,7 +36,7 @@ BEFORE_S = 4
 KINDS = {"job_id": "001", "interaction_id": "002", "prompt_id": "002", "command_id": "003"}
 """Part of the copied ids, by column."""
 
-LINKS = ("chain", "hash", "salt", "documents")
+LINKS = ("chain", "hash", "salt", "document_salt", "documents")
 """The columns of the hash chain: in copies they are those of the template."""
 
 VOLATILE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")

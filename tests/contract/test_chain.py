@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from askback_server.audit import Report, verify_stored
 from askback_server.domain import commands as c
-from askback_server.domain.chain import digest_personal
+from askback_server.domain.chain import ERASED, digest_personal
 from askback_server.domain.checkpoints import unpack_heads
 from askback_server.domain.decisions import Decision
 from askback_server.engine import checkpoints as making
@@ -54,6 +55,7 @@ TAMPERED = {
     ),
     "an event's state": ("UPDATE job_events SET state = 'FAILED' WHERE seq = 2", "seq 2"),
     "a removed event": ("DELETE FROM job_events WHERE seq = 3", "seq 3"),
+    "a document's salt": ("UPDATE job_events SET document_salt = NULL WHERE seq = 4", "hitl_interactions"),
     "a salt": ("UPDATE job_events SET salt = NULL WHERE seq = 3", "seq 3"),
     "a hash that was removed": ("UPDATE job_events SET hash = NULL WHERE seq = 3", "seq 3"),
     "a content": (
@@ -180,20 +182,57 @@ async def test_one_of_several_replicas_makes_the_checkpoints_of_a_round(here: No
     assert (await verified(here.database)).checkpoints == 1
 
 
+async def erase(database: Database, job_id: str, type: str) -> Any:
+    """Erase the actor and the data of the events of a type. Returns the last row as it was."""
+    log = tables.events.c.job_id == job_id, tables.events.c.type == type
+    rows = await fetch(database, sa.select(tables.events).where(*log).order_by(tables.events.c.seq))
+    for row in rows:
+        erased = digest_personal(row["salt"], row["actor"], row["data"])
+        change = sa.update(tables.events).where(tables.events.c.id == row["id"])
+        await execute(database, change.values(actor="", data=None, salt=None, erased=erased))
+    return rows[-1]
+
+
 async def test_erased_personal_data_leaves_the_chain_whole(here: Node) -> None:
     job_id = await trip(here)
-    log = sa.select(tables.events).where(
-        tables.events.c.job_id == job_id, tables.events.c.type == "PROMPT_ANSWERED"
-    )
-    [row] = await fetch(here.database, log)
-    erased = digest_personal(row["salt"], row["actor"], row["data"])
-    change = sa.update(tables.events).where(tables.events.c.id == row["id"])
-    await execute(here.database, change.values(actor="", data=None, salt=None, erased=erased))
-    answers = sa.update(tables.answers).where(tables.answers.c.answer_id == "good")
-    await execute(here.database, answers.values(answer='{"erased":true}'))
+    row = await erase(here.database, job_id, "PROMPT_ANSWERED")
     assert await faults_of(here.database, job_id) == []
-    await execute(here.database, change.values(state="FAILED"))
+    event = sa.update(tables.events).where(tables.events.c.id == row["id"])
+    answers, prompts = sa.update(tables.answers), sa.update(tables.prompts)
+    good = answers.where(tables.answers.c.answer_id == "good")
+    await execute(here.database, good.values(answer=ERASED))
+    assert "good" in (await faults_of(here.database, job_id))[0]  # the resolution still has it
+    await execute(here.database, prompts.values(response_data=ERASED))
+    assert "resolution" in (await faults_of(here.database, job_id))[0]  # nothing says that it was erased
+    await execute(here.database, event.values(document_salt=None))
+    assert await faults_of(here.database, job_id) == []
+    await execute(here.database, event.values(state="FAILED"))
     assert "seq 6" in (await faults_of(here.database, job_id))[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("actor", "eve"), ("data", '{"answer_id":"x"}'), ("salt", bytes(16))]
+)
+async def test_an_erasure_puts_nothing_in_the_place_of_what_it_erases(
+    here: Node, column: str, value: object
+) -> None:
+    job_id = await trip(here)
+    row = await erase(here.database, job_id, "PROMPT_ANSWERED")
+    event = sa.update(tables.events).where(tables.events.c.id == row["id"])
+    await execute(here.database, event.values({column: value}))
+    assert "it was erased" in (await faults_of(here.database, job_id))[0]
+
+
+async def test_an_erased_document_cannot_be_replaced(here: Node) -> None:
+    job_id = await trip(here)
+    await execute(here.database, sa.update(tables.events).values(document_salt=None))
+    faults = await faults_of(here.database, job_id)
+    assert {fault.split()[0] for fault in faults} == {
+        "hitl_interactions",
+        "hitl_answers",
+        "job_checkpoints",
+        "jobs",
+    }
 
 
 async def test_events_of_a_version_without_the_chain_are_counted_not_refused(here: Node) -> None:
@@ -247,5 +286,7 @@ async def test_each_command_has_its_own_salt(here: Node) -> None:
     await trip(here)
     rows = await fetch(here.database, sa.select(tables.events.c.command_id, tables.events.c.salt))
     salts = {row["command_id"]: row["salt"] for row in rows}
+    documents = await fetch(here.database, sa.select(tables.events.c.document_salt, tables.events.c.salt))
+    assert not {row["document_salt"] for row in documents} & {row["salt"] for row in documents}
     assert len(set(salts.values())) == len(salts) == len({(r["command_id"], r["salt"]) for r in rows})
     assert {len(salt) for salt in salts.values()} == {16}

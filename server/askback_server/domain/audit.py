@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from askback_server.domain.chain import (
+    ERASED,
     START,
     Document,
     digest_document,
@@ -62,6 +63,7 @@ class StoredEvent:
     """The text of its data; empty without any."""
     hash: bytes | None
     salt: bytes | None
+    document_salt: bytes | None
     documents: bytes
     erased: bytes | None
 
@@ -127,6 +129,8 @@ def _verify_chain(stored: StoredJob, notes: Notes) -> Iterator[Fault]:
         if each.erased is not None:
             notes.erased += 1
             personal = each.erased
+            if event.actor or each.data or each.salt is not None:
+                yield Fault("job_events", row, "it was erased, and has an actor, data or a salt")
         elif each.salt is None:
             yield Fault("job_events", row, "its salt is missing")
             return
@@ -187,12 +191,14 @@ class _Recorded:
         return found
 
     def agrees(self, document: Document, owner: str, text: str | None) -> bool:
-        """Whether a stored text is the one that the events recorded. True if they cannot tell."""
+        """Whether a stored text is the one that the events recorded, or was erased as they say."""
         known = self.documents.get((document, owner))
         if known is None:
             return not text
         each, digest = known
-        return each.salt is None or (text is not None and digest_document(each.salt, text) == digest)
+        if each.document_salt is None:
+            return text in (None, "", ERASED)
+        return text is not None and digest_document(each.document_salt, text) == digest
 
 
 def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
@@ -231,26 +237,29 @@ def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
         if each is None:
             yield Fault("hitl_answers", key, f"no event with seq {row['seq']} records it")
             continue
-        if each.hash is None or each.erased is not None:
+        if each.hash is None:
             continue
         event, data = each.event, each.event.data or {}
-        status = data.get("status", "ACCEPTED")
-        if (row["interaction_id"], row["answer_id"], row["status"]) != (
-            event.prompt_id,
-            data.get("answer_id"),
-            status,
-        ):
+        verdict = "ACCEPTED" if event.type is EventType.PROMPT_ANSWERED else data.get("status", row["status"])
+        named = data.get("answer_id", row["answer_id"])  # of an erased event neither is known
+        found = row["interaction_id"], row["answer_id"], row["status"]
+        if found != (event.prompt_id, named, verdict):
             yield Fault("hitl_answers", key, f"event {event.seq} records another answer or verdict")
-        elif status == "ACCEPTED":
-            if not resolutions.get(row["interaction_id"], "").startswith(row["answer"][:-1] + ","):
-                yield Fault("hitl_answers", key, "it is not the answer of its prompt's resolution")
-        elif not recorded.agrees(Document.ANSWER, str(event.seq), row["answer"]):
-            yield Fault("hitl_answers", key, "it is not the answer that was recorded")
+        elif verdict != "ACCEPTED":
+            if not recorded.agrees(Document.ANSWER, str(event.seq), row["answer"]):
+                yield Fault("hitl_answers", key, "it is not the answer that was recorded")
+        elif not _begins(resolutions.get(row["interaction_id"], ""), row["answer"]):
+            yield Fault("hitl_answers", key, "it is not the answer of its prompt's resolution")
     for each in left.values():
         if each.hash is not None and each.erased is None:
             yield Fault(
                 "hitl_answers", str(each.event.prompt_id), f"the row of {_row(each.event)} is missing"
             )
+
+
+def _begins(resolution: str, answer: str) -> bool:
+    """Whether a resolution is that of an accepted answer: it begins with it, or both are erased."""
+    return resolution == answer == ERASED or resolution.startswith(answer[:-1] + ",")
 
 
 def _verify_steps(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:

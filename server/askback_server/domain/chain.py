@@ -4,7 +4,8 @@ So a changed, inserted or removed event, and a changed document of a prompt or a
 recomputing the chain (docs/adr/0058-events-are-chained-by-job.md; docs/audit.md has the format).
 
 Personal data enters a hash as a digest with a random salt, which is stored beside the event. Clearing the
-data and the salt and keeping the digest leaves the chain intact, and nothing to guess the data by.
+data and the salt and keeping the digest leaves the chain intact, and nothing to guess the data by. What was
+cleared must be empty, so that an erasure cannot put something else in its place.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from enum import Enum
 from askback_server.domain.events import Event
 from askback_server.domain.evolve import fast_init
 
+ERASED = '{"erased":true}'
+"""What is stored in place of a document that was erased."""
 START = bytes(32)
 """Stands for the hash before the first event of a job."""
 SALT_BYTES = 16
@@ -55,6 +58,9 @@ class Link:
     hash: bytes
     """SHA-256, 32 bytes."""
     salt: bytes
+    """Of the actor and the data."""
+    document_salt: bytes
+    """Of the documents; empty without any."""
     documents: bytes
     """The documents written with the event, 33 bytes each: the Document, and the salted digest of its
     text."""

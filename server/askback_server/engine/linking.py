@@ -25,7 +25,8 @@ from askback_server.ports.storage import BadData, JobWrite
 def link_events(write: JobWrite, before: Job | None) -> None:
     """Give each event of a write its link, and the job the hash of the last one.
 
-    `before` is the job before the write. The events of one command have one salt: they have one actor.
+    `before` is the job before the write. The events of one command have one salt, because they have one
+    actor, and one for their documents, which can be erased without the actor.
     Raises BadData for a text that cannot be encoded.
     """
     try:
@@ -38,20 +39,21 @@ def _link_events(write: JobWrite, before: Job | None) -> None:
     head = (before.chain if before is not None else b"") or START
     documents = _documents_by_seq(write, before)
     links: list[Link] = []
-    command_id, salt = "", b""
+    command_id, salt, document_salt = "", b"", b""
     at, time = None, ""
     for event in write.events:
         if event.command_id != command_id:
-            command_id, salt = event.command_id, urandom(SALT_BYTES)
+            command_id, random = event.command_id, urandom(2 * SALT_BYTES)
+            salt, document_salt = random[:SALT_BYTES], random[SALT_BYTES:]
         if event.at is not at:
             at, time = event.at, time_text(event.at)
         data = dump(event.data) if event.data else ""
         personal = digest_personal(salt, event.actor, data)
         packed = b""
         if found := documents.get(event.seq):
-            packed = b"".join([pack_document(kind, salt, text) for kind, text in found])
+            packed = b"".join([pack_document(kind, document_salt, text) for kind, text in found])
         head = hash_event(head, personal, packed, event, time)
-        links.append(Link(head, salt, packed, data))
+        links.append(Link(head, salt, document_salt if packed else b"", packed, data))
     write.links = links
     complete(write.job, chain=head)
 

@@ -105,5 +105,5 @@ class AuditReads:
 
 
 def _to_stored_event(row: Any) -> StoredEvent:
-    linked = row["hash"], row["salt"], row["documents"] or b"", row["erased"]
+    linked = row["hash"], row["salt"], row["document_salt"], row["documents"] or b"", row["erased"]
     return StoredEvent(rows.to_event(row), row["data"] or "", *linked)

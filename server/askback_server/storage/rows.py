@@ -273,7 +273,7 @@ def to_checkpoint(row: Row) -> Checkpoint:
 
 EVENT_COLUMNS = (
     "at", "job_id", "seq", "type", "actor", "state", "namespace", "command_id", "prompt_id", "data", "hash",
-    "salt", "documents",
+    "salt", "document_salt", "documents",
 )  # fmt: skip
 
 
@@ -284,8 +284,10 @@ def event_values(event: Event, link: Link | None) -> tuple[Any, ...]:
         event.namespace, event.command_id, event.prompt_id,
     )  # fmt: skip
     if link is None:
-        return (*own, dump(event.data) if event.data else None, None, None, None)
-    return (*own, link.data or None, link.hash, link.salt, link.documents or None)
+        return (*own, dump(event.data) if event.data else None, None, None, None, None)
+    return (
+        *own, link.data or None, link.hash, link.salt, link.document_salt or None, link.documents or None,
+    )  # fmt: skip
 
 
 def to_event(row: Row) -> Event:

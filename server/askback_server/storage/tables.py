@@ -275,6 +275,7 @@ events = sa.Table(
     # The event's link in the chain of its job (domain/chain.py); null if an older version wrote it.
     sa.Column("hash", sa.LargeBinary),
     sa.Column("salt", sa.LargeBinary),
+    sa.Column("document_salt", sa.LargeBinary),
     sa.Column("documents", sa.LargeBinary),
     # Instead of actor, data and salt once these were erased: their digest.
     sa.Column("erased", sa.LargeBinary),

@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("chain", sa.LargeBinary(), nullable=True))
-    for name in ("hash", "salt", "documents", "erased"):
+    for name in ("hash", "salt", "document_salt", "documents", "erased"):
         op.add_column("job_events", sa.Column(name, sa.LargeBinary(), nullable=True))
     op.create_table(
         "audit_checkpoints",
