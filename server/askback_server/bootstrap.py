@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from askback_server.config.settings import Config
+from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.consumers import Consumers
@@ -30,6 +31,7 @@ from askback_server.ports.clock import Clock, DatabaseClock, SystemClock
 from askback_server.ports.database import Storage
 from askback_server.sessions.progress import ProgressWriter
 from askback_server.sessions.replica import Replica
+from askback_server.signing import signer
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -103,6 +105,7 @@ async def build(
             pace,
             storage.sign_outs,
             HourlyCounts(storage.overview, time, timedelta(days=config.overview_days)),
+            Checkpoints(storage.checkpoints, time, signer(config.signing_keys)),
         ),
         overviews=Overviews(storage.overview, storage.jobs, presence, limits),
         progress=ProgressWriter(engine, clock.monotonic),

@@ -15,7 +15,7 @@ from askback_server.domain.jobs import Job, JobState
 from askback_server.engine import concurrency
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.ports.queue_locks import SETTLE_SECONDS, QueueLock
-from askback_server.storage import tables
+from askback_server.storage import replica_tables, tables
 from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
 from tests.support.aggregates import WORKER
@@ -163,7 +163,7 @@ async def test_one_of_many_concurrent_attempts_gets_the_queue_lock(here: Node, t
 
 async def test_an_abandoned_queue_lock_is_free_after_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
-    table = tables.queue_locks
+    table = replica_tables.queue_locks
     for ended, free in ((SETTLE_SECONDS - 10, False), (SETTLE_SECONDS + 10, True)):
         past = await here.database.ping() - timedelta(seconds=ended)
         await execute(here.database, sa.update(table).values(until=past))

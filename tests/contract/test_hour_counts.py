@@ -21,8 +21,9 @@ from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.ports.overview import CountMark
 from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
-from askback_server.storage.history import _keep_counted
+from askback_server.storage.history import _keep_mark
 from askback_server.storage.hour_table import hour_counts
+from askback_server.storage.settings import COUNTED
 from tests.contract.test_wakeups import long_transaction
 from tests.support.aggregates import CLIENT, question
 from tests.support.plans import plan_of, statements_of
@@ -277,7 +278,7 @@ async def test_a_restore_counts_on_where_it_was(database: Database) -> None:
     await created(database, 2)
     await counting(database).update()
     before = await database.overview.mark()
-    await database._dialect.run(_keep_counted)
+    await database._dialect.run(lambda connection: _keep_mark(connection, COUNTED))
     after = await database.overview.mark()
     assert after == CountMark(Position(3, before.position.id), before.until)
 

@@ -340,4 +340,11 @@ async def test_concurrent_migrations_run_once(empty_pg: str) -> None:
     names = await fetch(database, sa.text("SELECT name FROM askback_settings ORDER BY name"))
     await database.close()
     assert [row["version_num"] for row in versions] == [HEAD]
-    assert [row["name"] for row in names] == ["counted", "feed_epoch", "feed_tail", SERVES, "token_key"]
+    assert [row["name"] for row in names] == [
+        "checkpointed",
+        "counted",
+        "feed_epoch",
+        "feed_tail",
+        SERVES,
+        "token_key",
+    ]

@@ -19,7 +19,7 @@ from askback_server.engine import presence
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.view_texts import encode_view
 from askback_server.ports.queries import PromptFilter
-from askback_server.storage import tables
+from askback_server.storage import replica_tables
 from tests.support.aggregates import ANN, BOB, question
 from tests.support.rows import creation, new_job, new_prompt, now
 from tests.support.storage import Node, check_job, execute
@@ -142,9 +142,9 @@ async def test_the_consoles_of_a_dead_replica_no_longer_attend_prompts(here: Nod
             at_b.enter(view())
             _, prompt = await here.waiting(LAW)
             await until(lambda: here.presence.is_attended(prompt), "the other replica's console is known")
-        mine = tables.presence.c.replica_id == at_b._id
+        mine = replica_tables.presence.c.replica_id == at_b._id
         past = await here.database.ping() - timedelta(seconds=1)
-        await execute(here.database, sa.update(tables.presence).where(mine).values(expires_at=past))
+        await execute(here.database, sa.update(replica_tables.presence).where(mine).values(expires_at=past))
         await until(lambda: is_marked(here, prompt.prompt_id), "the prompt is marked")
 
 
@@ -154,7 +154,7 @@ async def test_a_replica_publishes_its_presence_again_when_its_row_is_deleted(
     async with tracking(here) as at_a, tracking(there) as at_b:
         at_b.enter(view())
         await until(lambda: len(at_a._index) == 1, "known")
-        await execute(here.database, sa.delete(tables.presence))
+        await execute(here.database, sa.delete(replica_tables.presence))
         at_a._others.clear()
         at_a._index = presence.PresenceIndex()
         await until(lambda: len(at_a._index) == 1, "known again")

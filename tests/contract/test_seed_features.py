@@ -20,6 +20,7 @@ from askback_server.domain.errors import JobNotFound, StorageUnavailable
 from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus
+from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.hot_jobs import IDLE_SECONDS
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.pace import Pace
@@ -66,6 +67,7 @@ def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 30
         pace,
         replica.database.sign_outs,
         HourlyCounts(replica.database.overview, replica.clock, timedelta(days=400)),
+        Checkpoints(replica.database.checkpoints, replica.clock, str),
     )
 
 

@@ -10,7 +10,7 @@ from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.bench import seeding
 from tests.bench.seeding import UnequalCopy, Write, seed
-from tests.support.storage import check_job, execute, fetch, node
+from tests.support.storage import check_rows, execute, fetch, node
 
 COUNT = 40
 
@@ -37,7 +37,7 @@ async def test_copies_are_whole_jobs_in_the_order_of_their_times(
         copies = [row["job_id"] for row in found[:-2]]
         assert [i[:13] for i in copies] == sorted(i[:13] for i in copies)
         for job_id in (copies[0], copies[-1]):
-            await check_job(database, job_id)
+            await check_rows(database, job_id)
     finally:
         await database.close()
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import asyncpg
 
+from askback_server.audit import verify_stored
+from askback_server.domain.audit import Fault
+from askback_server.storage.audit_reads import AuditReads, read_audit
 from tests.faults.database import PostgreSQL, SQLiteFile
 
 TABLES = {
@@ -50,7 +53,10 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def dump(database: SQLiteFile | PostgreSQL, path: Path) -> None:
-    """Write all tables to a file. Each line has the row's columns and `e`, the kind of row."""
+    """Write all tables to a file. Each line has the row's columns and `e`, the kind of row.
+
+    The last lines, of the kind `wrong`, are the rows that are not what the hash chain says.
+    """
     with path.open("w") as file:
         if isinstance(database, SQLiteFile):
             with closing(sqlite3.connect(database.path)) as connection:
@@ -60,6 +66,14 @@ def dump(database: SQLiteFile | PostgreSQL, path: Path) -> None:
                         _write(file, kind, names, row)
         else:
             asyncio.run(_dump_postgres(database, file))
+        url = f"sqlite:///{database.path}" if isinstance(database, SQLiteFile) else database.url()
+        for fault in read_audit(url, _verify):
+            file.write(json.dumps({"e": "wrong", "row": str(fault)}) + "\n")
+
+
+def _verify(reads: AuditReads) -> list[Fault]:
+    flags = ({"namespace": namespace} for namespace in reads.namespaces())
+    return [fault for each in flags for fault in verify_stored(reads, flags=each, keys=[]).faults]
 
 
 async def _dump_postgres(database: PostgreSQL, file: Any) -> None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.limits import Limits
+from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts
 from askback_server.engine.engine import Engine
@@ -186,7 +187,8 @@ class Rig:
         counts = HourlyCounts(database.overview, clock, timedelta(days=400))
         pace = Pace(lambda: engine.idle)
         purge = Purge(engine, database.queue, database.queue_locks, pace)
-        sweep = Sweep(database.queue, clock, 300.0, purge, pace, database.sign_outs, counts)
+        checkpoints = Checkpoints(database.checkpoints, clock, str)
+        sweep = Sweep(database.queue, clock, 300.0, purge, pace, database.sign_outs, counts, checkpoints)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from askback_server.domain.prompts import Prompt
+from askback_server.ports.checkpoints import CheckpointMark, HeadPage, StoredCheckpoint
 from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Position
@@ -76,3 +77,24 @@ class IdleStores:
     async def list_attended(self, namespace: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
+
+
+class IdleCheckpoints:
+    """Checkpoints: another replica is always faster."""
+
+    async def mark(self) -> CheckpointMark:
+        return CheckpointMark(Position(), None)
+
+    async def heads_after(self, position: Position, limit: int) -> HeadPage:
+        return HeadPage((), position, more=False)
+
+    async def newest(self, namespaces: Collection[str]) -> Mapping[str, tuple[int, str]]:
+        return {}
+
+    async def add(
+        self, before: CheckpointMark, after: CheckpointMark, made: Sequence[StoredCheckpoint]
+    ) -> bool:
+        return False
+
+    async def delete_before(self, time: datetime) -> int:
+        return 0

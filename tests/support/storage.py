@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.audit import Notes, verify_job
+from askback_server.domain.checkpoints import Head
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision
@@ -34,6 +36,7 @@ from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import JobStore, JobWrite, Position, UnknownOutcome
 from askback_server.storage import job_store, tables
+from askback_server.storage.audit_reads import AuditReads
 from askback_server.storage.database import Database
 from tests.support.aggregates import ANN, CLIENT, WORKER, question
 from tests.support.invariants import check_aggregate
@@ -112,7 +115,22 @@ async def _parts(database: Database, job: Job) -> tuple[Aggregate, list[Event]]:
     return Aggregate(job, prompts, submissions, understanding), events
 
 
+async def faults_of(database: Database, job_id: str, head: Head | None = None) -> list[str]:
+    """The rows of a job that are not what the chain of its events says. Reads again after a write between."""
+    while True:
+        stored = await database._dialect.run(lambda connection: AuditReads(connection).job(job_id))
+        if stored.job is None or (await get_job(database, job_id)).version == stored.job["version"]:
+            break
+    return [str(fault) for fault in verify_job(stored, Notes(), head)]
+
+
 async def check_job(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
+    """Check the invariants of a job's rows, of its log and of the chain. Returns rows and log."""
+    assert await faults_of(database, job_id) == []
+    return await check_rows(database, job_id)
+
+
+async def check_rows(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
     """Check the invariants of a job's rows and its log. Returns both."""
     aggregate, events = await whole(database, job_id)
     assert [e.seq for e in events] == list(range(1, len(events) + 1))

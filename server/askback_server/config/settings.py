@@ -125,6 +125,11 @@ class Config:
         "Keys that seal the page's sessions. Without them people sign in again after a restart.",
         metavar="FILE",
     )
+    signing_keys: str = _setting(
+        "",
+        "Keys that sign the checkpoints of the audit. Without them checkpoints are not signed.",
+        metavar="FILE",
+    )
     replica: str = _setting("", "This replica's name. By default host and process id.", metavar="NAME")
     migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite is always migrated at start.")
     test_mode: bool = _setting(False, "Accept the answers of a test's scripted human. On loopback only.")
@@ -247,7 +252,7 @@ class Config:
                     f"{at('retention')}: {name} would be kept for {kept.total_seconds():g} s only, jobs and "
                     "answers; give 1h or more, or --allow-short-retention"
                 )
-        for name in ("auth", "tls_cert", "tls_key", "tls_client_ca", "web_session_keys"):
+        for name in ("auth", "tls_cert", "tls_key", "tls_client_ca", "web_session_keys", "signing_keys"):
             path = getattr(self, name)
             if path and (problem := unreadable(path)):
                 raise ConfigError(f"{at(name)}: {problem}")

@@ -16,7 +16,7 @@ from askback_server.domain.input_rules import (
     without_none,
 )
 from askback_server.domain.json_schema import join_choices
-from askback_server.domain.json_text import JsonObject
+from askback_server.domain.json_text import JsonObject, is_plain
 
 
 @fast_init
@@ -136,4 +136,5 @@ def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[
             ("title", option.title, limits.max_title_bytes),
             ("description", option.description, limits.max_text_bytes),
         ):
-            yield from text_faults(text, f"options[{index}].{name}", size)
+            if not is_plain(text, size):
+                yield from text_faults(text, f"options[{index}].{name}", size)

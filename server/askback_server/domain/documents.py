@@ -56,6 +56,23 @@ class _Contents:
 _contents = _Contents()
 
 
+class _TimeText:
+    """Formats times. It remembers the last one, because the times of one write are the same object."""
+
+    def __init__(self) -> None:
+        self._last: tuple[datetime | None, str] = None, ""
+
+    def __call__(self, time: datetime) -> str:
+        last, text = self._last
+        if last is not time:
+            text = time.isoformat()
+            self._last = time, text
+        return text
+
+
+_time_text = _TimeText()
+
+
 def dump(value: object) -> str:
     """Compact JSON text. Callers on the hot path convert enums to texts: each would cost as much as a
     document."""
@@ -223,7 +240,7 @@ def answer_to_json(answer: Answer) -> str:
         "source": str(answer.source),
         "user_id": answer.user_id,
         "revision": answer.revision,
-        "at": answer.created_at.isoformat(),
+        "at": _time_text(answer.created_at),
     }
     if not answer.values_json:
         return dump(doc)
@@ -260,13 +277,14 @@ def _answer_of(text: str, doc: JsonObject) -> Answer:
     )
 
 
+@cached_on_argument
 def resolution_to_json(resolution: Resolution) -> str:
     """The `response_data` document of a closed prompt."""
     own = {
         "state": str(resolution.state),
         "actor": resolution.actor,
         "reason": resolution.reason,
-        "resolved_at": resolution.at.isoformat(),
+        "resolved_at": _time_text(resolution.at),
     }
     if resolution.answer is None:
         return dump(own)

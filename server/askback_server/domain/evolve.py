@@ -17,7 +17,15 @@ from functools import cache, wraps
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["cached_on_argument", "cached_property", "evolve", "fast_init", "fields_of", "from_fields"]
+__all__ = [
+    "cached_on_argument",
+    "cached_property",
+    "complete",
+    "evolve",
+    "fast_init",
+    "fields_of",
+    "from_fields",
+]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -71,6 +79,11 @@ def from_fields(cls: type[T], values: dict[str, Any]) -> T:
     new = _new(cls)
     _set(new, "__dict__", values)
     return new
+
+
+def complete(value: object, **fields: Any) -> None:
+    """Set fields of an image that its maker has not given away yet, and that only the maker knows."""
+    value.__dict__.update(fields)
 
 
 _names: dict[type, tuple[str, ...]] = {}

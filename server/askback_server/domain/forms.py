@@ -27,6 +27,7 @@ from askback_server.domain.json_text import (
     Violation,
     cap_violations,
     check_text,
+    is_plain,
     parse_json,
     pointer,
 )
@@ -259,9 +260,13 @@ def _faults(questions: tuple[Question, ...], limits: FormLimits) -> Iterator[tup
         seen.add(question.question_id)
         if not question.title.strip():
             yield (at + "title", "must not be empty")
-        yield from text_faults(question.title, at + "title", limits.max_title_bytes)
-        yield from text_faults(question.help, at + "help", limits.max_text_bytes)
-        yield from text_faults(question.rationale, at + "rationale", limits.max_text_bytes)
+        for name, text, size in (
+            ("title", question.title, limits.max_title_bytes),
+            ("help", question.help, limits.max_text_bytes),
+            ("rationale", question.rationale, limits.max_text_bytes),
+        ):
+            if text and not is_plain(text, size):
+                yield from text_faults(text, at + name, size)
         for path, reason in _input_faults(question, limits):
             yield (f"{at}{question.input.oneof}.{path}", reason)
 

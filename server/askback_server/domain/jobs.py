@@ -104,6 +104,8 @@ class Job:
     be at work on an answer; and back to ANY when the job runs again."""
     version: int = 0
     """The seq of the newest event. Rises with every event; writes are guarded by it."""
+    chain: bytes = b""
+    """The hash of the newest event (domain/chain.py); empty if a version without the chain wrote it."""
     token: int = 0
     """The newest fencing token; 0 before the first lease. Rises with every lease."""
     ready_at: datetime | None = None

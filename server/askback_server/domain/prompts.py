@@ -81,7 +81,7 @@ class Answer:
 
 
 @fast_init
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Resolution:
     """How a prompt ended."""
 

@@ -200,6 +200,8 @@ class Engine:
             writes = [g for g in groups if g.write is not None]
             if writes:
                 try:
+                    for group in writes:
+                        group.link_events()
                     lost = await self._write(writes)
                 except BadData as error:
                     for group in groups:

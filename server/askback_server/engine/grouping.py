@@ -18,6 +18,7 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
+from askback_server.engine.linking import link_events
 from askback_server.engine.needs import add_needs
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Wanted
@@ -192,6 +193,11 @@ class Group:
         write.retry = change.retry or write.retry
         write.events += change.events
         write.deleted, write.in_steps = change.deleted, change.in_steps
+
+    def link_events(self) -> None:
+        """Chain the events of its write, which must be complete."""
+        assert self.write is not None
+        link_events(self.write, self.aggregate.job)
 
     def to_committed(self) -> Committed:
         """The committed change of its write."""

@@ -1,7 +1,7 @@
 """The periodic cleanup: retention of ended jobs, expired rows, old partitions of the log.
 
-Before it deletes, it counts what happened (hourly_counts.py). Deadlines are handled by
-timers and expired sessions by the keeper; the sweep does the rest.
+Before it deletes, it counts what happened (hourly_counts.py) and makes checkpoints (checkpoints.py).
+Deadlines are handled by timers and expired sessions by the keeper; the sweep does the rest.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.pace import Pace
 from askback_server.engine.periodic import every
@@ -40,6 +41,7 @@ class Sweep:
         pace: Pace,
         sign_outs: SignOutStore,
         hours: HourlyCounts,
+        checkpoints: Checkpoints,
     ) -> None:
         self._queue = queue
         self._clock = clock
@@ -48,6 +50,7 @@ class Sweep:
         self._pace = pace
         self._sign_outs = sign_outs
         self._hours = hours
+        self._checkpoints = checkpoints
 
     async def run(self) -> None:
         """Sweep until cancelled. Errors are logged."""
@@ -58,6 +61,7 @@ class Sweep:
         """Sweep once."""
         await self._queue.make_room()
         await self._hours.update()  # before the purge, which deletes types and kinds of what is counted
+        await self._checkpoints.update()
         purged = await self._purge.run()
         await self._sign_outs.delete_expired()
         dropped = await self._drop_events()

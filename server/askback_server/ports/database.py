@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.census import CensusStore
+from askback_server.ports.checkpoints import CheckpointStore
 from askback_server.ports.overview import OverviewStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
@@ -45,6 +46,10 @@ class Storage(Protocol):
     @property
     def overview(self) -> OverviewStore:
         """Counts by the hour, and of what is open now."""
+
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        """Checkpoints over the chains of jobs."""
 
     @property
     def feed(self) -> FeedStore:

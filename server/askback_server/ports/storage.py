@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from askback_server.domain.aggregate import NO_GUARD, Aggregate, Guard
+from askback_server.domain.chain import Link
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
@@ -37,6 +38,8 @@ class JobWrite:
     """For a new job: the data copied from the job that it retries. The write fails if that job was
     deleted."""
     events: list[Event] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    """The links of the events in the chain of the job, in their order. Empty: without a chain."""
     deleted: bool = False
     in_steps: bool = False
     """Of a deletion: a job with many rows is deleted by several writes, of which each but the last one

@@ -139,7 +139,8 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
             )
         else:
             batch.new_jobs.append((*conditions, *rows.job_values(job)))
-        batch.events += map(rows.event_values, write.events)
+        links = write.links or (None,) * len(write.events)
+        batch.events += map(rows.event_values, write.events, links)
         if write.deleted:
             continue
         batch.new_prompts += map(rows.prompt_values, write.new_prompts.values())

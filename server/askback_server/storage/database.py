@@ -10,6 +10,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.census import Counts
+from askback_server.storage.checkpoints import CheckpointRows
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
@@ -39,6 +40,7 @@ class Database:
         self.presence = Presences(self._dialect)
         self.sign_outs = SignOutRows(self._dialect)
         self.overview = Overviews(self._dialect)
+        self.checkpoints = CheckpointRows(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
         self.wakeups: Wakeups = self._dialect.wakeups()

@@ -11,7 +11,7 @@ import secrets
 
 import sqlalchemy as sa
 
-from askback_server.storage.settings import COUNTED, NOTHING_COUNTED, get_setting, put_setting
+from askback_server.storage.settings import CHECKPOINTED, COUNTED, NOTHING_COUNTED, get_setting, put_setting
 from askback_server.storage.tables import settings
 
 _BEFORE_ALL = "UPDATE job_events SET xid = '3'"
@@ -36,14 +36,15 @@ def begin_history(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(_BEFORE_ALL)
         put_setting(connection, "feed_tail", "0:0")
-        _keep_counted(connection)
+        for mark in (COUNTED, CHECKPOINTED):
+            _keep_mark(connection, mark)
 
 
-def _keep_counted(connection: sa.Connection) -> None:
-    """Let the counts by the hour go on where they were: events keep their ids. Those of transactions that ran
-    at the same time as the last counted one may be counted twice or not at all."""
-    _, _, rest = (get_setting(connection, COUNTED) or NOTHING_COUNTED).partition(":")
-    put_setting(connection, COUNTED, f"3:{rest}")
+def _keep_mark(connection: sa.Connection, name: str) -> None:
+    """Let a reader of the log by position go on where it was: events keep their ids. Those of transactions
+    that ran at the same time as the last one read may be read twice or not at all."""
+    _, _, rest = (get_setting(connection, name) or NOTHING_COUNTED).partition(":")
+    put_setting(connection, name, f"3:{rest}")
 
 
 def check_history(connection: sa.Connection) -> str:

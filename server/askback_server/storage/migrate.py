@@ -50,7 +50,7 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT_SECONDS) -> 
             return _run_sqlite(parsed.set(drivername="sqlite"), revision)
         else:
             return asyncio.run(
-                _on_postgres(
+                on_postgres(
                     parsed, lambda c: upgrade_under_lock(c, partial(_upgrade, c, revision, wait), wait)
                 )
             )
@@ -91,7 +91,7 @@ def _keep_private(path: str) -> None:
                 _log.warning("%s could be read by others; it is now for its owner alone", each)
 
 
-async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
+async def on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
     """Run a function on a separate connection to the primary."""
     pools = Pools(url)
     await refuse_shared_connections(pools.own("askback probe"), pools.own("askback probe"))
@@ -114,7 +114,7 @@ def begin_history_after_restore(url: str) -> None:
             finally:
                 engine.dispose()
         else:
-            asyncio.run(_on_postgres(parsed, _begin_history))
+            asyncio.run(on_postgres(parsed, _begin_history))
     except BROKEN as error:
         raise StorageUnavailable(f"cannot use the database: {database_problem(parsed, error)}") from error
 
@@ -129,21 +129,36 @@ def describe(url: str) -> str:
 
     Raises StorageUnavailable if it cannot be reached, does not exist, or has another schema.
     """
+    return read_snapshot(url, _describe)
+
+
+def read_snapshot(url: str, work: Callable[[sa.Connection], T]) -> T:
+    """Run a function that only reads on a connection of its own: all it reads is as of one moment. Blocking.
+
+    A service may run meanwhile. Raises StorageUnavailable without such a database.
+    """
     parsed = sa.make_url(url)
     try:
-        if parsed.get_backend_name() == "sqlite":
-            path = Path(parsed.database or "").absolute()
-            if not path.is_file():
-                raise StorageUnavailable(f"there is no file {path} yet; `askback serve` makes it")
-            engine = sa.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true")
-            try:
-                with engine.connect() as connection:
-                    return _describe(connection)
-            finally:
-                engine.dispose()
-        return asyncio.run(_on_postgres(parsed, _describe))
+        if parsed.get_backend_name() != "sqlite":
+            return asyncio.run(on_postgres(parsed, partial(_in_snapshot, work)))
+        path = Path(parsed.database or "").absolute()
+        if not path.is_file():
+            raise StorageUnavailable(f"there is no file {path} yet; `askback serve` makes it")
+        engine = sa.create_engine(
+            f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", connect_args={"isolation_level": None}
+        )
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                return work(connection)
+        finally:
+            engine.dispose()
     except BROKEN as error:
         raise StorageUnavailable(f"cannot use the database: {database_problem(parsed, error)}") from error
+
+
+def _in_snapshot(work: Callable[[sa.Connection], T], connection: sa.Connection) -> T:
+    return work(connection.execution_options(isolation_level="REPEATABLE READ"))
 
 
 def _describe(connection: sa.Connection) -> str:

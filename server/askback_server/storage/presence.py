@@ -17,7 +17,8 @@ from askback_server.storage.dialect import Dialect
 from askback_server.storage.prompt_conditions import conditions_of, where_all
 from askback_server.storage.prompt_lists import URGENCY
 from askback_server.storage.reader import MOST, Reader, named
-from askback_server.storage.tables import presence, prompts
+from askback_server.storage.replica_tables import presence
+from askback_server.storage.tables import prompts
 
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
 """Before all ids."""

@@ -12,7 +12,8 @@ from askback_server.domain.jobs import JobState
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queue_locks import SETTLE_SECONDS, QueueLock
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.tables import jobs, queue_locks
+from askback_server.storage.replica_tables import queue_locks
+from askback_server.storage.tables import jobs
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from askback_server.domain.chain import Link
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
@@ -34,7 +35,7 @@ JOB_CHANGED_COLUMNS = (
     "promoted", "priority", "labels", "attempt", "rounds", "open_prompts", "open_blocking", "version",
     "token", "ready_at", "session_id", "worker_id", "holder", "cancel_requested_at", "cancel_at",
     "cancel_reason", "retention_s", "purge_at", "checkpoints", "understanding_version",
-    "run_until", "run_left_s", "wake", "stalled_at", "unreceived", "cancelled_by",
+    "run_until", "run_left_s", "wake", "stalled_at", "unreceived", "cancelled_by", "chain",
 )  # fmt: skip
 """The columns that a write may change; the first is the key."""
 
@@ -57,6 +58,7 @@ def job_change_values(job: Job) -> tuple[Any, ...]:
         job.cancel_requested_at, job.cancel_at, job.cancel_reason,
         _seconds(job.retention), job.purge_at, job.checkpoints, job.understanding_version, job.run_until,
         _seconds(job.run_left), job.wake or None, job.stalled_at, job.unreceived, job.cancelled_by or None,
+        job.chain or None,
     )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def to_job(row: Row) -> Job:
         wake=Wake(row["wake"] or ""),
         stalled_at=row["stalled_at"],
         unreceived=row["unreceived"] or 0,
+        chain=row["chain"] or b"",
     )
 
 
@@ -269,15 +272,21 @@ def to_checkpoint(row: Row) -> Checkpoint:
 
 
 EVENT_COLUMNS = (
-    "at", "job_id", "seq", "type", "actor", "state", "namespace", "command_id", "prompt_id", "data",
+    "at", "job_id", "seq", "type", "actor", "state", "namespace", "command_id", "prompt_id", "data", "hash",
+    "salt", "document_salt", "documents",
 )  # fmt: skip
 
 
-def event_values(event: Event) -> tuple[Any, ...]:
+def event_values(event: Event, link: Link | None) -> tuple[Any, ...]:
     """The values of EVENT_COLUMNS."""
-    return (
+    own = (
         event.at, event.job_id, event.seq, event.type, event.actor, event.state,
-        event.namespace, event.command_id, event.prompt_id, dump(event.data) if event.data else None,
+        event.namespace, event.command_id, event.prompt_id,
+    )  # fmt: skip
+    if link is None:
+        return (*own, dump(event.data) if event.data else None, None, None, None, None)
+    return (
+        *own, link.data or None, link.hash, link.salt, link.document_salt or None, link.documents or None,
     )  # fmt: skip
 
 

@@ -9,6 +9,9 @@ from askback_server.storage.tables import settings
 COUNTED = "counted"
 """Name of the setting that says how far the log is counted: xid, id and time, separated by colons."""
 NOTHING_COUNTED = "0:0:"
+CHECKPOINTED = "checkpointed"
+"""Name of the setting that says how far checkpoints cover the log, in the same form; its time is that of the
+last ones."""
 
 
 def get_setting(connection: sa.Connection, name: str) -> str | None:

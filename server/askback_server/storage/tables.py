@@ -1,6 +1,6 @@
 """The tables of docs/design.md 8. One definition for both databases; the migrations build the same.
 
-Two more are in `hour_table.py` and `sign_out_table.py`.
+Others are in `replica_tables.py`, `hour_table.py`, `sign_out_table.py` and `checkpoint_table.py`.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ jobs = sa.Table(
     sa.Column("stalled_at", Instant),
     sa.Column("unreceived", sa.Integer),
     sa.Column("cancelled_by", sa.Text),
+    sa.Column("chain", sa.LargeBinary),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
@@ -271,6 +272,13 @@ events = sa.Table(
     sa.Column("command_id", Id, nullable=False),
     sa.Column("prompt_id", Id),
     sa.Column("data", JsonText),
+    # The event's link in the chain of its job (domain/chain.py); null if an older version wrote it.
+    sa.Column("hash", sa.LargeBinary),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("document_salt", sa.LargeBinary),
+    sa.Column("documents", sa.LargeBinary),
+    # Instead of actor, data and salt once these were erased: their digest.
+    sa.Column("erased", sa.LargeBinary),
     sa.Index("ix_job_events_job", "job_id", "seq"),
     sa.Index("ix_job_events_feed", "xid", "id"),
     sqlite_autoincrement=True,
@@ -297,24 +305,4 @@ settings = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
-)
-
-# The replica that may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
-queue_locks = sa.Table(
-    "queue_locks",
-    metadata,
-    sa.Column("namespace", sa.Text, primary_key=True),
-    sa.Column("job_type", sa.Text, primary_key=True),
-    sa.Column("lock_id", Id, nullable=False),
-    sa.Column("until", Instant, nullable=False),
-)
-
-# The views of the consoles of each replica (engine/presence.py). One row per replica.
-presence = sa.Table(
-    "console_presence",
-    metadata,
-    sa.Column("replica_id", Id, primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("views", JsonText, nullable=False),
-    sa.Column("expires_at", Instant, nullable=False),
 )

@@ -90,6 +90,8 @@ class Evidence:
     prompts: dict[str, Line] = field(default_factory=dict)
     answers: dict[tuple[str, str], Line] = field(default_factory=dict)
     sessions: list[Line] = field(default_factory=list)
+    wrong: list[Line] = field(default_factory=list)
+    """Rows that are not what the hash chain of their job says."""
     log: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     facts: dict[str, PromptFacts] = field(default_factory=lambda: defaultdict(PromptFacts))
     ends_at: float = 0.0
@@ -147,6 +149,8 @@ class Evidence:
                 self.answers[line["interaction_id"], line["answer_id"]] = line
             case "session":
                 self.sessions.append(line)
+            case "wrong":
+                self.wrong.append(line)
             case "log":
                 self.log[line["job_id"]].append(line)
 

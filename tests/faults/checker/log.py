@@ -27,6 +27,8 @@ def check(e: Evidence) -> Iterator[Violation]:
     for job_id, row in e.jobs.items():
         if job_id not in e.log:
             yield violation(12, f"job {job_id} is stored, but its log was deleted", row)
+    for line in e.wrong:
+        yield violation(9, f"the hash chain does not agree with {line['row']}", line)
     yield from _check_reads(e)
     yield from _check_timeouts(e)
     yield from _check_resets(e)

@@ -1,0 +1,76 @@
+"""`askback audit`: verify what a database has recorded, and make the keys that sign it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from askback.cli.command import Command
+from askback.cli.lazy import LazyGroup
+from askback.cli.service import service_module
+
+COMMANDS = {
+    "verify": ("askback.cli.audit:verify", "Verify a job or a namespace against the hash chain."),
+    "new-key": ("askback.cli.audit:new_key", "Make a key that signs checkpoints, first in a file of keys."),
+    "public-keys": ("askback.cli.audit:public_keys", "Print the public keys of a file, to verify with."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def audit() -> None:
+    """Verify what was recorded, without a running service."""
+
+
+@click.command(cls=Command)
+@click.argument("job", metavar="[JOB]", required=False)
+@click.option("--namespace", metavar="NAME", help="All jobs of a namespace, instead of one.")
+@click.option("--db", help="Database URL, as of `askback serve`.")
+@click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
+@click.option("--keys", metavar="FILE", help="Keys (public ones suffice) that must have signed checkpoints.")
+@click.option(
+    "--expect",
+    type=click.File("r"),
+    help="A checkpoint's statement that was kept elsewhere (`last_statement` of --json): it must be there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+def verify(job: str | None, namespace: str | None, expect: Any, **flags: Any) -> None:
+    """Verify a job, or all jobs of a namespace.
+
+    \b
+      askback audit verify 0199c1de-…                       one job, by its whole id
+      askback audit verify --namespace default --keys signing-keys.json
+
+    Prints each row that is not what the hash chain of its job or a checkpoint says, the first wrong one of
+    each job first. Exit 0: nothing is wrong. Exit 5: something is.
+    """
+    if bool(job) == bool(namespace):
+        raise click.UsageError("name either a job or a --namespace")
+    flags |= {"job": job, "namespace": namespace, "expect": expect.read().strip() if expect else ""}
+    sys.exit(service_module("audit").verify(flags))
+
+
+@click.command("new-key", cls=Command)
+@click.argument("file", type=click.Path(dir_okay=False))
+def new_key(file: str) -> None:
+    """Make a key and put it first in FILE, which is made for its owner alone if it is not there.
+
+    A running server signs with it from the next checkpoint on. Keep the older keys in the file.
+    """
+    signing = service_module("signing")
+    try:
+        click.echo(signing.add_key(file))
+    except signing.BadSigningKeys as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.command("public-keys", cls=Command)
+@click.argument("file", type=click.Path(dir_okay=False))
+def public_keys(file: str) -> None:
+    """Print the public keys of FILE as a JSON Web Key Set."""
+    signing = service_module("signing")
+    try:
+        click.echo(signing.public_set(file))
+    except signing.BadSigningKeys as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,116 @@
+"""The keys that sign statements of the audit: Ed25519, in a file, the newest first.
+
+The file is a JSON Web Key Set with private keys (RFC 7517, RFC 8037). The first key signs; the others verify
+what was signed before. Statements are JWS in compact form (RFC 7515) with the algorithm Ed25519 (RFC 9864).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from askback_server.domain.checkpoints import BadSigningKeys
+
+if TYPE_CHECKING:
+    from joserfc.jwk import OKPKey
+
+ALGORITHM = "Ed25519"
+Keys: TypeAlias = "list[OKPKey]"
+"""Keys, the one that signs first."""
+
+
+def signer(path: str) -> Callable[[str], str]:
+    """A function that makes the statement of a payload, with the first key of a file.
+
+    The file is read for each statement, so a new key is used without a restart. Without a path the statement
+    is the payload. Raises BadSigningKeys.
+    """
+    if not path:
+        return str
+    read_keys(path)
+
+    def sign(payload: str) -> str:
+        from joserfc import jws
+
+        key = read_keys(path)[0]
+        return jws.serialize_compact(_header(key), payload, key, algorithms=[ALGORITHM])
+
+    return sign
+
+
+def _header(key: OKPKey) -> dict[str, Any]:
+    return {"alg": ALGORITHM, "kid": key.kid}
+
+
+def open_statement(statement: str, keys: Keys) -> tuple[str, str]:
+    """The payload of a statement, and the id of the key that signed it; empty if it is not signed.
+
+    Raises ValueError for an unknown key and a wrong signature.
+    """
+    if statement.startswith("{"):
+        return statement, ""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    try:
+        kid = str(jws.extract_compact(statement.encode()).headers().get("kid", ""))
+        key = next((each for each in keys if each.kid == kid), None)
+        if key is None:
+            raise ValueError(f"signed with the key {kid or 'without an id'}, which is not in the file")
+        found = jws.deserialize_compact(statement, key, algorithms=[ALGORITHM])
+    except JoseError as error:
+        raise ValueError(f"its signature is wrong ({error})") from error
+    return found.payload.decode(), kid
+
+
+def read_keys(path: str) -> Keys:
+    """The keys of a file, the one that signs first. Raises BadSigningKeys."""
+    try:
+        from joserfc.errors import JoseError
+        from joserfc.jwk import OKPKey
+    except ModuleNotFoundError:
+        raise BadSigningKeys("signing needs joserfc: pip install 'askback[server]'") from None
+    try:
+        listed = json.loads(Path(path).read_text("utf-8"))["keys"]
+        keys = [OKPKey.import_key(each) for each in listed]
+    except OSError as error:
+        raise BadSigningKeys(f"signing keys {path}: {error.strerror or error}") from None
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise BadSigningKeys(
+            f"signing keys {path}: not a JSON Web Key Set ({type(error).__name__})"
+        ) from None
+    if not keys or any(key.curve_name != "Ed25519" for key in keys):
+        raise BadSigningKeys(
+            f"signing keys {path}: must have Ed25519 keys; `askback audit new-key` makes one"
+        )
+    for key in keys:
+        key.ensure_kid()
+    return keys
+
+
+def public_set(path: str) -> str:
+    """The public keys of a file, as a JSON Web Key Set. Raises BadSigningKeys."""
+    return json.dumps({"keys": [key.as_dict(private=False) for key in read_keys(path)]}, indent=2)
+
+
+def add_key(path: str) -> str:
+    """Put a new key first in a file, which is made, for its owner alone, if it is not there.
+
+    Returns the key's id. Raises BadSigningKeys.
+    """
+    known = read_keys(path) if os.path.exists(path) else []
+    from joserfc.jwk import OKPKey
+
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    text = json.dumps({"keys": [each.as_dict(private=True) for each in (key, *known)]}, indent=2)
+    mode = os.stat(path).st_mode & 0o777 if known else 0o600
+    fresh = f"{path}.new"
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    return str(key.kid)
