@@ -392,6 +392,7 @@ class SetPersonRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The tenant. Empty: the caller's default."""
     subject: _builtins.str
@@ -406,6 +407,8 @@ class SetPersonRequest(_message.Message):
     """The language as a BCP 47 tag. Empty: forgets it. Unset: stays."""
     active: _builtins.bool
     """Whether the person is active. Unset: stays; a new person is."""
+    validate_only: _builtins.bool
+    """True: check the request and change nothing. Default: false."""
     @_builtins.property
     def groups(self) -> Global___PersonGroups:
         """All groups in which admins say that the person is (MEMBERSHIP_SOURCE_ADMIN): others of this source end, those
@@ -423,10 +426,11 @@ class SetPersonRequest(_message.Message):
         language: _builtins.str | None = ...,
         groups: Global___PersonGroups | None = ...,
         active: _builtins.bool | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_display_name", b"_display_name", "_email", b"_email", "_language", b"_language", "_time_zone", b"_time_zone", "active", b"active", "display_name", b"display_name", "email", b"email", "groups", b"groups", "language", b"language", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_display_name", b"_display_name", "_email", b"_email", "_language", b"_language", "_time_zone", b"_time_zone", "active", b"active", "display_name", b"display_name", "email", b"email", "groups", b"groups", "language", b"language", "namespace", b"namespace", "subject", b"subject", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_display_name", b"_display_name", "_email", b"_email", "_language", b"_language", "_time_zone", b"_time_zone", "active", b"active", "display_name", b"display_name", "email", b"email", "groups", b"groups", "language", b"language", "namespace", b"namespace", "subject", b"subject", "time_zone", b"time_zone", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__active: _TypeAlias = _typing.Literal["active"]  # noqa: Y015
     _WhichOneofArgType__active: _TypeAlias = _typing.Literal["_active", b"_active"]  # noqa: Y015
@@ -460,7 +464,7 @@ class SetPersonResponse(_message.Message):
     PERSON_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def person(self) -> Global___Person:
-        """The person now."""
+        """The person now; with `validate_only` as it would be."""
 
     def __init__(
         self,

@@ -41,8 +41,10 @@ class AccessServiceStub(object):
     SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
     they have ended: who was in a group at an earlier time has an answer.
 
-    Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-    directory: `admin`.
+    Role needed, by RPC:
+
+    WhoAmI, EndSession    any (client, worker or console)
+    every other RPC       admin
     """
 
     def __init__(self, channel):
@@ -104,8 +106,10 @@ class AccessServiceServicer(object):
     SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
     they have ended: who was in a group at an earlier time has an answer.
 
-    Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-    directory: `admin`.
+    Role needed, by RPC:
+
+    WhoAmI, EndSession    any (client, worker or console)
+    every other RPC       admin
     """
 
     def WhoAmI(self, request, context):
@@ -250,8 +254,10 @@ class AccessService(object):
     SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
     they have ended: who was in a group at an earlier time has an answer.
 
-    Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-    directory: `admin`.
+    Role needed, by RPC:
+
+    WhoAmI, EndSession    any (client, worker or console)
+    every other RPC       admin
     """
 
     @staticmethod

@@ -42,8 +42,10 @@ class AccessServiceStub:
     SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
     they have ended: who was in a group at an earlier time has an answer.
 
-    Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-    directory: `admin`.
+    Role needed, by RPC:
+
+      WhoAmI, EndSession    any (client, worker or console)
+      every other RPC       admin
     """
 
     @_typing.overload
@@ -120,8 +122,10 @@ class AccessServiceAsyncStub(AccessServiceStub):
     SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
     they have ended: who was in a group at an earlier time has an answer.
 
-    Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-    directory: `admin`.
+    Role needed, by RPC:
+
+      WhoAmI, EndSession    any (client, worker or console)
+      every other RPC       admin
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -194,8 +198,10 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
     they have ended: who was in a group at an earlier time has an answer.
 
-    Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-    directory: `admin`.
+    Role needed, by RPC:
+
+      WhoAmI, EndSession    any (client, worker or console)
+      every other RPC       admin
     """
 
     @_abc_1.abstractmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from askback_server.domain.checks import Checker
 from askback_server.domain.limits import Limits
@@ -131,17 +132,24 @@ class Directory:
     def _storable(self, groups: frozenset[str] | None) -> frozenset[str] | None:
         return None if groups is None else storable_groups(groups, self._limits)
 
-    async def set_person(self, principal: Principal, setting: PersonSetting) -> Person:
-        """Store what an admin says of a person. Returns the person.
+    async def set_person(
+        self, principal: Principal, setting: PersonSetting, *, validate_only: bool = False
+    ) -> Person:
+        """Store what an admin says of a person. Returns the person; with `validate_only` as it would be.
 
         Raises PermissionDenied, InvalidField, StorageUnavailable.
         """
         principal.require(Role.ADMIN)
         check_setting(setting, self._limits, is_time_zone)
-        decision = set_person(setting, principal.subject)
-        [person] = await self._store.change(setting.namespace, [setting.subject], lambda _: decision)
-        assert person is not None
-        return person
+        decision, wanted = set_person(setting, principal.subject), list[Person | None]()
+
+        def decide(stored: Person | None, now: datetime) -> Person | None:
+            wanted.append(decision(stored, now))
+            return stored if validate_only else wanted[-1]
+
+        await self._store.change(setting.namespace, [setting.subject], lambda _: decide)
+        assert wanted[-1] is not None
+        return wanted[-1]
 
     async def delete_person(self, principal: Principal, namespace: str, subject: str) -> None:
         """Erase what is known of a person. Raises PermissionDenied, PersonNotFound, StorageUnavailable."""

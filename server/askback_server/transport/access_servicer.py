@@ -54,7 +54,9 @@ class AccessServicer:
 
     async def SetPerson(self, request: pb.SetPersonRequest, _: Context) -> pb.SetPersonResponse:
         principal = current_principal()
-        person = await self._directory.set_person(principal, person_setting(request, principal))
+        person = await self._directory.set_person(
+            principal, person_setting(request, principal), validate_only=request.validate_only
+        )
         return pb.SetPersonResponse(person=person_message(person))
 
     async def ListPeople(self, request: pb.ListPeopleRequest, _: Context) -> pb.ListPeopleResponse:

@@ -83,6 +83,7 @@ export interface SetPersonRequest {
   readonly language?: string;
   readonly groups?: PersonGroups;
   readonly active?: boolean;
+  readonly validateOnly?: boolean;
 }
 
 export interface SetPersonResponse {

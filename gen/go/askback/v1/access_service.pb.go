@@ -720,7 +720,9 @@ type SetPersonRequest struct {
 	// that stay keep their beginning. Unset: they stay.
 	Groups *PersonGroups `protobuf:"bytes,7,opt,name=groups,proto3" json:"groups,omitempty"`
 	// Whether the person is active. Unset: stays; a new person is.
-	Active        *bool `protobuf:"varint,8,opt,name=active,proto3,oneof" json:"active,omitempty"`
+	Active *bool `protobuf:"varint,8,opt,name=active,proto3,oneof" json:"active,omitempty"`
+	// True: check the request and change nothing. Default: false.
+	ValidateOnly  bool `protobuf:"varint,9,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -811,10 +813,17 @@ func (x *SetPersonRequest) GetActive() bool {
 	return false
 }
 
+func (x *SetPersonRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // The person was stored.
 type SetPersonResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The person now.
+	// The person now; with `validate_only` as it would be.
 	Person        *Person `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1388,7 +1397,7 @@ const file_askback_v1_access_service_proto_rawDesc = "" +
 	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x12\x18\n" +
 	"\amembers\x18\x03 \x01(\x05R\amembers\"$\n" +
 	"\fPersonGroups\x12\x14\n" +
-	"\x05names\x18\x01 \x03(\tR\x05names\"\xe0\x02\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\"\x85\x03\n" +
 	"\x10SetPersonRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12&\n" +
@@ -1397,7 +1406,8 @@ const file_askback_v1_access_service_proto_rawDesc = "" +
 	"\ttime_zone\x18\x05 \x01(\tH\x02R\btimeZone\x88\x01\x01\x12\x1f\n" +
 	"\blanguage\x18\x06 \x01(\tH\x03R\blanguage\x88\x01\x01\x120\n" +
 	"\x06groups\x18\a \x01(\v2\x18.askback.v1.PersonGroupsR\x06groups\x12\x1b\n" +
-	"\x06active\x18\b \x01(\bH\x04R\x06active\x88\x01\x01B\x0f\n" +
+	"\x06active\x18\b \x01(\bH\x04R\x06active\x88\x01\x01\x12#\n" +
+	"\rvalidate_only\x18\t \x01(\bR\fvalidateOnlyB\x0f\n" +
 	"\r_display_nameB\b\n" +
 	"\x06_emailB\f\n" +
 	"\n" +

@@ -49,8 +49,10 @@ const (
 // SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
 // they have ended: who was in a group at an earlier time has an answer.
 //
-// Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-// directory: `admin`.
+// Role needed, by RPC:
+//
+//	WhoAmI, EndSession    any (client, worker or console)
+//	every other RPC       admin
 type AccessServiceClient interface {
 	// Returns the principal of the caller: the one that decides what its other calls may do. It reads
 	// nothing and changes nothing, so it also works while the database is away. The token file is
@@ -196,8 +198,10 @@ func (c *accessServiceClient) ListGroups(ctx context.Context, in *ListGroupsRequ
 // SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
 // they have ended: who was in a group at an earlier time has an answer.
 //
-// Role needed by WhoAmI and EndSession: any (`client`, `worker` or `console`). Role needed by every RPC of the
-// directory: `admin`.
+// Role needed, by RPC:
+//
+//	WhoAmI, EndSession    any (client, worker or console)
+//	every other RPC       admin
 type AccessServiceServer interface {
 	// Returns the principal of the caller: the one that decides what its other calls may do. It reads
 	// nothing and changes nothing, so it also works while the database is away. The token file is
