@@ -616,7 +616,9 @@ class SetGroupRequest(_message.Message):
     name: _builtins.str
     """The group, as audiences name it. Required."""
     complete: _builtins.bool
-    """True: the directory knows all members of the group. False: others may be in it by their credentials."""
+    """True: the directory knows all members of the group. Default: false, others may be in it by their
+    credentials.
+    """
     def __init__(
         self,
         *,

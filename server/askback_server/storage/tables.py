@@ -1,6 +1,6 @@
 """The tables of docs/design.md 8. One definition for both databases; the migrations build the same.
 
-Two more are in `hour_table.py` and `sign_out_table.py`.
+Others are in `hour_table.py`, `people_tables.py` and `sign_out_table.py`.
 """
 
 from __future__ import annotations

@@ -1122,7 +1122,8 @@ type SetGroupRequest struct {
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// The group, as audiences name it. Required.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// True: the directory knows all members of the group. False: others may be in it by their credentials.
+	// True: the directory knows all members of the group. Default: false, others may be in it by their
+	// credentials.
 	Complete      bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
