@@ -215,7 +215,7 @@ def test_a_subject_that_no_caller_has_is_refused(subject: str) -> None:
 
 def test_usual_values_are_accepted() -> None:
     usual = setting(
-        display_name="Ana María Peña",
+        display_name="Ana María Peña \u0645\u06cc\u200c\u0631\u0627",
         email="ana.pena+ops@mail.example.com",
         time_zone="America/Argentina/Buenos_Aires",
         language="zh-Hant-TW",

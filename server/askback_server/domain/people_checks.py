@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from askback_server.domain.checks import Checker
@@ -11,6 +12,8 @@ from askback_server.domain.people import ANONYMOUS, PersonSetting
 
 _EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+\Z")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")
+_BREAKS = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of characters that a name must not have. Invisible ones are legitimate in some scripts."""
 MAX_LANGUAGE_CHARS = 35
 """Maximum length of a language tag: RFC 5646 asks for at least that."""
 
@@ -26,8 +29,8 @@ def check_setting(setting: PersonSetting, limits: Limits, is_time_zone: Callable
         ("display_name", setting.display_name or "", limits.display_name_bytes),
     ):
         check.text(name, value, limit)
-        if not value.isprintable():
-            check.bad(name, "must have printable characters only")
+        if any(unicodedata.category(character) in _BREAKS for character in value):
+            check.bad(name, "must be one line without control characters")
     if setting.email and (len(setting.email) > limits.email_bytes or not _EMAIL.match(setting.email)):
         check.bad("email", "must be one e-mail address, such as ana@example.com")
     if setting.time_zone and not is_time_zone(setting.time_zone):
