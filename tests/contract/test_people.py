@@ -82,6 +82,8 @@ async def test_a_membership_is_ended_and_never_deleted(database: Database) -> No
     assert (fact.group, fact.source, fact.set_by) == ("ops", Source.ADMIN, "root")
     assert fact.until_at is not None
     assert fact.from_at <= during < fact.until_at <= after
+    assert await here.list(replace(ALL, group="ops", at=fact.until_at)) == []
+    assert subjects(await here.list(replace(ALL, group="ops", at=fact.from_at))) == ["ana"]
     assert await here.list(replace(ALL, group="ops")) == []
     assert await here.list(replace(ALL, group="law", at=during)) == []
     [now] = await here.list(replace(ALL, group="law", at=after))
@@ -109,6 +111,15 @@ async def test_admins_at_two_replicas_lose_no_group(database: Database) -> None:
     current = [group for _, group, _, is_current in await facts(database) if is_current]
     assert len(current) == 2
     assert "ops" in current
+
+
+async def test_two_admins_that_add_a_person_at_once_lose_nothing(database: Database) -> None:
+    """The one that comes second decides again, on the row of the first."""
+    replicas = [Replica(database, file=False) for _ in range(4)]
+    said = ({"display_name": "Ana"}, {"email": "ana@b"}, {"time_zone": "UTC"}, {"language": "de"})
+    await asyncio.gather(*(each.set("ana", **one) for each, one in zip(replicas, said, strict=True)))
+    [ana] = await replicas[0].list()
+    assert (ana.display_name, ana.email, ana.time_zone, ana.language) == ("Ana", "ana@b", "UTC", "de")
 
 
 async def test_a_token_file_is_the_complete_statement(database: Database) -> None:
@@ -248,6 +259,10 @@ async def test_namespaces_have_their_own_people_and_groups(database: Database) -
     assert ana.display_name == "Ana"
     assert await here.list(PeopleFilter("blue", group="ops", include_inactive=True)) == []
     assert await here.list_groups(ROOT, "default", 10, "") == [Group("ops", False, 1)]
+    await here.set_person(ROOT, PersonSetting("blue", "ana"))
+    await here.set("ana", active=False)
+    assert await here.list_groups(ROOT, "default", 10, "") == [Group("ops", False, 0)]
+    assert [person.display_name for person in await here.list(PeopleFilter("blue"))] == [""]
 
 
 async def test_pages_are_ordered_by_subject_on_both_databases(database: Database) -> None:
