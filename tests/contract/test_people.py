@@ -222,8 +222,14 @@ async def test_a_deleted_person_is_erased_and_comes_back_when_seen(database: Dat
     await here.write()
     await here.set("ana", display_name="Ana Lopez", email="ana@example.com", groups=LAW)
     during = await database.ping()
+    there = Replica(database, ana)
+    await there.write()
+    for each in (here, there):
+        each.note(ana, "default")
     await here.delete_person(ROOT, "default", "ana")
     await here.delete_person(ROOT, "default", "ana")
+    for each in (here, there):  # what was noted before the deletion
+        await each.write()
     assert await here.list() == []
     assert await here.list_groups(ROOT, "default", 10, "") == [Group("ops", members=0)]
     [row] = await fetch(database, sa.text("SELECT * FROM people"))

@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "people": (
         "askback.cli.people:people",
-        "List and change the people that a namespace knows, as an admin.",
+        "List and change the people that a namespace knows.",
     ),
     "web": ("askback.cli.web:web", "Serve the web page for a service, to people with browsers."),
     "serve": ("askback.cli.service:serve", "Run the service."),

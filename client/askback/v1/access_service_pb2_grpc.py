@@ -165,7 +165,7 @@ class AccessServiceServicer(object):
         """Erases a person's name, e-mail address, time zone, language and time of use, and ends the memberships that
         admins have set. The person is not listed any more; its subject and the facts of its memberships stay, and so
         do its answers. Deleting a deleted person is OK. A person whose credentials are still valid is listed again,
-        by its subject and groups, when it next uses the namespace.
+        by its subject and groups, within five minutes of its next use of the namespace.
 
         Errors: NOT_FOUND (PERSON_NOT_FOUND) for a person that the directory never had, INVALID_ARGUMENT
         (INVALID_FIELD), PERMISSION_DENIED (PERMISSION_DENIED).

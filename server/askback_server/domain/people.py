@@ -199,9 +199,11 @@ def delete_person(stored: Person | None, now: datetime) -> Person | None:
 
 def note_sighting(sighting: Sighting, groups: frozenset[str]) -> Decision:
     """A person that uses the namespace is listed, also after it was deleted, with the groups of its
-    credentials."""
+    credentials. A sighting from before the deletion changes nothing."""
 
     def decide(stored: Person | None, now: datetime) -> Person:
+        if stored is not None and stored.deleted_at is not None and sighting.at <= stored.deleted_at:
+            return stored
         person = _with_credentials(stored, (sighting.namespace, sighting.subject), groups, now)
         if person.deleted_at is not None:
             person = replace(person, deleted_at=None, active=True, updated_at=now)

@@ -157,7 +157,8 @@ class Directory:
         [person] = await self._store.change(namespace, [subject], lambda _: delete_person)
         if person is None:
             raise PersonNotFound(subject)
-        self._written.pop((namespace, subject), None)  # its next sighting lists it again
+        for notes in (self._notes, self._written):  # its next sighting lists it again, at once
+            notes.pop((namespace, subject), None)
 
     async def list_people(
         self, principal: Principal, filter: PeopleFilter, limit: int, after: str

@@ -18,4 +18,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def people() -> None:
-    """List and change the people that a namespace knows. It gives no right: credentials do."""
+    """List and change the people that a namespace knows.
+
+    It needs the role admin, and gives no right: credentials do.
+    """
