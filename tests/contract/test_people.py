@@ -194,11 +194,11 @@ async def test_what_says_nothing_new_runs_no_statement(database: Database) -> No
     await here.write()
 
 
-async def test_notes_are_kept_while_the_database_is_away(
+async def test_notes_and_the_token_file_are_kept_while_the_database_is_away(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "MAX_NOTES", 3)
-    here = Replica(database, file=False)
+    here, guarded = Replica(database, file=False), Replica(database, person("of-the-file"))
     for number in range(5):
         here.note(person(f"p{number}"), "default")
     run = database._dialect.run
@@ -208,11 +208,15 @@ async def test_notes_are_kept_while_the_database_is_away(
 
     with monkeypatch.context() as away:
         away.setattr(database._dialect, "run", fail)
-        with pytest.raises(StorageUnavailable):
-            await here.write()
+        for each in (here, guarded):
+            with pytest.raises(StorageUnavailable):
+                await each.write()
     assert database._dialect.run == run
-    await here.write()
-    assert subjects(await here.list()) == ["p2", "p3", "p4"]  # the oldest were dropped
+    for each in (here, guarded):
+        await each.write()
+    # The oldest notes were dropped. The token file lists its person; those that it does not name are gone.
+    assert subjects(await here.list()) == ["of-the-file", "p2", "p3", "p4"]
+    assert subjects(await here.list(PeopleFilter("default"))) == ["of-the-file"]
 
 
 async def test_a_deleted_person_is_erased_and_comes_back_when_seen(database: Database) -> None:
