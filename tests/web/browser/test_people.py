@@ -52,6 +52,9 @@ async def test_an_admin_sees_people_with_their_groups(admins: Inbox) -> None:
         ]
     )
     await expect(page.get_by_role("status").filter(has_text="3 people")).to_be_visible()
+    row = await rows.first.bounding_box()
+    assert row is not None
+    assert row["width"] > 0.6 * (await page.evaluate("innerWidth"))  # the list has the page for itself
     await page.get_by_label("Also people who are not active").check()
     await expect(page.locator('[data-person="eve"]')).to_contain_text("Not active")
     assert await axe(page) == []
