@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from askback._model.enums import FinalAction as FinalAction
     from askback._model.enums import JobState as JobState
     from askback._model.enums import Keep as Keep
+    from askback._model.enums import MembershipSource as MembershipSource
     from askback._model.enums import PromptOrder as PromptOrder
     from askback._model.enums import PromptState as PromptState
     from askback._model.escalation import After as After
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from askback._model.overview import Overview as Overview
     from askback._model.overview import Waiting as Waiting
     from askback._model.overview import WaitingPrompt as WaitingPrompt
+    from askback._model.people import Group as Group
+    from askback._model.people import Membership as Membership
+    from askback._model.people import Person as Person
     from askback._model.prompts import AnswerInfo as AnswerInfo
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
@@ -101,7 +105,8 @@ _HOME = {
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
     "askback._model.enums": (
-        "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptOrder PromptState"
+        "AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource PromptOrder "
+        "PromptState"
     ),
     "askback._model.escalation": "After Remind",
     "askback._model.identity": "Identity",
@@ -113,6 +118,7 @@ _HOME = {
     "askback._model.options": "Option",
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
     "askback._model.prompts": "AnswerInfo AnswerOutcome Content PromptInfo Resolution",
+    "askback._model.people": "Group Membership Person",
     "askback._model.understanding": "Understanding",
     "askback._wire.channel": "Tls",
     "askback._worker.job": "Job",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from askback_server.config.settings import Config
+from askback_server.domain.people import Roster
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.consumers import Consumers
+from askback_server.engine.directory import Directory, no_roster
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.event_log import EventLog
@@ -37,9 +40,16 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
 async def build(
-    config: Config, storage: Storage, clock: Clock | None = None, observer: Observer | None = None
+    config: Config,
+    storage: Storage,
+    clock: Clock | None = None,
+    observer: Observer | None = None,
+    roster: Callable[[], Roster | None] = no_roster,
 ) -> Replica:
-    """A replica over an open database. Nothing runs yet. Raises StorageUnavailable."""
+    """A replica over an open database. Nothing runs yet. `roster` returns the people of the token file.
+
+    Raises StorageUnavailable.
+    """
     clock = clock or SystemClock()
     time = DatabaseClock(clock)
     time.observe(await storage.ping())
@@ -77,6 +87,7 @@ async def build(
         bus.follow_announcements(part.on_announced)
     sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
+    directory = Directory(storage.people, time, limits, roster)
     secret = await storage.secret()
     return Replica(
         replica=config.name,
@@ -96,6 +107,7 @@ async def build(
         dispatcher=dispatcher,
         presence=presence,
         sign_outs=sign_outs,
+        directory=directory,
         timers=timers,
         sweep=Sweep(
             storage.queue,
@@ -107,7 +119,7 @@ async def build(
             HourlyCounts(storage.overview, time, timedelta(days=config.overview_days)),
             Checkpoints(storage.checkpoints, time, signer(config.signing_keys)),
         ),
-        overviews=Overviews(storage.overview, storage.jobs, presence, limits),
+        overviews=Overviews(storage.overview, storage.jobs, presence, directory, limits),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MAX_MESSAGE_BYTES,

@@ -27,7 +27,7 @@ from askback_server.storage.migrate import upgrade
 from askback_server.structured_logs import announce
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
-from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
+from askback_server.transport.tokens import NoAuthentication, TokenFile
 
 if TYPE_CHECKING:
     from askback._metrics.exposition import Exposition
@@ -91,7 +91,9 @@ class Service:
         meter = Meter() if config.metrics_listen else None
         self._database = await Database.open(config.db, self._clock)
         try:
-            self._replica = replica = await build(config, self._database, self._clock, meter)
+            self._replica = replica = await build(
+                config, self._database, self._clock, meter, authenticator.roster
+            )
             self._server = Server(
                 replica,
                 authenticator,
@@ -112,6 +114,7 @@ class Service:
             self._run("keeper", replica.keeper.run())
             self._run("presence", replica.presence.run())
             self._run("sign-outs", replica.sign_outs.run())
+            self._run("people", replica.directory.run())
             self._run("sweep", replica.sweep.run())
             ageing = Ageing(replica.streams, config.stream_age, replica.clock.monotonic)
             self._run("ageing", ageing.run())
@@ -272,7 +275,7 @@ def _page(config: Config, server: Server) -> WebPage:
     return page
 
 
-def _authenticator(config: Config) -> Authenticator:
+def _authenticator(config: Config) -> NoAuthentication | TokenFile:
     if not config.auth:
         return NoAuthentication(frozenset({SCRIPTED_HUMAN}) if config.test_mode else frozenset())
     tokens = TokenFile(config.auth)

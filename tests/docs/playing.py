@@ -115,6 +115,9 @@ class Playing:
         if block.title:
             self._write(block)
 
+    async def _csv(self, block: Block) -> None:
+        self._write(block)
+
     def _write(self, block: Block) -> Path:
         path = self.folder / block.title
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
@@ -19,10 +20,10 @@ async def test_every_list_and_map_of_every_call_is_limited(lite: ServiceWorld) -
     for path in field_paths():
         if not path.field.is_repeated or path.fields[0].name == "frames":
             continue
-        service = {"Job": lite.jobs, "Wor": lite.workers, "Hit": lite.hitl}[
+        service = {"Job": lite.jobs, "Wor": lite.workers, "Hit": lite.hitl, "Acc": lite.access}[
             next(
                 name[:3]
-                for module in (jobs, workers, hitl)
+                for module in (jobs, workers, hitl, access)
                 for name, s in module.DESCRIPTOR.services_by_name.items()
                 if path.method in s.methods_by_name
             )

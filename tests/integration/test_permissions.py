@@ -69,6 +69,11 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "ReleaseJob": ((WO,), "workers", wpb.ReleaseJobRequest(**NAMED)),
     "WhoAmI": ((CL, WO, CO), "access", apb.WhoAmIRequest()),
     "EndSession": ((CL, WO, CO), "access", apb.EndSessionRequest(session_id="s")),
+    "SetPerson": ((), "access", apb.SetPersonRequest(subject="ana")),
+    "ListPeople": ((), "access", apb.ListPeopleRequest()),
+    "DeletePerson": ((), "access", apb.DeletePersonRequest(subject="nn")),
+    "SetGroup": ((), "access", apb.SetGroupRequest(name="ops")),
+    "ListGroups": ((), "access", apb.ListGroupsRequest()),
 }
 
 

@@ -72,7 +72,8 @@ class SimulatedDatabase:
         self._locks: dict[str, asyncio.Lock] = {}
         self.jobs = self.queue = self.feed = self
         idle = IdleStores(self.pause)
-        self.census = self.presence = self.queue_locks = self.sign_outs = self.overview = idle
+        self.census = self.presence = self.queue_locks = self.sign_outs = idle
+        self.overview = self.people = idle
         self.checkpoints = IdleCheckpoints()
         self._channel = SimulatedChannel(seed)
         self.sessions = SimulatedSessions(self)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from askback._client.ask_calls import AskCalls
 from askback._client.job_filter import LabelConditions, label_fields
+from askback._client.people_calls import PeopleCalls
 from askback._client.prompt_calls import PromptCalls
 from askback._model.identity import Identity
 from askback._model.overview import Overview
@@ -49,7 +50,7 @@ async def current_client() -> Client:
     return client
 
 
-class Client(AskCalls, PromptCalls):
+class Client(AskCalls, PromptCalls, PeopleCalls):
     """A connection to the service for programs.
 
         async with Client("dns:///askback:50051") as client:

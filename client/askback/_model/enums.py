@@ -89,6 +89,14 @@ class Authentication(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
 
 
+class MembershipSource(StrEnum):
+    """Who says that a person is in a group: its credentials, or an admin."""
+
+    CREDENTIALS = "CREDENTIALS"
+    ADMIN = "ADMIN"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
 class FinalAction(StrEnum):
     """The effect of an expired deadline."""
 

@@ -39,6 +39,10 @@ COMMANDS = {
         "askback.cli.whoami:whoami",
         "Say who the server takes you for: name, namespaces, roles, groups, expiry.",
     ),
+    "people": (
+        "askback.cli.people:people",
+        "List and change the people that a namespace knows.",
+    ),
     "web": ("askback.cli.web:web", "Serve the web page for a service, to people with browsers."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),

@@ -13,10 +13,13 @@ from askback.errors import AskbackError, Violation
 _WRAPPERS = frozenset({"prompt", "content", "filter", "job", "frames"})
 """Messages that only contain fields; no argument or option stands for them."""
 _PARAMETERS = {
+    "at_time": "at",
     "audience": "to",
     "default_answer": "default",
     "duration": "span",
     "escalation": "steps",
+    "group": "in_group",
+    "groups": "in_groups",
     "input_json": "source",
     "key": "prompt",
     "labels": "label_pairs",

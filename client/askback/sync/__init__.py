@@ -20,6 +20,7 @@ from askback._model.enums import DecisionKind as DecisionKind
 from askback._model.enums import FinalAction as FinalAction
 from askback._model.enums import JobState as JobState
 from askback._model.enums import Keep as Keep
+from askback._model.enums import MembershipSource as MembershipSource
 from askback._model.enums import PromptOrder as PromptOrder
 from askback._model.enums import PromptState as PromptState
 from askback._model.escalation import After as After
@@ -43,6 +44,9 @@ from askback._model.overview import ConnectedStreams as ConnectedStreams
 from askback._model.overview import Overview as Overview
 from askback._model.overview import Waiting as Waiting
 from askback._model.overview import WaitingPrompt as WaitingPrompt
+from askback._model.people import Group as Group
+from askback._model.people import Membership as Membership
+from askback._model.people import Person as Person
 from askback._model.prompts import AnswerInfo as AnswerInfo
 from askback._model.prompts import AnswerOutcome as AnswerOutcome
 from askback._model.prompts import Content as Content

@@ -175,6 +175,11 @@ class Client(Twin):
     answer_records = iterating(aio.Client.answer_records)
     whoami = blocking(aio.Client.whoami)
     overview = blocking(aio.Client.overview)
+    set_person = blocking(aio.Client.set_person)
+    list_people = iterating(aio.Client.list_people)
+    delete_person = blocking(aio.Client.delete_person)
+    set_group = blocking(aio.Client.set_group)
+    list_groups = iterating(aio.Client.list_groups)
 
     def console(
         self,

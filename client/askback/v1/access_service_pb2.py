@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61skback/v1/access_service.proto\x12\naskback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rWhoAmIRequest\"\x91\x02\n\x0eWhoAmIResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x12\n\nnamespaces\x18\x02 \x03(\t\x12\x16\n\x0e\x61ll_namespaces\x18\x03 \x01(\x08\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\r\n\x05\x61\x64min\x18\x06 \x01(\x08\x12\x32\n\x0e\x61uthentication\x18\x07 \x01(\x0e\x32\x1a.askback.v1.Authentication\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bserver_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x45ndSessionResponse*\x83\x01\n\x0e\x41uthentication\x12\x1e\n\x1a\x41UTHENTICATION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UTHENTICATION_TOKEN\x10\x01\x12\x1e\n\x1a\x41UTHENTICATION_CERTIFICATE\x10\x02\x12\x17\n\x13\x41UTHENTICATION_NONE\x10\x03\x32\x9d\x01\n\rAccessService\x12?\n\x06WhoAmI\x12\x19.askback.v1.WhoAmIRequest\x1a\x1a.askback.v1.WhoAmIResponse\x12K\n\nEndSession\x12\x1d.askback.v1.EndSessionRequest\x1a\x1e.askback.v1.EndSessionResponseB^\n\x0e\x64\x65v.askback.v1B\x12\x41\x63\x63\x65ssServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61skback/v1/access_service.proto\x12\naskback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rWhoAmIRequest\"\x91\x02\n\x0eWhoAmIResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x12\n\nnamespaces\x18\x02 \x03(\t\x12\x16\n\x0e\x61ll_namespaces\x18\x03 \x01(\x08\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\r\n\x05\x61\x64min\x18\x06 \x01(\x08\x12\x32\n\x0e\x61uthentication\x18\x07 \x01(\x0e\x32\x1a.askback.v1.Authentication\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bserver_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x45ndSessionResponse\"\xa8\x01\n\nMembership\x12\r\n\x05group\x18\x01 \x01(\t\x12,\n\x06source\x18\x02 \x01(\x0e\x32\x1c.askback.v1.MembershipSource\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x02\n\x06Person\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x10\n\x08language\x18\x05 \x01(\t\x12+\n\x0bmemberships\x18\x06 \x03(\x0b\x32\x16.askback.v1.Membership\x12\x32\n\x0elast_seen_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x08 \x01(\x08\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x0f\n\x07members\x18\x03 \x01(\x05\"\x1d\n\x0cPersonGroups\x12\r\n\x05names\x18\x01 \x03(\t\"\xab\x02\n\x10SetPersonRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x19\n\x0c\x64isplay_name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x16\n\ttime_zone\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08language\x18\x06 \x01(\tH\x03\x88\x01\x01\x12(\n\x06groups\x18\x07 \x01(\x0b\x32\x18.askback.v1.PersonGroups\x12\x13\n\x06\x61\x63tive\x18\x08 \x01(\x08H\x04\x88\x01\x01\x12\x15\n\rvalidate_only\x18\t \x01(\x08\x42\x0f\n\r_display_nameB\x08\n\x06_emailB\x0c\n\n_time_zoneB\x0b\n\t_languageB\t\n\x07_active\"7\n\x11SetPersonResponse\x12\"\n\x06person\x18\x01 \x01(\x0b\x32\x12.askback.v1.Person\"\xb2\x01\n\x11ListPeopleRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12+\n\x07\x61t_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05query\x18\x04 \x01(\t\x12\x18\n\x10include_inactive\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"Q\n\x12ListPeopleResponse\x12\"\n\x06people\x18\x01 \x03(\x0b\x32\x12.askback.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x13\x44\x65letePersonRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"\x16\n\x14\x44\x65letePersonResponse\"D\n\x0fSetGroupRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"4\n\x10SetGroupResponse\x12 \n\x05group\x18\x01 \x01(\x0b\x32\x11.askback.v1.Group\"M\n\x11ListGroupsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x12ListGroupsResponse\x12!\n\x06groups\x18\x01 \x03(\x0b\x32\x11.askback.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x83\x01\n\x0e\x41uthentication\x12\x1e\n\x1a\x41UTHENTICATION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UTHENTICATION_TOKEN\x10\x01\x12\x1e\n\x1a\x41UTHENTICATION_CERTIFICATE\x10\x02\x12\x17\n\x13\x41UTHENTICATION_NONE\x10\x03*u\n\x10MembershipSource\x12!\n\x1dMEMBERSHIP_SOURCE_UNSPECIFIED\x10\x00\x12!\n\x1dMEMBERSHIP_SOURCE_CREDENTIALS\x10\x01\x12\x1b\n\x17MEMBERSHIP_SOURCE_ADMIN\x10\x02\x32\x9b\x04\n\rAccessService\x12?\n\x06WhoAmI\x12\x19.askback.v1.WhoAmIRequest\x1a\x1a.askback.v1.WhoAmIResponse\x12K\n\nEndSession\x12\x1d.askback.v1.EndSessionRequest\x1a\x1e.askback.v1.EndSessionResponse\x12H\n\tSetPerson\x12\x1c.askback.v1.SetPersonRequest\x1a\x1d.askback.v1.SetPersonResponse\x12K\n\nListPeople\x12\x1d.askback.v1.ListPeopleRequest\x1a\x1e.askback.v1.ListPeopleResponse\x12Q\n\x0c\x44\x65letePerson\x12\x1f.askback.v1.DeletePersonRequest\x1a .askback.v1.DeletePersonResponse\x12\x45\n\x08SetGroup\x12\x1b.askback.v1.SetGroupRequest\x1a\x1c.askback.v1.SetGroupResponse\x12K\n\nListGroups\x12\x1d.askback.v1.ListGroupsRequest\x1a\x1e.askback.v1.ListGroupsResponseB^\n\x0e\x64\x65v.askback.v1B\x12\x41\x63\x63\x65ssServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'askback.v1.access_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.askback.v1B\022AccessServiceProtoP\001Z6github.com/askback/askback/gen/go/askback/v1;askbackv1'
-  _globals['_AUTHENTICATION']._serialized_start=486
-  _globals['_AUTHENTICATION']._serialized_end=617
+  _globals['_AUTHENTICATION']._serialized_start=2050
+  _globals['_AUTHENTICATION']._serialized_end=2181
+  _globals['_MEMBERSHIPSOURCE']._serialized_start=2183
+  _globals['_MEMBERSHIPSOURCE']._serialized_end=2300
   _globals['_WHOAMIREQUEST']._serialized_start=80
   _globals['_WHOAMIREQUEST']._serialized_end=95
   _globals['_WHOAMIRESPONSE']._serialized_start=98
@@ -43,6 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENDSESSIONREQUEST']._serialized_end=461
   _globals['_ENDSESSIONRESPONSE']._serialized_start=463
   _globals['_ENDSESSIONRESPONSE']._serialized_end=483
-  _globals['_ACCESSSERVICE']._serialized_start=620
-  _globals['_ACCESSSERVICE']._serialized_end=777
+  _globals['_MEMBERSHIP']._serialized_start=486
+  _globals['_MEMBERSHIP']._serialized_end=654
+  _globals['_PERSON']._serialized_start=657
+  _globals['_PERSON']._serialized_end=967
+  _globals['_GROUP']._serialized_start=969
+  _globals['_GROUP']._serialized_end=1025
+  _globals['_PERSONGROUPS']._serialized_start=1027
+  _globals['_PERSONGROUPS']._serialized_end=1056
+  _globals['_SETPERSONREQUEST']._serialized_start=1059
+  _globals['_SETPERSONREQUEST']._serialized_end=1358
+  _globals['_SETPERSONRESPONSE']._serialized_start=1360
+  _globals['_SETPERSONRESPONSE']._serialized_end=1415
+  _globals['_LISTPEOPLEREQUEST']._serialized_start=1418
+  _globals['_LISTPEOPLEREQUEST']._serialized_end=1596
+  _globals['_LISTPEOPLERESPONSE']._serialized_start=1598
+  _globals['_LISTPEOPLERESPONSE']._serialized_end=1679
+  _globals['_DELETEPERSONREQUEST']._serialized_start=1681
+  _globals['_DELETEPERSONREQUEST']._serialized_end=1738
+  _globals['_DELETEPERSONRESPONSE']._serialized_start=1740
+  _globals['_DELETEPERSONRESPONSE']._serialized_end=1762
+  _globals['_SETGROUPREQUEST']._serialized_start=1764
+  _globals['_SETGROUPREQUEST']._serialized_end=1832
+  _globals['_SETGROUPRESPONSE']._serialized_start=1834
+  _globals['_SETGROUPRESPONSE']._serialized_end=1886
+  _globals['_LISTGROUPSREQUEST']._serialized_start=1888
+  _globals['_LISTGROUPSREQUEST']._serialized_end=1965
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=1967
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=2047
+  _globals['_ACCESSSERVICE']._serialized_start=2303
+  _globals['_ACCESSSERVICE']._serialized_end=2842
 # @@protoc_insertion_point(module_scope)

@@ -26,15 +26,25 @@ if _version_not_supported:
 
 
 class AccessServiceStub(object):
-    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
-    and limits: see JobService.
+    """Returns how the server identifies a caller, ends sign-in sessions, and has the directory of people. Metadata
+    of calls, transient errors and limits: see JobService.
 
     A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
     such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
     metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
     session is ended.
 
-    Role needed by every RPC: any (`client`, `worker` or `console`).
+    The **directory** has the people of each namespace: callers with the role `console` or `admin` and a name. They
+    come from the token file when it is read and whenever it changes, from the use of prompts, lists and figures by
+    people, within seconds, and from SetPerson. It says who is known to be in which group. **It gives no right**: what
+    a caller may do, and which prompts it sees, comes from its credentials alone (WhoAmI). Setting a group by
+    SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
+    they have ended: who was in a group at an earlier time has an answer.
+
+    Role needed, by RPC:
+
+    WhoAmI, EndSession    any (client, worker or console)
+    every other RPC       admin
     """
 
     def __init__(self, channel):
@@ -53,18 +63,53 @@ class AccessServiceStub(object):
                 request_serializer=askback_dot_v1_dot_access__service__pb2.EndSessionRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_access__service__pb2.EndSessionResponse.FromString,
                 _registered_method=True)
+        self.SetPerson = channel.unary_unary(
+                '/askback.v1.AccessService/SetPerson',
+                request_serializer=askback_dot_v1_dot_access__service__pb2.SetPersonRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_access__service__pb2.SetPersonResponse.FromString,
+                _registered_method=True)
+        self.ListPeople = channel.unary_unary(
+                '/askback.v1.AccessService/ListPeople',
+                request_serializer=askback_dot_v1_dot_access__service__pb2.ListPeopleRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_access__service__pb2.ListPeopleResponse.FromString,
+                _registered_method=True)
+        self.DeletePerson = channel.unary_unary(
+                '/askback.v1.AccessService/DeletePerson',
+                request_serializer=askback_dot_v1_dot_access__service__pb2.DeletePersonRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_access__service__pb2.DeletePersonResponse.FromString,
+                _registered_method=True)
+        self.SetGroup = channel.unary_unary(
+                '/askback.v1.AccessService/SetGroup',
+                request_serializer=askback_dot_v1_dot_access__service__pb2.SetGroupRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_access__service__pb2.SetGroupResponse.FromString,
+                _registered_method=True)
+        self.ListGroups = channel.unary_unary(
+                '/askback.v1.AccessService/ListGroups',
+                request_serializer=askback_dot_v1_dot_access__service__pb2.ListGroupsRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_access__service__pb2.ListGroupsResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServiceServicer(object):
-    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
-    and limits: see JobService.
+    """Returns how the server identifies a caller, ends sign-in sessions, and has the directory of people. Metadata
+    of calls, transient errors and limits: see JobService.
 
     A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
     such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
     metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
     session is ended.
 
-    Role needed by every RPC: any (`client`, `worker` or `console`).
+    The **directory** has the people of each namespace: callers with the role `console` or `admin` and a name. They
+    come from the token file when it is read and whenever it changes, from the use of prompts, lists and figures by
+    people, within seconds, and from SetPerson. It says who is known to be in which group. **It gives no right**: what
+    a caller may do, and which prompts it sees, comes from its credentials alone (WhoAmI). Setting a group by
+    SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
+    they have ended: who was in a group at an earlier time has an answer.
+
+    Role needed, by RPC:
+
+    WhoAmI, EndSession    any (client, worker or console)
+    every other RPC       admin
     """
 
     def WhoAmI(self, request, context):
@@ -96,6 +141,57 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetPerson(self, request, context):
+        """Adds a person to the directory, or changes one: fields that are set replace, others stay. A deleted person is
+        listed again, with what this call says. It gives no right. Calling it again with the same request changes
+        nothing.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPeople(self, request, context):
+        """Lists the people of a namespace by subject, or those of a group, now or at an earlier time.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePerson(self, request, context):
+        """Erases a person's name, e-mail address, time zone, language and time of use, and ends the memberships that
+        admins have set. The person is not listed any more; its subject and the facts of its memberships stay, and so
+        do its answers. Deleting a deleted person is OK. A person whose credentials are still valid is listed again,
+        by its subject and groups, within five minutes of its next use of the namespace.
+
+        Errors: NOT_FOUND (PERSON_NOT_FOUND) for a person that the directory never had, INVALID_ARGUMENT
+        (INVALID_FIELD), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetGroup(self, request, context):
+        """Says whether the directory knows all members of a group. The group need not have any.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGroups(self, request, context):
+        """Lists by name the groups of a namespace that have a member, or were named by SetGroup.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +205,31 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_access__service__pb2.EndSessionRequest.FromString,
                     response_serializer=askback_dot_v1_dot_access__service__pb2.EndSessionResponse.SerializeToString,
             ),
+            'SetPerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPerson,
+                    request_deserializer=askback_dot_v1_dot_access__service__pb2.SetPersonRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_access__service__pb2.SetPersonResponse.SerializeToString,
+            ),
+            'ListPeople': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPeople,
+                    request_deserializer=askback_dot_v1_dot_access__service__pb2.ListPeopleRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_access__service__pb2.ListPeopleResponse.SerializeToString,
+            ),
+            'DeletePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePerson,
+                    request_deserializer=askback_dot_v1_dot_access__service__pb2.DeletePersonRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_access__service__pb2.DeletePersonResponse.SerializeToString,
+            ),
+            'SetGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetGroup,
+                    request_deserializer=askback_dot_v1_dot_access__service__pb2.SetGroupRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_access__service__pb2.SetGroupResponse.SerializeToString,
+            ),
+            'ListGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGroups,
+                    request_deserializer=askback_dot_v1_dot_access__service__pb2.ListGroupsRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_access__service__pb2.ListGroupsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'askback.v1.AccessService', rpc_method_handlers)
@@ -118,15 +239,25 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService(object):
-    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
-    and limits: see JobService.
+    """Returns how the server identifies a caller, ends sign-in sessions, and has the directory of people. Metadata
+    of calls, transient errors and limits: see JobService.
 
     A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
     such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
     metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
     session is ended.
 
-    Role needed by every RPC: any (`client`, `worker` or `console`).
+    The **directory** has the people of each namespace: callers with the role `console` or `admin` and a name. They
+    come from the token file when it is read and whenever it changes, from the use of prompts, lists and figures by
+    people, within seconds, and from SetPerson. It says who is known to be in which group. **It gives no right**: what
+    a caller may do, and which prompts it sees, comes from its credentials alone (WhoAmI). Setting a group by
+    SetPerson lets its person see nothing more. Memberships are facts with a beginning and an end, and are kept when
+    they have ended: who was in a group at an earlier time has an answer.
+
+    Role needed, by RPC:
+
+    WhoAmI, EndSession    any (client, worker or console)
+    every other RPC       admin
     """
 
     @staticmethod
@@ -173,6 +304,141 @@ class AccessService(object):
             '/askback.v1.AccessService/EndSession',
             askback_dot_v1_dot_access__service__pb2.EndSessionRequest.SerializeToString,
             askback_dot_v1_dot_access__service__pb2.EndSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.AccessService/SetPerson',
+            askback_dot_v1_dot_access__service__pb2.SetPersonRequest.SerializeToString,
+            askback_dot_v1_dot_access__service__pb2.SetPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPeople(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.AccessService/ListPeople',
+            askback_dot_v1_dot_access__service__pb2.ListPeopleRequest.SerializeToString,
+            askback_dot_v1_dot_access__service__pb2.ListPeopleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.AccessService/DeletePerson',
+            askback_dot_v1_dot_access__service__pb2.DeletePersonRequest.SerializeToString,
+            askback_dot_v1_dot_access__service__pb2.DeletePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.AccessService/SetGroup',
+            askback_dot_v1_dot_access__service__pb2.SetGroupRequest.SerializeToString,
+            askback_dot_v1_dot_access__service__pb2.SetGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.AccessService/ListGroups',
+            askback_dot_v1_dot_access__service__pb2.ListGroupsRequest.SerializeToString,
+            askback_dot_v1_dot_access__service__pb2.ListGroupsResponse.FromString,
             options,
             channel_credentials,
             insecure,

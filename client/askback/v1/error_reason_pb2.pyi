@@ -118,6 +118,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAUTHENTICATED: the sign-in session of the metadata `askback-session` was ended (AccessService's
     EndSession). Sign in again.
     """
+    ERROR_REASON_PERSON_NOT_FOUND: _ErrorReason.ValueType  # 25
+    """NOT_FOUND: the directory of people has no such person in this namespace. Metadata: `subject`."""
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -227,6 +229,8 @@ ERROR_REASON_SESSION_ENDED: ErrorReason.ValueType  # 24
 """UNAUTHENTICATED: the sign-in session of the metadata `askback-session` was ended (AccessService's
 EndSession). Sign in again.
 """
+ERROR_REASON_PERSON_NOT_FOUND: ErrorReason.ValueType  # 25
+"""NOT_FOUND: the directory of people has no such person in this namespace. Metadata: `subject`."""
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

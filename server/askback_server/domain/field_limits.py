@@ -48,6 +48,7 @@ _JSON = _text("json_bytes")
 _TOKEN = _text("token_bytes")
 _REASON = _text("reason_chars")
 _LABELS = FieldLimit("labels", "label_chars", "label_chars")
+_SUBJECT = _text("subject_bytes")
 _NAMES = _list("filter_values", "key_chars")
 _STATES = _list("filter_values")
 _FRAMES = _list("frames_per_message")
@@ -163,5 +164,14 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "WatchPromptsRequest": {"namespace": _NAME, "resume_token": _TOKEN},
     # Access.
     "EndSessionRequest": {"session_id": _NAME},
+    "SetPersonRequest": {
+        "namespace": _NAME, "subject": _SUBJECT, "display_name": _text("display_name_bytes"),
+        "email": _text("email_bytes"), "time_zone": _NAME, "language": _NAME,
+    },
+    "PersonGroups": {"names": _list("groups_per_person", "key_chars")},
+    "ListPeopleRequest": {"namespace": _NAME, "group": _ID, "query": _ID, "page_token": _TOKEN},
+    "DeletePersonRequest": {"namespace": _NAME, "subject": _SUBJECT},
+    "SetGroupRequest": {"namespace": _NAME, "name": _ID},
+    "ListGroupsRequest": {"namespace": _NAME, "page_token": _TOKEN},
 }  # fmt: skip
 """By message and field."""

@@ -147,6 +147,14 @@ class Limits:
     """Unary calls per principal."""
     sign_outs_per_subject: int = 1_000
     """Ended sign-in sessions of one subject that would still go on."""
+    subject_bytes: int = 800
+    """The subject of a person: 200 characters, as credentials have it."""
+    display_name_bytes: int = 400
+    """A person's display name."""
+    email_bytes: int = 254
+    """A person's e-mail address."""
+    groups_per_person: int = 200
+    """Groups of a person in the directory, from its credentials, and as many set by admins."""
     health_streams: int = 20_000
     """Open Watch calls of the health check, which need no token."""
     health_streams_per_connection: int = 64

@@ -18,6 +18,7 @@ from askback_server.domain.overview import (
 )
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.directory import Directory
 from askback_server.engine.presence import PresenceTracker
 from askback_server.ports.overview import OverviewStore
 from askback_server.ports.storage import JobStore
@@ -43,11 +44,17 @@ class Overviews:
     """Reads from counts and indexes, a few callers at a time."""
 
     def __init__(
-        self, store: OverviewStore, jobs: JobStore, presence: PresenceTracker, limits: Limits
+        self,
+        store: OverviewStore,
+        jobs: JobStore,
+        presence: PresenceTracker,
+        directory: Directory,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._jobs = jobs
         self._presence = presence
+        self._directory = directory
         self._limits = limits
         self._turns = asyncio.Semaphore(limits.overview_reads)
 
@@ -57,6 +64,7 @@ class Overviews:
         Raises PermissionDenied, InvalidField, StorageUnavailable.
         """
         principal.require(Role.CLIENT, Role.CONSOLE)
+        self._directory.note(principal, namespace)
         viewer = None if principal.has(Role.CLIENT) else principal
         async with self._turns:
             now = await self._store.now()

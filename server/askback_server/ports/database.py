@@ -8,6 +8,7 @@ from typing import Protocol
 from askback_server.ports.census import CensusStore
 from askback_server.ports.checkpoints import CheckpointStore
 from askback_server.ports.overview import OverviewStore
+from askback_server.ports.people import PeopleStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.sign_outs import SignOutStore
@@ -42,6 +43,10 @@ class Storage(Protocol):
     @property
     def sign_outs(self) -> SignOutStore:
         """Ended sign-in sessions."""
+
+    @property
+    def people(self) -> PeopleStore:
+        """The directory of people."""
 
     @property
     def overview(self) -> OverviewStore:

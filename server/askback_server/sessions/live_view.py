@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from askback_server.domain.principals import Principal, Role
+from askback_server.engine.directory import Directory
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.queries import PromptFilter
@@ -27,6 +28,7 @@ class ViewDeps(Protocol):
     tokens: ResumeTokens
     admission: Admission
     images: Images
+    directory: Directory
 
 
 class LiveView:
@@ -40,6 +42,8 @@ class LiveView:
     def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: SmallEvent) -> None:
         self._view = view
         self._changed = changed
+        if view.filter.viewer is not None:
+            deps.directory.note(view.filter.viewer, view.filter.namespace)
         self._follower = PromptFollower(
             view,
             deps.feed,

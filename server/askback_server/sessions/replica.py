@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
 from askback_server.engine.commit_bus import CommitBus
+from askback_server.engine.directory import Directory
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
@@ -53,6 +54,7 @@ class Replica:
     dispatcher: Dispatcher
     presence: PresenceTracker
     sign_outs: SignOuts
+    directory: Directory
     timers: Timers
     sweep: Sweep
     overviews: Overviews

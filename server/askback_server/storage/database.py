@@ -16,6 +16,7 @@ from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
 from askback_server.storage.outages import first_line
 from askback_server.storage.overview import Overviews
+from askback_server.storage.people import PeopleRows
 from askback_server.storage.presence import Presences
 from askback_server.storage.queue_locks import QueueLockStore
 from askback_server.storage.reader import Reader
@@ -39,6 +40,7 @@ class Database:
         self.queue_locks = QueueLockStore(self._dialect)
         self.presence = Presences(self._dialect)
         self.sign_outs = SignOutRows(self._dialect)
+        self.people = PeopleRows(self._dialect)
         self.overview = Overviews(self._dialect)
         self.checkpoints = CheckpointRows(self._dialect)
         self.feed = EventFeed(self._dialect)

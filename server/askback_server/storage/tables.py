@@ -1,6 +1,7 @@
 """The tables of docs/design.md 8. One definition for both databases; the migrations build the same.
 
-Others are in `replica_tables.py`, `hour_table.py`, `sign_out_table.py` and `checkpoint_table.py`.
+Others are in `replica_tables.py`, `people_tables.py`, `hour_table.py`, `sign_out_table.py` and
+`checkpoint_table.py`.
 """
 
 from __future__ import annotations

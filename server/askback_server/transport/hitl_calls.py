@@ -59,6 +59,7 @@ class HitlCalls:
         filter = prompt_list_filter(request, self._principal)
         if filter.job_id and not request.namespace:
             filter = await replica.queries.within_namespace(filter, self._principal)
+        replica.directory.note(self._principal, filter.namespace)
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
         query = digest_query("prompts and their number", replace(filter, viewer=None), who)

@@ -143,7 +143,7 @@ class Server:
         sizes = (("grpc.max_receive_message_length", maximum), ("grpc.max_send_message_length", 4 * maximum))
         self.calls = CallInterceptor(SessionCheck(authenticator, replica.sign_outs), replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
-        access = AccessServicer(self.calls.credentials, replica.sign_outs)
+        access = AccessServicer(self.calls.credentials, replica)
         servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica), access)
         for service, servicer in zip(SERVICES, servicers, strict=True):
             self._server.add_registered_method_handlers(service.full_name, _handlers(service, servicer))

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from askback._text.files import read_file
 from askback_server.domain.errors import Unauthenticated
+from askback_server.domain.people import Roster
 from askback_server.domain.principals import Principal, Role
 from askback_server.transport.certificates import CertificateNames, no_certificate
 from askback_server.transport.token_entries import MAX_NAME_CHARS, TokenEntry, token_entry
@@ -100,6 +101,11 @@ class TokenFile:
         self._mark = self._stamp()
         self._entries = _read(self._path)
         self._checked = monotonic()
+        self._roster = Roster()
+        self._roster_of: object = None
+        """The entries that the roster was made of."""
+        self._roster_until: datetime | None = None
+        """When the next of its entries expires."""
 
     @property
     def has_certificates(self) -> bool:
@@ -125,6 +131,16 @@ class TokenFile:
         if self._monotonic() - self._checked >= _RECHECK_SECONDS:
             self._refresh()
         return self._entries
+
+    def roster(self) -> Roster:
+        """The people among the entries that have not expired; the same object until they change."""
+        entries, now = self.generation(), self._now()
+        if entries is not self._roster_of or (self._roster_until is not None and self._roster_until <= now):
+            valid = [each for each in self._entries.values() if each.expires is None or each.expires > now]
+            self._roster = Roster.of(each.principal for each in valid)
+            self._roster_of = entries
+            self._roster_until = min((each.expires for each in valid if each.expires), default=None)
+        return self._roster
 
     def _entry(self, metadata: Metadata, certificate: CertificateNames) -> TokenEntry:
         self.generation()
@@ -184,6 +200,9 @@ class NoAuthentication:
     def generation(self) -> object:
         """Always the same object."""
         return None
+
+    def roster(self) -> None:
+        """There is none: the groups of people are those that their calls name."""
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The principal of this name. Raises Unauthenticated for a name that cannot be used."""

@@ -52,7 +52,18 @@ def sockets_of(web: WebWorld) -> list[str]:
     return [f"ws://{name}:{web.port}" for name in ("127.0.0.1", "localhost")]
 
 
-PAGES = ("/", "/prompts/1", "/prompts/1/", "/jobs", "/jobs/", "/jobs/1", "/overview", "/settings", "/sign-in")
+PAGES = (
+    "/",
+    "/prompts/1",
+    "/prompts/1/",
+    "/jobs",
+    "/jobs/",
+    "/jobs/1",
+    "/overview",
+    "/people",
+    "/settings",
+    "/sign-in",
+)
 ROUTES: list[tuple[str, str, int]] = [
     *(("GET", path, 200) for path in PAGES),
     ("GET", "/session", 200),

@@ -23,6 +23,11 @@ export function isClient(session: Session): boolean {
   return session.admin === true || (session.roles ?? []).includes("client");
 }
 
+/** Whether the person may see the list of people. */
+export function isAdmin(session: Session): boolean {
+  return session.admin === true;
+}
+
 /** What the job does or waits for. */
 export function jobStateText(job: Job, now: number): string {
   if (hasEnded(job)) return jobStateWords(job.state);

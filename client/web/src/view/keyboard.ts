@@ -273,6 +273,11 @@ export function open(id: string): void {
 }
 
 export function focusSearch(): void {
-  if (route.peek().place.view !== "queue" && matchMedia("(max-width: 799px)").matches) go({ view: "queue" });
+  const { view } = route.peek().place;
+  if (view === "people") {
+    document.getElementById("people-search")?.focus();
+    return;
+  }
+  if (view !== "queue" && matchMedia("(max-width: 799px)").matches) go({ view: "queue" });
   requestAnimationFrame(() => document.getElementById("search")?.focus());
 }

@@ -4,3 +4,4 @@
 export { JobView } from "./jobs/job";
 export { JobsView } from "./jobs/list";
 export { OverviewView } from "./overview/overview";
+export { PeopleView } from "./people/people";

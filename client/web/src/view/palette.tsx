@@ -5,13 +5,14 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
 import { t } from "../words/later";
-import { isClient } from "./job_facts";
+import { isAdmin, isClient } from "./job_facts";
 import { ALL_JOBS } from "./jobs/job_query";
 import { KeyHint } from "./key_hint";
 import { focusSearch, open } from "./keyboard";
 import type { PageKey } from "./keys";
 import { selectionNow, showWaiting } from "./list_state";
 import { USUAL_WINDOW } from "./overview/window";
+import { ALL_PEOPLE } from "./people/people_query";
 import { dialog, usePage } from "./page";
 import { idOf, isOpen } from "./prompt_facts";
 import { VIEWS } from "./query";
@@ -82,6 +83,16 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       text: t("overview.title"),
       run: () => go({ view: "overview", window: USUAL_WINDOW }),
     },
+    ...(isAdmin(session)
+      ? [
+          {
+            id: "people",
+            group: pages,
+            text: t("people.title"),
+            run: () => go({ view: "people", filter: ALL_PEOPLE }),
+          },
+        ]
+      : []),
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
     { id: "help", group: pages, text: t("help.title"), does: "key.help", run: show("help") },
     { id: "sign-out", group: pages, text: t("sign_out"), run: show("sign-out") },

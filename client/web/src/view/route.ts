@@ -1,9 +1,10 @@
 // Addresses of the page: which view, which prompt or job, and in the query the filters of the queue or of the
-// list of jobs, or the window of the overview.
+// lists of jobs and people, or the window of the overview.
 
 import { signal } from "@preact/signals";
 import { type JobQuery, readJobQuery, writeJobQuery } from "./jobs/job_query";
 import { readWindow, type WindowName, writeWindow } from "./overview/window";
+import { type PeopleQuery, readPeopleQuery, writePeopleQuery } from "./people/people_query";
 import { DEFAULT_QUERY, type Query, readQuery, writeQuery } from "./query";
 
 export type Place =
@@ -12,6 +13,7 @@ export type Place =
   | { readonly view: "jobs"; readonly filter: JobQuery }
   | { readonly view: "job"; readonly jobId: string }
   | { readonly view: "overview"; readonly window: WindowName }
+  | { readonly view: "people"; readonly filter: PeopleQuery }
   | { readonly view: "settings" }
   | { readonly view: "sign-in" }
   | { readonly view: "unknown"; readonly path: string };
@@ -32,6 +34,8 @@ export function parseRoute(written: string, search: string): Route {
     return { place: { view: "jobs", filter: readJobQuery(params) }, query: DEFAULT_QUERY };
   if (path === "/overview")
     return { place: { view: "overview", window: readWindow(params) }, query: DEFAULT_QUERY };
+  if (path === "/people")
+    return { place: { view: "people", filter: readPeopleQuery(params) }, query: DEFAULT_QUERY };
   const query = readQuery(params);
   const prompt = PROMPT.exec(path)?.[1];
   if (prompt !== undefined) return { place: { view: "prompt", promptId: prompt }, query };
@@ -52,6 +56,7 @@ export function formatRoute(place: Place, query: Query): string {
 
 function paramsOf(place: Place, query: Query): URLSearchParams {
   if (place.view === "jobs") return writeJobQuery(place.filter);
+  if (place.view === "people") return writePeopleQuery(place.filter);
   return place.view === "overview" ? writeWindow(place.window) : writeQuery(query);
 }
 

@@ -4,12 +4,13 @@ import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { ConnectionStrip } from "./connection";
-import { isClient } from "./job_facts";
+import { isAdmin, isClient } from "./job_facts";
 import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy } from "./lazy";
 import { startList } from "./list_state";
 import { USUAL_WINDOW } from "./overview/window";
+import { ALL_PEOPLE } from "./people/people_query";
 import { dialog, type Page, PageProvider, subjectOf } from "./page";
 import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
@@ -28,6 +29,7 @@ const OpenWindow = lazy(async () => (await windows()).OpenWindow);
 const pages = () => import("./pages");
 const JobsView = lazy(async () => (await pages()).JobsView);
 const JobView = lazy(async () => (await pages()).JobView);
+const PeopleView = lazy(async () => (await pages()).PeopleView);
 const OverviewView = lazy(async () => (await pages()).OverviewView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
 
@@ -107,6 +109,7 @@ function View({ place }: { readonly place: Place }) {
   if (place.view === "settings") return <SettingsView.Component />;
   if (place.view === "jobs") return <JobsView.Component filter={place.filter} />;
   if (place.view === "job") return <JobView.Component key={place.jobId} jobId={place.jobId} />;
+  if (place.view === "people") return <PeopleView.Component filter={place.filter} />;
   if (place.view === "overview") return <OverviewView.Component window={place.window} />;
   if (place.view === "unknown") {
     return (
@@ -166,6 +169,9 @@ function Header({ page }: { readonly page: Page }) {
           <Link place={{ view: "jobs", filter: ALL_JOBS }} icon="job" text={t("jobs.title")} />
         ) : null}
         <Link place={{ view: "overview", window: USUAL_WINDOW }} icon="chart" text={t("overview.title")} />
+        {isAdmin(page.inbox.session.value) ? (
+          <Link place={{ view: "people", filter: ALL_PEOPLE }} icon="person" text={t("people.title")} />
+        ) : null}
         <Link place={{ view: "settings" }} icon="gear" text={t("settings.title")} />
       </nav>
       <button

@@ -16,6 +16,11 @@ export type Authentication =
   | "AUTHENTICATION_CERTIFICATE"
   | "AUTHENTICATION_NONE";
 
+export type MembershipSource =
+  | "MEMBERSHIP_SOURCE_UNSPECIFIED"
+  | "MEMBERSHIP_SOURCE_CREDENTIALS"
+  | "MEMBERSHIP_SOURCE_ADMIN";
+
 export interface WhoAmIRequest {
 }
 
@@ -37,6 +42,96 @@ export interface EndSessionRequest {
 }
 
 export interface EndSessionResponse {
+}
+
+export interface Membership {
+  readonly group?: string;
+  readonly source?: MembershipSource;
+  readonly fromTime?: Timestamp;
+  readonly untilTime?: Timestamp;
+}
+
+export interface Person {
+  readonly subject?: string;
+  readonly displayName?: string;
+  readonly email?: string;
+  readonly timeZone?: string;
+  readonly language?: string;
+  readonly memberships?: readonly Membership[];
+  readonly lastSeenTime?: Timestamp;
+  readonly active?: boolean;
+  readonly createTime?: Timestamp;
+  readonly updateTime?: Timestamp;
+}
+
+export interface Group {
+  readonly name?: string;
+  readonly complete?: boolean;
+  readonly members?: number;
+}
+
+export interface PersonGroups {
+  readonly names?: readonly string[];
+}
+
+export interface SetPersonRequest {
+  readonly namespace?: string;
+  readonly subject?: string;
+  readonly displayName?: string;
+  readonly email?: string;
+  readonly timeZone?: string;
+  readonly language?: string;
+  readonly groups?: PersonGroups;
+  readonly active?: boolean;
+  readonly validateOnly?: boolean;
+}
+
+export interface SetPersonResponse {
+  readonly person?: Person;
+}
+
+export interface ListPeopleRequest {
+  readonly namespace?: string;
+  readonly group?: string;
+  readonly atTime?: Timestamp;
+  readonly query?: string;
+  readonly includeInactive?: boolean;
+  readonly pageSize?: number;
+  readonly pageToken?: string;
+}
+
+export interface ListPeopleResponse {
+  readonly people?: readonly Person[];
+  readonly nextPageToken?: string;
+}
+
+export interface DeletePersonRequest {
+  readonly namespace?: string;
+  readonly subject?: string;
+}
+
+export interface DeletePersonResponse {
+}
+
+export interface SetGroupRequest {
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly complete?: boolean;
+}
+
+export interface SetGroupResponse {
+  readonly group?: Group;
+}
+
+export interface ListGroupsRequest {
+  readonly namespace?: string;
+  readonly pageSize?: number;
+  readonly pageToken?: string;
+}
+
+export interface ListGroupsResponse {
+  readonly groups?: readonly Group[];
+  readonly nextPageToken?: string;
 }
 
 export type ErrorReason =
@@ -65,6 +160,7 @@ export type ErrorReason =
   | "ERROR_REASON_INTERNAL"
   | "ERROR_REASON_NOT_TEST_MODE"
   | "ERROR_REASON_SESSION_ENDED"
+  | "ERROR_REASON_PERSON_NOT_FOUND"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -1201,6 +1297,11 @@ export interface WorkLeaseLost {
 export interface Methods {
   "AccessService/WhoAmI": { request: WhoAmIRequest; response: WhoAmIResponse };
   "AccessService/EndSession": { request: EndSessionRequest; response: EndSessionResponse };
+  "AccessService/SetPerson": { request: SetPersonRequest; response: SetPersonResponse };
+  "AccessService/ListPeople": { request: ListPeopleRequest; response: ListPeopleResponse };
+  "AccessService/DeletePerson": { request: DeletePersonRequest; response: DeletePersonResponse };
+  "AccessService/SetGroup": { request: SetGroupRequest; response: SetGroupResponse };
+  "AccessService/ListGroups": { request: ListGroupsRequest; response: ListGroupsResponse };
   "HitlService/ListPrompts": { request: ListPromptsRequest; response: ListPromptsResponse };
   "HitlService/GetPrompt": { request: GetPromptRequest; response: GetPromptResponse };
   "HitlService/AnswerPrompt": { request: AnswerPromptRequest; response: AnswerPromptResponse };

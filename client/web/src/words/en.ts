@@ -166,6 +166,7 @@ export const en = {
   "job.offline": "Not live: trying again…",
   "jobs.title": "Jobs",
   "overview.title": "Overview",
+  "people.title": "People",
 
   "draft.full": "This browser saves no drafts at the moment: your text is in this tab only.",
 

@@ -6,9 +6,10 @@ import { EN } from "../forms/words_en";
 import { isKey as isAnyKey, type LaterKey, learn, type Params, rich as anyRich, t as anyText } from ".";
 import { enJobs } from "./en_jobs";
 import { enOverview } from "./en_overview";
+import { enPeople } from "./en_people";
 import { enViews } from "./en_views";
 
-export const enLater = { ...enViews, ...enJobs, ...enOverview } as const;
+export const enLater = { ...enViews, ...enJobs, ...enOverview, ...enPeople } as const;
 learn(enLater, EN);
 
 /** The text of a key, also one that loads later, with its places filled in. */

@@ -6,7 +6,7 @@ from alembic import op
 from askback_server.storage.types import Instant
 
 revision = "0012_chain"
-down_revision = "0009_closed_prompts"
+down_revision = "0010_people"
 branch_labels = None
 depends_on = None
 
