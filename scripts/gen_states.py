@@ -100,6 +100,10 @@ EVENTS: Mapping[EventType, Meaning] = {
         "`replace` instead of the previous audience.",
         ("round", "key", "step", "users", "groups", "replace", "priority"),
     ),
+    _E.PROMPT_EXCLUDED: Meaning(
+        "The people (`users`) who answered another prompt (`answered`, its key) may not answer this one.",
+        ("round", "key", "users", "answered"),
+    ),
     _E.PROMPT_REMINDED: Meaning("Consoles were sent the prompt again.", ("round", "key", "count")),
     _E.ANSWER_REFUSED: Meaning(
         "An INVALID or STALE answer was kept for the audit; the prompt stays open.",

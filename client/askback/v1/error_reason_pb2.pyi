@@ -120,6 +120,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PERSON_NOT_FOUND: _ErrorReason.ValueType  # 25
     """NOT_FOUND: the directory of people has no such person in this namespace. Metadata: `subject`."""
+    ERROR_REASON_EXCLUDED: _ErrorReason.ValueType  # 26
+    """PERMISSION_DENIED: the prompt excludes you from answering and claiming it (`PromptContent.exclude`),
+    whatever your role. Another person must answer. Metadata: `prompt_id`.
+    """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -231,6 +235,10 @@ EndSession). Sign in again.
 """
 ERROR_REASON_PERSON_NOT_FOUND: ErrorReason.ValueType  # 25
 """NOT_FOUND: the directory of people has no such person in this namespace. Metadata: `subject`."""
+ERROR_REASON_EXCLUDED: ErrorReason.ValueType  # 26
+"""PERMISSION_DENIED: the prompt excludes you from answering and claiming it (`PromptContent.exclude`),
+whatever your role. Another person must answer. Metadata: `prompt_id`.
+"""
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

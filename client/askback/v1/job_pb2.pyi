@@ -177,6 +177,8 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """The job ran on after one of several prompts was resolved, and now waits for the open ones
     again.
     """
+    JOB_EVENT_TYPE_PROMPT_EXCLUDED: _JobEventType.ValueType  # 44
+    """Who answered another prompt of the job may not answer this one (`PromptContent.exclude`)."""
     JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
     """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
     console that watches a job of which it sees the head (`Job.head_only`).
@@ -272,6 +274,8 @@ JOB_EVENT_TYPE_JOB_WAITS: JobEventType.ValueType  # 42
 """The job ran on after one of several prompts was resolved, and now waits for the open ones
 again.
 """
+JOB_EVENT_TYPE_PROMPT_EXCLUDED: JobEventType.ValueType  # 44
+"""Who answered another prompt of the job may not answer this one (`PromptContent.exclude`)."""
 JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
 """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 console that watches a job of which it sees the head (`Job.head_only`).

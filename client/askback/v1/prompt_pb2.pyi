@@ -466,6 +466,7 @@ class PromptContent(_message.Message):
     REMINDERS_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """What kind of question it is: `clarify`, `confirm`, `preview`, `validate`, `deep_understanding`,
     `structure_fix`, or a name of your own (a letter, then letters, digits, `_`, `.`, `-`; at most
@@ -561,6 +562,13 @@ class PromptContent(_message.Message):
         what was wrong with that answer. It is part of the question.
         """
 
+    @_builtins.property
+    def exclude(self) -> Global___Exclusion:
+        """Who may not answer it, whatever their role: separation of duties. Unset: the namespace's default, which is
+        nobody unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
+        asked or amended: asking again under the same key with another one changes nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -584,16 +592,68 @@ class PromptContent(_message.Message):
         reminders: Global___Reminders | None = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
         correction: Global___Correction | None = ...,
+        exclude: Global___Exclusion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "exclude", b"exclude", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
 
 Global___PromptContent: _TypeAlias = PromptContent  # noqa: Y015
+
+@_typing.final
+class Exclusion(_message.Message):
+    """People who may not answer a prompt, in addition to not being in its audience. They may not claim it either, and
+    no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). In a prompt that is read,
+    `users` has the names that `requester` and `answerers_of` stand for so far.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    ANSWERERS_OF_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    HIDE_FIELD_NUMBER: _builtins.int
+    requester: _builtins.bool
+    """True: the creator of the job (`Job.user_id`), and who created it in that user's name. Default: false."""
+    hide: _builtins.bool
+    """True: they do not see the prompt either, unless they are admins. Default: false, they see it and their
+    consoles say that they may not answer.
+    """
+    @_builtins.property
+    def answerers_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of prompts of the same job: who answers one of them, before or later, may not answer this prompt. No
+        such prompt needs to exist yet.
+        """
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Subjects of principals."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Groups of principals. All lists together name at most 100."""
+
+    def __init__(
+        self,
+        *,
+        requester: _builtins.bool = ...,
+        answerers_of: _abc.Iterable[_builtins.str] | None = ...,
+        users: _abc.Iterable[_builtins.str] | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        hide: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answerers_of", b"answerers_of", "groups", b"groups", "hide", b"hide", "requester", b"requester", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exclusion: _TypeAlias = Exclusion  # noqa: Y015
 
 @_typing.final
 class Correction(_message.Message):

@@ -151,6 +151,11 @@ class Config:
         metavar="STATE=TIME,…",
         by_name=job_retention,
     )
+    exclude_requester: str = _setting(
+        "",
+        "Namespaces in which who asks may not answer, unless a prompt says otherwise; '*': all.",
+        metavar="NAMESPACE,…",
+    )
     allow_short_retention: bool = _setting(
         False, "Allow a retention under 1 h: jobs and answers are deleted that soon after their end."
     )
@@ -279,7 +284,10 @@ class Config:
     @property
     def limits(self) -> Limits:
         """The limits of the service."""
-        return Limits(retention=job_retention(self.retention))
+        excluded = (name.strip() for name in self.exclude_requester.split(","))
+        return Limits(
+            retention=job_retention(self.retention), requester_excluded=frozenset(filter(None, excluded))
+        )
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from askback_server.domain.due import run_overdue
 from askback_server.domain.errors import LeaseLost, LimitExceeded, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
+from askback_server.domain.exclusions import exclude_people
 from askback_server.domain.jobs import JobState, Wake
 from askback_server.domain.life import UNDERSTANDING, close_prompt, move, note_question
 from askback_server.domain.nudges import first_nudges
@@ -56,6 +57,9 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
             return RuleResult(*accept_rewording(change, known, command, content))
         content = normalise(content, facts.limits, facts.now).resolve_deadline(facts.now)
         return RuleResult(PromptAsked(amend(change, known, content)), change)
+    if carried is not None and exclude_people(change, content).excludes_author(carried.answer.user_id):
+        carried = None  # who gave the answer may not give it to this job: people are asked again
+        content = normalise(content, facts.limits, facts.now)
     if carried is not None and (command.same or carried.digest == content.digest):
         _supersede(change, command)
         return RuleResult(PromptAsked(_reuse_answer(change, content, carried)), change)
@@ -124,6 +128,7 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="prompts_per_job",
             value=limits.prompts_per_job,
         )
+    content = exclude_people(change, content)
     change.set(
         rounds=job.rounds + 1,
         open_prompts=job.open_prompts + 1,

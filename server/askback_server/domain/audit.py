@@ -21,7 +21,9 @@ from askback_server.domain.chain import (
     unpack_documents,
 )
 from askback_server.domain.checkpoints import Head
+from askback_server.domain.documents import parse_content
 from askback_server.domain.events import Event, EventType
+from askback_server.domain.routing_documents import audience_to_json
 
 _SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
 _ENDED = frozenset(
@@ -212,7 +214,7 @@ def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
             continue
         if not recorded.agrees(Document.CONTENT, prompt_id, row["prompt_data"]):
             yield Fault("hitl_interactions", prompt_id, "its content is not the one that was recorded")
-        elif _audience_of(row) != json.loads(row["audience"] or "null"):
+        elif _has_other_audience(row):
             yield Fault("hitl_interactions", prompt_id, "its audience is not that of its content")
         ended = recorded.ended.get(prompt_id)
         state = _STATES[ended.event.type] if ended is not None else "PENDING"
@@ -224,8 +226,11 @@ def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
         yield Fault("hitl_interactions", prompt_id, "no event says that it was asked")
 
 
-def _audience_of(row: Mapping[str, Any]) -> object:
-    return json.loads(row["prompt_data"]).get("audience")
+def _has_other_audience(row: Mapping[str, Any]) -> bool:
+    """Whether the column by which lists find a prompt is not that of its content."""
+    text: str = row["prompt_data"]
+    wanted = None if text == ERASED else audience_to_json(parse_content(text))
+    return bool(json.loads(row["audience"] or "null") != json.loads(wanted or "null"))
 
 
 def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:

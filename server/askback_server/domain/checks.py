@@ -125,6 +125,8 @@ def normalise(
     _check_audience(check, "audience", content.audience)
     if content.escalation:
         _check_escalation(check, content)
+    if content.exclusion is not None:
+        _check_exclusion(check, content)
     if content.reminders is not None:
         check.number("reminders.max_count", content.reminders.maximum, 0, limits.reminders)
     if content.correction is not None:
@@ -195,6 +197,26 @@ def _check_audience(check: Checker, field: str, audience: Audience) -> None:
         return
     for name in sorted(audience.users | audience.groups):
         check.text(field, name, check.limits.key_chars, required=True)
+
+
+def _check_exclusion(check: Checker, content: PromptContent) -> None:
+    """Check the names, and that somebody in the audience is left, as far as it names users only."""
+    excluded = content.exclusion
+    assert excluded is not None
+    count = len(excluded.users) + len(excluded.groups) + len(excluded.answerers_of)
+    if count > check.limits.audience:
+        check.bad("exclude", f"names {count}; at most {check.limits.audience} are allowed")
+        return
+    for name in sorted(excluded.users | excluded.groups):
+        check.text("exclude", name, check.limits.key_chars, required=True)
+    for i, key in enumerate(excluded.answerers_of):
+        check.key(f"exclude.answerers_of[{i}]", key)
+    asked = content.audience
+    for step in content.escalation:
+        asked = Audience(asked.users | step.to.users, asked.groups | step.to.groups)
+    left = asked.users - excluded.users
+    if content.audience.users and not content.audience.groups and not asked.groups and not left:
+        check.bad("exclude", f"excludes all of the audience: of {len(asked.users)} users 0 could answer")
 
 
 def _check_escalation(check: Checker, content: PromptContent) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -54,6 +54,28 @@ class Audience:
         if not self.users and not self.groups:
             return self
         return Audience(self.users | others.users, self.groups | others.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """People who may not answer a prompt, whatever their role (separation of duties)."""
+
+    requester: bool = False
+    """The job's creator and the principal that asks. They are added to `users` when the prompt is asked."""
+    answerers_of: tuple[str, ...] = ()
+    """Keys of prompts of the same job. Who answers them is added to `users`, then or later."""
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    hide: bool = False
+    """Whether they do not see the prompt either."""
+
+    def has(self, subject: str, groups: frozenset[str] = frozenset()) -> bool:
+        """Whether it excludes a person with these groups."""
+        return subject in self.users or not self.groups.isdisjoint(groups)
+
+    def with_users(self, users: frozenset[str]) -> Exclusion:
+        """The exclusion with further users."""
+        return replace(self, users=self.users | users)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +144,7 @@ class PromptContent:
     deadline: datetime | None = None
     """In place of `timeout`; `resolve_deadline` replaces it, so a stored content has none."""
     correction: Correction | None = None
+    exclusion: Exclusion | None = None
 
     @cached_property
     def size(self) -> int:
@@ -136,12 +159,14 @@ class PromptContent:
         Decisions are left out: prompts share those of their kind."""
         questions = self.form.questions if isinstance(self.form, Questions) else ()
         audiences = (self.audience, *(step.to for step in self.escalation))
+        excluded = self.exclusion
         return (
             sum(1 + len(getattr(question.input, "options", ())) for question in questions)
             + sum(len(audience.users) + len(audience.groups) for audience in audiences)
             + len(self.parts)
             + len(self.labels)
             + len(self.escalation)
+            + (len(excluded.users) + len(excluded.groups) if excluded is not None else 0)
         )
 
     @property
@@ -174,6 +199,16 @@ class PromptContent:
             final_action=FinalAction.EXPIRE,
             default_answer=None,
         )
+
+    def excludes_author(self, subject: str) -> bool:
+        """Whether an answer of this user is not allowed."""
+        return self.exclusion is not None and self.exclusion.has(subject)
+
+    def exclude(self, users: frozenset[str]) -> PromptContent:
+        """A copy whose exclusion has further users; its digest is the same."""
+        if self.exclusion is None or users <= self.exclusion.users:
+            return self
+        return evolve(self, exclusion=self.exclusion.with_users(users))
 
     def route_to(self, audience: Audience, priority: int) -> PromptContent:
         """A copy with another audience and priority; its digest is the same."""

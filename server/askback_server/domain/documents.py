@@ -18,17 +18,25 @@ from askback_server.domain.content import (
     Audience,
     Correction,
     DefaultAnswer,
-    EscalationStep,
     FinalAction,
     Part,
     PromptContent,
-    Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.form_documents import form_from_doc
 from askback_server.domain.json_text import Json, JsonObject, Violation
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
+from askback_server.domain.routing_documents import (
+    audience_from_doc,
+    audience_to_doc,
+    exclusion_from_doc,
+    exclusion_to_doc,
+    reminders_from_doc,
+    reminders_to_doc,
+    step_from_doc,
+    step_to_doc,
+)
 
 _MAX_CONTENTS, _SMALL_CHARS = 1024, 4096
 """Maximum number of contents that are remembered by their documents, and the maximum length of these."""
@@ -116,9 +124,11 @@ def _write_content(content: PromptContent) -> str:
     if content.deadline is not None:
         doc["deadline"] = content.deadline
     if content.escalation:
-        doc["escalation"] = [_step_to_doc(step) for step in content.escalation]
+        doc["escalation"] = [step_to_doc(step) for step in content.escalation]
     if content.reminders is not None:
-        doc["reminders"] = _reminders_to_doc(content.reminders)
+        doc["reminders"] = reminders_to_doc(content.reminders)
+    if content.exclusion is not None:
+        doc["exclusion"] = exclusion_to_doc(content.exclusion)
     if content.correction is not None:
         faults = [fields_of(violation) for violation in content.correction.violations]
         doc["correction"] = {"key": content.correction.key, "violations": faults}
@@ -162,7 +172,7 @@ def parse_content(text: str) -> PromptContent:
             for o in doc["decisions"]
         ),
         priority=doc.get("priority", 0),
-        audience=_audience_from_doc(doc["audience"]) if "audience" in doc else Audience(),
+        audience=audience_from_doc(doc["audience"]) if "audience" in doc else Audience(),
         labels=doc.get("labels", {}),
         blocking=doc["blocking"],
         final_action=FinalAction(doc.get("final_action", "EXPIRE")),
@@ -173,9 +183,10 @@ def parse_content(text: str) -> PromptContent:
         else None,
         metadata_json=doc.get("metadata_json", ""),
         timeout=timedelta(seconds=doc["timeout_s"]) if "timeout_s" in doc else None,
-        escalation=tuple(map(_step_from_doc, doc["escalation"])) if "escalation" in doc else (),
-        reminders=_reminders_from_doc(doc["reminders"]) if "reminders" in doc else None,
+        escalation=tuple(map(step_from_doc, doc["escalation"])) if "escalation" in doc else (),
+        reminders=reminders_from_doc(doc["reminders"]) if "reminders" in doc else None,
         correction=_correction_from_doc(doc["correction"]) if "correction" in doc else None,
+        exclusion=exclusion_from_doc(doc["exclusion"]) if "exclusion" in doc else None,
     )
 
 
@@ -185,45 +196,6 @@ def _correction_from_doc(doc: Mapping[str, Json]) -> Correction:
 
 def _without_empty(doc: Mapping[str, Json]) -> JsonObject:
     return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
-
-
-def audience_to_doc(audience: Audience) -> dict[str, list[str]]:
-    """The audience's users and groups, sorted: equal audiences have equal documents."""
-    return {"users": sorted(audience.users), "groups": sorted(audience.groups)}
-
-
-def _audience_from_doc(doc: Mapping[str, Json]) -> Audience:
-    return Audience(frozenset(doc["users"]), frozenset(doc["groups"]))
-
-
-def _step_to_doc(step: EscalationStep) -> JsonObject:
-    doc: JsonObject = {"after_s": step.after.total_seconds(), **audience_to_doc(step.to)}
-    if step.replace:
-        doc["replace"] = True
-    if step.raise_priority:
-        doc["raise_priority"] = step.raise_priority
-    return doc
-
-
-def _step_from_doc(doc: Mapping[str, Json]) -> EscalationStep:
-    return EscalationStep(
-        timedelta(seconds=doc["after_s"]),
-        _audience_from_doc(doc),
-        doc.get("replace", False),
-        doc.get("raise_priority", 0),
-    )
-
-
-def _reminders_to_doc(reminders: Reminders) -> JsonObject:
-    return {
-        "every_s": reminders.every.total_seconds(),
-        "after_s": reminders.after.total_seconds(),
-        "most": reminders.maximum,
-    }
-
-
-def _reminders_from_doc(doc: Mapping[str, Json]) -> Reminders:
-    return Reminders(timedelta(seconds=doc["every_s"]), timedelta(seconds=doc["after_s"]), doc["most"])
 
 
 @cached_on_argument

@@ -13,7 +13,7 @@
     │   ├── IllegalState, LeaseLost, PromptClaimed, PromptClosed
     ├── Aborted                another call changed it first: read again, then retry
     │   ├── VersionMismatch, Contention (DeletionUnfinished, in `deletion_rules`)
-    ├── Unauthenticated (SessionEnded, in `sign_outs`), PermissionDenied
+    ├── Unauthenticated (SessionEnded, in `sign_outs`), PermissionDenied (Excluded, in `exclusions`)
     ├── ResourceExhausted
     │   ├── LimitExceeded (TooManyInFlight), QueueFull
     ├── Unavailable

@@ -113,6 +113,10 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "TextInput": {"default_value": _HELP, "pattern": _text("pattern_bytes")},
     "DateInput": {"default_value": _NAME, "minimum": _NAME, "maximum": _NAME},
     "DecisionOption": {"label": _text("forms.max_label_bytes")},
+    "Exclusion": {
+        "answerers_of": _list("audience", "key_chars"), "users": _list("audience", "key_chars"),
+        "groups": _list("audience", "key_chars"),
+    },
     "Audience": {"users": _list("audience", "key_chars"), "groups": _list("audience", "key_chars")},
     "DefaultAnswer": {"values_json": _JSON, "comment": _text("forms.max_comment_bytes")},
     "Correction": {"key": _ID, "violations": _list("violations")},

@@ -85,6 +85,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         carried_answers=len(retry.answers) if retry else 0,
         checkpoints=len(retry.checkpoints) if retry else 0,
         workerless=content is not None,
+        created_by=command.principal.subject if command.user_id else "",
     )
     change = Change(aggregate, facts, command.principal.subject, job)
     created = {"job_type": job.job_type, "attempt": 1, "token": 0}

@@ -104,6 +104,8 @@ class Job:
     be at work on an answer; and back to ANY when the job runs again."""
     version: int = 0
     """The seq of the newest event. Rises with every event; writes are guarded by it."""
+    created_by: str = ""
+    """The principal that created it, if it named another user; else empty. Fixed."""
     chain: bytes = b""
     """The hash of the newest event (domain/chain.py); empty if a version without the chain wrote it."""
     token: int = 0

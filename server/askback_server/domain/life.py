@@ -12,6 +12,7 @@ from askback_server.domain.documents import append_to_array, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
+from askback_server.domain.exclusions import exclude_answerer
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState, Wake
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Answer, Prompt, PromptState, Resolution
@@ -111,6 +112,7 @@ def close_prompt(
             _note_answer(change, prompt, answer)
     change.record(_CLOSING[trigger], prompt.prompt_id, data)
     closed = change.put(closed)
+    exclude_answerer(change, closed)
     if resume_job and change.job.workerless and change.job.is_terminal:
         ended = change.job.state is JobState.COMPLETED
         change.record(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)

@@ -170,6 +170,13 @@ class Limits:
     forms: FormLimits = field(default_factory=FormLimits)
     """Limits of questions, options, values and comments."""
 
+    requester_excluded: frozenset[str] = frozenset()
+    """Namespaces in which who asks may not answer, unless the prompt has its own exclusion. `*`: all."""
+
+    def excludes_requester(self, namespace: str) -> bool:
+        """Whether prompts of a namespace exclude who asks by default."""
+        return namespace in self.requester_excluded or "*" in self.requester_excluded
+
     def retention_of(self, namespace: str, state: str) -> timedelta:
         """How long a job that ended in this state is kept. The most specific setting applies."""
         for name in (f"{namespace}:{state}", f"{namespace}:default", state, "default"):

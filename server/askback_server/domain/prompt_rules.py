@@ -24,6 +24,7 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
+from askback_server.domain.exclusions import Excluded
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
 from askback_server.domain.principals import Role
@@ -81,6 +82,8 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
             limit="submissions_per_prompt",
             value=facts.limits.submissions_per_prompt,
         )
+    if prompt.excludes(command.principal):
+        raise Excluded(prompt.prompt_id)
     change = Change(aggregate, facts, command.principal.subject)
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
@@ -179,6 +182,8 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
     check = Checker(facts.limits)
     check.span("duration", command.duration, facts.limits.claim_max, timedelta(seconds=1))
     check.done()
+    if prompt.excludes(command.principal):
+        raise Excluded(prompt.prompt_id)
     claimant = prompt.claimant(facts.now)
     if claimant and claimant != command.principal.subject:
         raise PromptClaimed(prompt.prompt_id, claimant)

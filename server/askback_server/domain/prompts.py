@@ -159,8 +159,10 @@ class Prompt:
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether a person who saw it may have lost access: by an amendment or a replacing step."""
-        if self.revision > 1:
+        """Whether a person who saw it may have lost access: by an amendment, a step that replaces the
+        audience, or an exclusion that hides it."""
+        excluded = self.content.exclusion
+        if self.revision > 1 or (excluded is not None and excluded.hide and excluded.answerers_of):
             return True
         steps = self.content.escalation[: self.nudges.steps] if self.nudges is not None else ()
         return any(step.replace for step in steps)
@@ -175,10 +177,20 @@ class Prompt:
         return self.claimed_by if self.claimed_until is not None and self.claimed_until > now else ""
 
     def is_for(self, principal: Principal) -> bool:
-        """Whether a console of this principal may see and answer it."""
+        """Whether a console of this principal may see it. Whether it may answer: see also `excludes`."""
         if not principal.may_use(self.namespace):
             return False
-        return principal.is_admin or self.content.audience.includes(principal.subject, principal.groups)
+        if principal.is_admin:
+            return True
+        content = self.content
+        if content.exclusion is not None and content.exclusion.hide and self.excludes(principal):
+            return False
+        return content.audience.includes(principal.subject, principal.groups)
+
+    def excludes(self, principal: Principal) -> bool:
+        """Whether this principal may never answer it, also as an admin."""
+        exclusion = self.content.exclusion
+        return exclusion is not None and exclusion.has(principal.subject, principal.groups)
 
     def is_visible_to(self, principal: Principal) -> bool:
         """Whether the principal may read it: as a client or worker, or as a console of its audience."""

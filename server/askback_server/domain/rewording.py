@@ -8,6 +8,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.errors import IdReused
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
+from askback_server.domain.exclusions import exclude_people
 from askback_server.domain.jobs import JobState
 from askback_server.domain.life import move
 from askback_server.domain.nudges import first_nudges
@@ -51,6 +52,7 @@ def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) ->
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
+    content = exclude_people(change, content)
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
         move(change, JobTrigger.WAIT)

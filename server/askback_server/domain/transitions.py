@@ -56,6 +56,7 @@ class PromptTrigger(StrEnum):
     SUPERSEDE = "SUPERSEDE"
     ESCALATE = "ESCALATE"
     REMIND = "REMIND"
+    EXCLUDE = "EXCLUDE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,11 @@ PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
     ),
     (PromptState.PENDING, PromptTrigger.REMIND): Transition(
         PromptState.PENDING, (Actor.SYSTEM,), "a reminder: consoles are sent the prompt again"
+    ),
+    (PromptState.PENDING, PromptTrigger.EXCLUDE): Transition(
+        PromptState.PENDING,
+        (Actor.PERSON, Actor.WORKER),
+        "another prompt of the job is answered, and who answers that one may not answer this one",
     ),
     (PromptState.PENDING, PromptTrigger.REFUSE): Transition(
         PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer; it is stored for the audit"

@@ -33,6 +33,7 @@ _WORDS = {
     EventType.PROMPT_CANCELLED: "prompt cancelled",
     EventType.PROMPT_SUPERSEDED: "prompt superseded",
     EventType.PROMPT_ESCALATED: "prompt escalated",
+    EventType.PROMPT_EXCLUDED: "person excluded from a prompt",
     EventType.ANSWER_REFUSED: "answer refused",
     EventType.ANSWER_LATE: "answer came too late",
 }

@@ -17,6 +17,8 @@ def add_needs(wanted: Wanted, command: c.Command[object], prompt_id: str = "") -
     if isinstance(command, c.AskPrompt):
         wanted.keys.add(command.key)
         wanted.keys.update(command.supersedes)
+        if command.content.exclusion is not None:
+            wanted.keys.update(command.content.exclusion.answerers_of)
     elif isinstance(command, c.AcknowledgePrompts):
         wanted.prompt_ids.update(command.prompt_ids)
     elif prompt_id:

@@ -115,7 +115,12 @@ class PresenceIndex:
         keys += [(namespace, "group", group) for group in audience.groups]
         if not keys:
             keys = [(namespace, "any", "")]
-        return any(view.matches(prompt) for key in keys for view in self._by_audience.get(key, {}).values())
+        views = (view for key in keys for view in self._by_audience.get(key, {}).values())
+        return any(view.matches(prompt) and not _is_excluded(view, prompt) for view in views)
+
+
+def _is_excluded(view: PromptFilter, prompt: Prompt) -> bool:
+    return view.viewer is not None and prompt.excludes(view.viewer)
 
 
 def _audience_keys(view: PromptFilter) -> Iterable[tuple[str, str, str]]:

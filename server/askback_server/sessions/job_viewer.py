@@ -12,7 +12,14 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.queries import Queries
 
-_AUDIENCE_CHANGES = frozenset({EventType.PROMPT_AMENDED, EventType.PROMPT_ESCALATED, EventType.JOB_DELETED})
+_AUDIENCE_CHANGES = frozenset(
+    {
+        EventType.PROMPT_AMENDED,
+        EventType.PROMPT_ESCALATED,
+        EventType.PROMPT_EXCLUDED,
+        EventType.JOB_DELETED,
+    }
+)
 """Events that can make the last visible prompt of a job invisible to a principal."""
 
 

@@ -181,9 +181,27 @@ class Dialect(ABC):
         users: sa.ColumnElement[Any],
         groups: sa.ColumnElement[Any],
     ) -> sa.ColumnElement[bool]:
-        """Whether an audience is all people, or has one of the users or groups, which are lists of texts."""
+        """Whether a person with one of these names and groups, which are lists of texts, may see a prompt by
+        its audience (`documents.audience_to_json`)."""
         named = cls.has_any(audience, "users", users), cls.has_any(audience, "groups", groups)
-        return sa.or_(audience.is_(None), *named)
+        hidden = sa.and_(cls.has_flag(audience, "hide"), cls.is_excluded(audience, users, groups))
+        some = sa.and_(sa.or_(cls.has_flag(audience, "everyone"), *named), sa.not_(hidden))
+        return sa.or_(audience.is_(None), some)
+
+    @classmethod
+    def is_excluded(
+        cls,
+        audience: sa.ColumnElement[Any],
+        users: sa.ColumnElement[Any],
+        groups: sa.ColumnElement[Any],
+    ) -> sa.ColumnElement[bool]:
+        """Whether such a person may not answer the prompt."""
+        return sa.or_(cls.has_any(audience, "no_users", users), cls.has_any(audience, "no_groups", groups))
+
+    @staticmethod
+    @abstractmethod
+    def has_flag(column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[bool]:
+        """Whether the JSON object has true under `key`."""
 
     @staticmethod
     def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

@@ -289,6 +289,7 @@ class Postgres(PostgresLookups):
     texts = staticmethod(lists.texts)
     named_texts = staticmethod(lists.named_texts)
     has_any = staticmethod(lists.has_any)
+    has_flag = staticmethod(lists.has_flag)
 
     async def drop_events(self, before: datetime, last: Position) -> int:
         """Drop the oldest partition."""

@@ -56,3 +56,9 @@ def has_any(column: sa.ColumnElement[Any], key: str, texts: sa.ColumnElement[Any
     """Whether the JSON array under a key contains one of the texts, by `?|`."""
     array = sa.func.jsonb_extract_path(column, key, type_=pg.JSONB())
     return sa.func.coalesce(array.op("?|")(texts), sa.false())
+
+
+def has_flag(column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[bool]:
+    """Whether the JSON object has true under a key."""
+    found = sa.func.jsonb_extract_path_text(column, key, type_=sa.Text())
+    return sa.func.coalesce(found == sa.literal_column("'true'"), sa.false())

@@ -35,7 +35,8 @@ def _versions(kind: type[Dialect]) -> sa.Select[Any]:
 def _unattended(kind: type[Dialect], conditions: tuple[str, ...]) -> sa.Select[Any]:
     """The first `most` prompts with an id above `after`, for all people, or for one of these people."""
     c = prompts.c
-    mine = kind.is_for(c.audience, kind.named_texts("people"), kind.named_texts("people_groups"))
+    people = kind.named_texts("people"), kind.named_texts("people_groups")
+    mine = sa.and_(kind.is_for(c.audience, *people), sa.not_(kind.is_excluded(c.audience, *people)))
     return (
         sa.select(prompts)
         .where(*where_all(kind, conditions), mine, c.interaction_id > named("after", c.interaction_id))

@@ -27,6 +27,7 @@ from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progr
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
+from askback_server.domain.routing_documents import audience_to_json
 
 Row = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ JOB_CHANGED_COLUMNS = (
 JOB_COLUMNS = (
     *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
     "request_id", "request_digest", "retried_from", "workerless", "timeout_s", "deadline", "run_timeout_s",
-    "root_job_id", "carried_answers",
+    "root_job_id", "carried_answers", "created_by",
 )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def job_values(job: Job) -> tuple[Any, ...]:
         job.created_at, job.max_attempts, job.request_id or None, job.request_digest,
         job.retried_from or None, job.workerless, _seconds(job.timeout), job.expires_at,
         _seconds(job.run_timeout),
-        job.root or None, job.carried_answers or None,
+        job.root or None, job.carried_answers or None, job.created_by or None,
     )  # fmt: skip
 
 
@@ -126,6 +127,7 @@ def to_job(row: Row) -> Job:
         stalled_at=row["stalled_at"],
         unreceived=row["unreceived"] or 0,
         chain=row["chain"] or b"",
+        created_by=row["created_by"] or "",
     )
 
 
@@ -181,11 +183,9 @@ def _nudges_from_json(text: str) -> Nudges:
 def prompt_content_values(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_CONTENT_COLUMNS."""
     content = prompt.content
-    audience = content.audience
-    named = {"users": sorted(audience.users), "groups": sorted(audience.groups)}
     return (
         content.kind, prompt.digest, content_to_json(content), content.metadata_json or None,
-        content.priority, dump(named) if audience.users or audience.groups else None,
+        content.priority, audience_to_json(content),
         dump(dict(content.labels)) if content.labels else "{}", content.blocking, prompt.expires_at,
     )  # fmt: skip
 

@@ -202,6 +202,7 @@ class SQLite(Dialect):
     texts = staticmethod(lists.texts)
     named_texts = staticmethod(lists.named_texts)
     has_any = staticmethod(lists.has_any)
+    has_flag = staticmethod(lists.has_flag)
 
     def last_to_drop(self, before: datetime, limit: int) -> sa.Select[Any]:
         """The last of the first `limit` events before the first one that must be kept. Times are not indexed,

@@ -102,6 +102,12 @@ def has_any(column: sa.ColumnElement[Any], key: str, texts: sa.ColumnElement[Any
     return sa.exists(named)
 
 
+def has_flag(column: sa.ColumnElement[Any], key: str) -> sa.ColumnElement[bool]:
+    """Whether the object has true under a key."""
+    found: sa.ColumnElement[int] = sa.func.json_extract(column, f"$.{key}", type_=sa.Integer())
+    return sa.func.coalesce(found == 1, sa.false())
+
+
 def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     """The size of a text in bytes. `octet_length` needs SQLite 3.43."""
     return sa.func.length(sa.cast(column, sa.LargeBinary))

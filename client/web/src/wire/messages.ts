@@ -161,6 +161,7 @@ export type ErrorReason =
   | "ERROR_REASON_NOT_TEST_MODE"
   | "ERROR_REASON_SESSION_ENDED"
   | "ERROR_REASON_PERSON_NOT_FOUND"
+  | "ERROR_REASON_EXCLUDED"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -441,6 +442,7 @@ export type JobEventType =
   | "JOB_EVENT_TYPE_JOB_CARRIED_OVER"
   | "JOB_EVENT_TYPE_PROMPT_REWORDED"
   | "JOB_EVENT_TYPE_JOB_WAITS"
+  | "JOB_EVENT_TYPE_PROMPT_EXCLUDED"
   | "JOB_EVENT_TYPE_WITHHELD";
 
 export interface Job {
@@ -863,6 +865,15 @@ export interface PromptContent {
   readonly reminders?: Reminders;
   readonly deadline?: Timestamp;
   readonly correction?: Correction;
+  readonly exclude?: Exclusion;
+}
+
+export interface Exclusion {
+  readonly requester?: boolean;
+  readonly answerersOf?: readonly string[];
+  readonly users?: readonly string[];
+  readonly groups?: readonly string[];
+  readonly hide?: boolean;
 }
 
 export interface Correction {

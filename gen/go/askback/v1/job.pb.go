@@ -189,6 +189,8 @@ const (
 	// The job ran on after one of several prompts was resolved, and now waits for the open ones
 	// again.
 	JobEventType_JOB_EVENT_TYPE_JOB_WAITS JobEventType = 42
+	// Who answered another prompt of the job may not answer this one (`PromptContent.exclude`).
+	JobEventType_JOB_EVENT_TYPE_PROMPT_EXCLUDED JobEventType = 44
 	// An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 	// console that watches a job of which it sees the head (`Job.head_only`).
 	JobEventType_JOB_EVENT_TYPE_WITHHELD JobEventType = 43
@@ -230,6 +232,7 @@ var (
 		38: "JOB_EVENT_TYPE_JOB_CARRIED_OVER",
 		41: "JOB_EVENT_TYPE_PROMPT_REWORDED",
 		42: "JOB_EVENT_TYPE_JOB_WAITS",
+		44: "JOB_EVENT_TYPE_PROMPT_EXCLUDED",
 		43: "JOB_EVENT_TYPE_WITHHELD",
 	}
 	JobEventType_value = map[string]int32{
@@ -266,6 +269,7 @@ var (
 		"JOB_EVENT_TYPE_JOB_CARRIED_OVER":      38,
 		"JOB_EVENT_TYPE_PROMPT_REWORDED":       41,
 		"JOB_EVENT_TYPE_JOB_WAITS":             42,
+		"JOB_EVENT_TYPE_PROMPT_EXCLUDED":       44,
 		"JOB_EVENT_TYPE_WITHHELD":              43,
 	}
 )
@@ -1237,7 +1241,7 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x16JOB_STATE_PENDING_HITL\x10\x03\x12\x17\n" +
 	"\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x06*\xaa\t\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x06*\xce\t\n" +
 	"\fJobEventType\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_JOB_CREATED\x10\x01\x12\x1d\n" +
@@ -1272,7 +1276,8 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x1eJOB_EVENT_TYPE_PROMPT_ATTENDED\x10%\x12#\n" +
 	"\x1fJOB_EVENT_TYPE_JOB_CARRIED_OVER\x10&\x12\"\n" +
 	"\x1eJOB_EVENT_TYPE_PROMPT_REWORDED\x10)\x12\x1c\n" +
-	"\x18JOB_EVENT_TYPE_JOB_WAITS\x10*\x12\x1b\n" +
+	"\x18JOB_EVENT_TYPE_JOB_WAITS\x10*\x12\"\n" +
+	"\x1eJOB_EVENT_TYPE_PROMPT_EXCLUDED\x10,\x12\x1b\n" +
 	"\x17JOB_EVENT_TYPE_WITHHELD\x10+BT\n" +
 	"\x0edev.askback.v1B\bJobProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 

@@ -751,7 +751,11 @@ type PromptContent struct {
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// Set where this question asks again, because the job did not accept the answer to an earlier prompt:
 	// what was wrong with that answer. It is part of the question.
-	Correction    *Correction `protobuf:"bytes,20,opt,name=correction,proto3" json:"correction,omitempty"`
+	Correction *Correction `protobuf:"bytes,20,opt,name=correction,proto3" json:"correction,omitempty"`
+	// Who may not answer it, whatever their role: separation of duties. Unset: the namespace's default, which is
+	// nobody unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
+	// asked or amended: asking again under the same key with another one changes nothing.
+	Exclude       *Exclusion `protobuf:"bytes,21,opt,name=exclude,proto3" json:"exclude,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -937,6 +941,13 @@ func (x *PromptContent) GetCorrection() *Correction {
 	return nil
 }
 
+func (x *PromptContent) GetExclude() *Exclusion {
+	if x != nil {
+		return x.Exclude
+	}
+	return nil
+}
+
 type isPromptContent_Form interface {
 	isPromptContent_Form()
 }
@@ -957,6 +968,92 @@ func (*PromptContent_Questions) isPromptContent_Form() {}
 
 func (*PromptContent_SchemaJson) isPromptContent_Form() {}
 
+// People who may not answer a prompt, in addition to not being in its audience. They may not claim it either, and
+// no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). In a prompt that is read,
+// `users` has the names that `requester` and `answerers_of` stand for so far.
+type Exclusion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True: the creator of the job (`Job.user_id`), and who created it in that user's name. Default: false.
+	Requester bool `protobuf:"varint,1,opt,name=requester,proto3" json:"requester,omitempty"`
+	// Keys of prompts of the same job: who answers one of them, before or later, may not answer this prompt. No
+	// such prompt needs to exist yet.
+	AnswerersOf []string `protobuf:"bytes,2,rep,name=answerers_of,json=answerersOf,proto3" json:"answerers_of,omitempty"`
+	// Subjects of principals.
+	Users []string `protobuf:"bytes,3,rep,name=users,proto3" json:"users,omitempty"`
+	// Groups of principals. All lists together name at most 100.
+	Groups []string `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"`
+	// True: they do not see the prompt either, unless they are admins. Default: false, they see it and their
+	// consoles say that they may not answer.
+	Hide          bool `protobuf:"varint,5,opt,name=hide,proto3" json:"hide,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Exclusion) Reset() {
+	*x = Exclusion{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Exclusion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Exclusion) ProtoMessage() {}
+
+func (x *Exclusion) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
+func (*Exclusion) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Exclusion) GetRequester() bool {
+	if x != nil {
+		return x.Requester
+	}
+	return false
+}
+
+func (x *Exclusion) GetAnswerersOf() []string {
+	if x != nil {
+		return x.AnswerersOf
+	}
+	return nil
+}
+
+func (x *Exclusion) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *Exclusion) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Exclusion) GetHide() bool {
+	if x != nil {
+		return x.Hide
+	}
+	return false
+}
+
 // Why an answer that the service had accepted was of no use to the job, for the question that asks again.
 // Consoles show each violation at its field, as those of an INVALID answer.
 type Correction struct {
@@ -972,7 +1069,7 @@ type Correction struct {
 
 func (x *Correction) Reset() {
 	*x = Correction{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1081,7 @@ func (x *Correction) String() string {
 func (*Correction) ProtoMessage() {}
 
 func (x *Correction) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1094,7 @@ func (x *Correction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correction.ProtoReflect.Descriptor instead.
 func (*Correction) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Correction) GetKey() string {
@@ -1034,7 +1131,7 @@ type EscalationStep struct {
 
 func (x *EscalationStep) Reset() {
 	*x = EscalationStep{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1143,7 @@ func (x *EscalationStep) String() string {
 func (*EscalationStep) ProtoMessage() {}
 
 func (x *EscalationStep) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1156,7 @@ func (x *EscalationStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EscalationStep.ProtoReflect.Descriptor instead.
 func (*EscalationStep) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EscalationStep) GetAfter() *durationpb.Duration {
@@ -1107,7 +1204,7 @@ type Reminders struct {
 
 func (x *Reminders) Reset() {
 	*x = Reminders{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1216,7 @@ func (x *Reminders) String() string {
 func (*Reminders) ProtoMessage() {}
 
 func (x *Reminders) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1229,7 @@ func (x *Reminders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reminders.ProtoReflect.Descriptor instead.
 func (*Reminders) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Reminders) GetAfter() *durationpb.Duration {
@@ -1181,7 +1278,7 @@ type PromptPart struct {
 
 func (x *PromptPart) Reset() {
 	*x = PromptPart{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1290,7 @@ func (x *PromptPart) String() string {
 func (*PromptPart) ProtoMessage() {}
 
 func (x *PromptPart) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1303,7 @@ func (x *PromptPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptPart.ProtoReflect.Descriptor instead.
 func (*PromptPart) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PromptPart) GetContentId() string {
@@ -1292,7 +1389,7 @@ type QuestionForm struct {
 
 func (x *QuestionForm) Reset() {
 	*x = QuestionForm{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1401,7 @@ func (x *QuestionForm) String() string {
 func (*QuestionForm) ProtoMessage() {}
 
 func (x *QuestionForm) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1414,7 @@ func (x *QuestionForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuestionForm.ProtoReflect.Descriptor instead.
 func (*QuestionForm) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *QuestionForm) GetQuestions() []*Question {
@@ -1359,7 +1456,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1468,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1481,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Question) GetQuestionId() string {
@@ -1564,7 +1661,7 @@ type Option struct {
 
 func (x *Option) Reset() {
 	*x = Option{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1673,7 @@ func (x *Option) String() string {
 func (*Option) ProtoMessage() {}
 
 func (x *Option) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1686,7 @@ func (x *Option) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Option.ProtoReflect.Descriptor instead.
 func (*Option) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Option) GetValue() string {
@@ -1631,7 +1728,7 @@ type BooleanInput struct {
 
 func (x *BooleanInput) Reset() {
 	*x = BooleanInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1740,7 @@ func (x *BooleanInput) String() string {
 func (*BooleanInput) ProtoMessage() {}
 
 func (x *BooleanInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1753,7 @@ func (x *BooleanInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BooleanInput.ProtoReflect.Descriptor instead.
 func (*BooleanInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BooleanInput) GetDefaultValue() bool {
@@ -1681,7 +1778,7 @@ type SingleInput struct {
 
 func (x *SingleInput) Reset() {
 	*x = SingleInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1790,7 @@ func (x *SingleInput) String() string {
 func (*SingleInput) ProtoMessage() {}
 
 func (x *SingleInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1803,7 @@ func (x *SingleInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SingleInput.ProtoReflect.Descriptor instead.
 func (*SingleInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SingleInput) GetOptions() []*Option {
@@ -1749,7 +1846,7 @@ type MultiInput struct {
 
 func (x *MultiInput) Reset() {
 	*x = MultiInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1858,7 @@ func (x *MultiInput) String() string {
 func (*MultiInput) ProtoMessage() {}
 
 func (x *MultiInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1871,7 @@ func (x *MultiInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MultiInput.ProtoReflect.Descriptor instead.
 func (*MultiInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MultiInput) GetOptions() []*Option {
@@ -1833,7 +1930,7 @@ type TextInput struct {
 
 func (x *TextInput) Reset() {
 	*x = TextInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +1942,7 @@ func (x *TextInput) String() string {
 func (*TextInput) ProtoMessage() {}
 
 func (x *TextInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +1955,7 @@ func (x *TextInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TextInput.ProtoReflect.Descriptor instead.
 func (*TextInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TextInput) GetDefaultValue() string {
@@ -1911,7 +2008,7 @@ type IntegerInput struct {
 
 func (x *IntegerInput) Reset() {
 	*x = IntegerInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2020,7 @@ func (x *IntegerInput) String() string {
 func (*IntegerInput) ProtoMessage() {}
 
 func (x *IntegerInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2033,7 @@ func (x *IntegerInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegerInput.ProtoReflect.Descriptor instead.
 func (*IntegerInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *IntegerInput) GetDefaultValue() int64 {
@@ -1975,7 +2072,7 @@ type NumberInput struct {
 
 func (x *NumberInput) Reset() {
 	*x = NumberInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2084,7 @@ func (x *NumberInput) String() string {
 func (*NumberInput) ProtoMessage() {}
 
 func (x *NumberInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2097,7 @@ func (x *NumberInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberInput.ProtoReflect.Descriptor instead.
 func (*NumberInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *NumberInput) GetDefaultValue() float64 {
@@ -2039,7 +2136,7 @@ type DateInput struct {
 
 func (x *DateInput) Reset() {
 	*x = DateInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2148,7 @@ func (x *DateInput) String() string {
 func (*DateInput) ProtoMessage() {}
 
 func (x *DateInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2161,7 @@ func (x *DateInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateInput.ProtoReflect.Descriptor instead.
 func (*DateInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DateInput) GetDefaultValue() string {
@@ -2105,7 +2202,7 @@ type DecisionOption struct {
 
 func (x *DecisionOption) Reset() {
 	*x = DecisionOption{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2214,7 @@ func (x *DecisionOption) String() string {
 func (*DecisionOption) ProtoMessage() {}
 
 func (x *DecisionOption) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2227,7 @@ func (x *DecisionOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionOption.ProtoReflect.Descriptor instead.
 func (*DecisionOption) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DecisionOption) GetDecision() Decision {
@@ -2168,7 +2265,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2277,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2290,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Audience) GetUsers() []string {
@@ -2225,7 +2322,7 @@ type DefaultAnswer struct {
 
 func (x *DefaultAnswer) Reset() {
 	*x = DefaultAnswer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2334,7 @@ func (x *DefaultAnswer) String() string {
 func (*DefaultAnswer) ProtoMessage() {}
 
 func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2347,7 @@ func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefaultAnswer.ProtoReflect.Descriptor instead.
 func (*DefaultAnswer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DefaultAnswer) GetDecision() Decision {
@@ -2287,7 +2384,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2396,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2409,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Edit) GetContentId() string {
@@ -2357,7 +2454,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2466,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2479,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Answer) GetAnswerId() string {
@@ -2468,7 +2565,7 @@ type Resolution struct {
 
 func (x *Resolution) Reset() {
 	*x = Resolution{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2577,7 @@ func (x *Resolution) String() string {
 func (*Resolution) ProtoMessage() {}
 
 func (x *Resolution) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2590,7 @@ func (x *Resolution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolution.ProtoReflect.Descriptor instead.
 func (*Resolution) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Resolution) GetState() PromptState {
@@ -2546,7 +2643,7 @@ type AnswerRecord struct {
 
 func (x *AnswerRecord) Reset() {
 	*x = AnswerRecord{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2558,7 +2655,7 @@ func (x *AnswerRecord) String() string {
 func (*AnswerRecord) ProtoMessage() {}
 
 func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2571,7 +2668,7 @@ func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRecord.ProtoReflect.Descriptor instead.
 func (*AnswerRecord) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AnswerRecord) GetAnswer() *Answer {
@@ -2608,7 +2705,7 @@ type FieldViolation struct {
 
 func (x *FieldViolation) Reset() {
 	*x = FieldViolation{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[24]
+	mi := &file_askback_v1_prompt_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2717,7 @@ func (x *FieldViolation) String() string {
 func (*FieldViolation) ProtoMessage() {}
 
 func (x *FieldViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[24]
+	mi := &file_askback_v1_prompt_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2730,7 @@ func (x *FieldViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldViolation.ProtoReflect.Descriptor instead.
 func (*FieldViolation) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FieldViolation) GetField() string {
@@ -2692,7 +2789,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\frequested_by\x18  \x01(\tR\vrequestedBy\"L\n" +
 	"\x0fPromptRewording\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12!\n" +
-	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xed\a\n" +
+	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\x9e\b\n" +
 	"\rPromptContent\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -2719,11 +2816,18 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\bdeadline\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x126\n" +
 	"\n" +
 	"correction\x18\x14 \x01(\v2\x16.askback.v1.CorrectionR\n" +
-	"correction\x1a9\n" +
+	"correction\x12/\n" +
+	"\aexclude\x18\x15 \x01(\v2\x15.askback.v1.ExclusionR\aexclude\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
-	"\x04form\"Z\n" +
+	"\x04form\"\x8e\x01\n" +
+	"\tExclusion\x12\x1c\n" +
+	"\trequester\x18\x01 \x01(\bR\trequester\x12!\n" +
+	"\fanswerers_of\x18\x02 \x03(\tR\vanswerersOf\x12\x14\n" +
+	"\x05users\x18\x03 \x03(\tR\x05users\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\tR\x06groups\x12\x12\n" +
+	"\x04hide\x18\x05 \x01(\bR\x04hide\"Z\n" +
 	"\n" +
 	"Correction\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12:\n" +
@@ -2919,7 +3023,7 @@ func file_askback_v1_prompt_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_askback_v1_prompt_proto_goTypes = []any{
 	(PromptState)(0),              // 0: askback.v1.PromptState
 	(Decision)(0),                 // 1: askback.v1.Decision
@@ -2929,90 +3033,92 @@ var file_askback_v1_prompt_proto_goTypes = []any{
 	(*Prompt)(nil),                // 5: askback.v1.Prompt
 	(*PromptRewording)(nil),       // 6: askback.v1.PromptRewording
 	(*PromptContent)(nil),         // 7: askback.v1.PromptContent
-	(*Correction)(nil),            // 8: askback.v1.Correction
-	(*EscalationStep)(nil),        // 9: askback.v1.EscalationStep
-	(*Reminders)(nil),             // 10: askback.v1.Reminders
-	(*PromptPart)(nil),            // 11: askback.v1.PromptPart
-	(*QuestionForm)(nil),          // 12: askback.v1.QuestionForm
-	(*Question)(nil),              // 13: askback.v1.Question
-	(*Option)(nil),                // 14: askback.v1.Option
-	(*BooleanInput)(nil),          // 15: askback.v1.BooleanInput
-	(*SingleInput)(nil),           // 16: askback.v1.SingleInput
-	(*MultiInput)(nil),            // 17: askback.v1.MultiInput
-	(*TextInput)(nil),             // 18: askback.v1.TextInput
-	(*IntegerInput)(nil),          // 19: askback.v1.IntegerInput
-	(*NumberInput)(nil),           // 20: askback.v1.NumberInput
-	(*DateInput)(nil),             // 21: askback.v1.DateInput
-	(*DecisionOption)(nil),        // 22: askback.v1.DecisionOption
-	(*Audience)(nil),              // 23: askback.v1.Audience
-	(*DefaultAnswer)(nil),         // 24: askback.v1.DefaultAnswer
-	(*Edit)(nil),                  // 25: askback.v1.Edit
-	(*Answer)(nil),                // 26: askback.v1.Answer
-	(*Resolution)(nil),            // 27: askback.v1.Resolution
-	(*AnswerRecord)(nil),          // 28: askback.v1.AnswerRecord
-	(*FieldViolation)(nil),        // 29: askback.v1.FieldViolation
-	nil,                           // 30: askback.v1.PromptContent.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*Exclusion)(nil),             // 8: askback.v1.Exclusion
+	(*Correction)(nil),            // 9: askback.v1.Correction
+	(*EscalationStep)(nil),        // 10: askback.v1.EscalationStep
+	(*Reminders)(nil),             // 11: askback.v1.Reminders
+	(*PromptPart)(nil),            // 12: askback.v1.PromptPart
+	(*QuestionForm)(nil),          // 13: askback.v1.QuestionForm
+	(*Question)(nil),              // 14: askback.v1.Question
+	(*Option)(nil),                // 15: askback.v1.Option
+	(*BooleanInput)(nil),          // 16: askback.v1.BooleanInput
+	(*SingleInput)(nil),           // 17: askback.v1.SingleInput
+	(*MultiInput)(nil),            // 18: askback.v1.MultiInput
+	(*TextInput)(nil),             // 19: askback.v1.TextInput
+	(*IntegerInput)(nil),          // 20: askback.v1.IntegerInput
+	(*NumberInput)(nil),           // 21: askback.v1.NumberInput
+	(*DateInput)(nil),             // 22: askback.v1.DateInput
+	(*DecisionOption)(nil),        // 23: askback.v1.DecisionOption
+	(*Audience)(nil),              // 24: askback.v1.Audience
+	(*DefaultAnswer)(nil),         // 25: askback.v1.DefaultAnswer
+	(*Edit)(nil),                  // 26: askback.v1.Edit
+	(*Answer)(nil),                // 27: askback.v1.Answer
+	(*Resolution)(nil),            // 28: askback.v1.Resolution
+	(*AnswerRecord)(nil),          // 29: askback.v1.AnswerRecord
+	(*FieldViolation)(nil),        // 30: askback.v1.FieldViolation
+	nil,                           // 31: askback.v1.PromptContent.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
 }
 var file_askback_v1_prompt_proto_depIdxs = []int32{
 	0,  // 0: askback.v1.Prompt.state:type_name -> askback.v1.PromptState
 	7,  // 1: askback.v1.Prompt.content:type_name -> askback.v1.PromptContent
-	31, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
-	31, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
-	31, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
-	31, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
-	31, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
-	31, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
-	31, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
-	31, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
-	31, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
+	32, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
+	32, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
+	32, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
+	32, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
+	32, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
+	32, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
+	32, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
+	32, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
+	32, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
 	6,  // 12: askback.v1.Prompt.rewording:type_name -> askback.v1.PromptRewording
-	11, // 13: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
-	12, // 14: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
-	22, // 15: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
-	23, // 16: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
-	30, // 17: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
+	12, // 13: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
+	13, // 14: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
+	23, // 15: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
+	24, // 16: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
+	31, // 17: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
 	2,  // 18: askback.v1.PromptContent.final_action:type_name -> askback.v1.FinalAction
-	24, // 19: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
-	32, // 20: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
-	9,  // 21: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
-	10, // 22: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
-	31, // 23: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
-	8,  // 24: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
-	29, // 25: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
-	32, // 26: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
-	23, // 27: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
-	32, // 28: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
-	32, // 29: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
-	13, // 30: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
-	15, // 31: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
-	16, // 32: askback.v1.Question.single:type_name -> askback.v1.SingleInput
-	17, // 33: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
-	18, // 34: askback.v1.Question.text:type_name -> askback.v1.TextInput
-	19, // 35: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
-	20, // 36: askback.v1.Question.number:type_name -> askback.v1.NumberInput
-	21, // 37: askback.v1.Question.date:type_name -> askback.v1.DateInput
-	14, // 38: askback.v1.SingleInput.options:type_name -> askback.v1.Option
-	14, // 39: askback.v1.MultiInput.options:type_name -> askback.v1.Option
-	1,  // 40: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
-	1,  // 41: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
-	1,  // 42: askback.v1.Answer.decision:type_name -> askback.v1.Decision
-	25, // 43: askback.v1.Answer.edits:type_name -> askback.v1.Edit
-	3,  // 44: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
-	31, // 45: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 46: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
-	26, // 47: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
-	31, // 48: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
-	26, // 49: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
-	4,  // 50: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
-	29, // 51: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	25, // 19: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
+	33, // 20: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
+	10, // 21: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
+	11, // 22: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
+	32, // 23: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
+	9,  // 24: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
+	8,  // 25: askback.v1.PromptContent.exclude:type_name -> askback.v1.Exclusion
+	30, // 26: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
+	33, // 27: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
+	24, // 28: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
+	33, // 29: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
+	33, // 30: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
+	14, // 31: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
+	16, // 32: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
+	17, // 33: askback.v1.Question.single:type_name -> askback.v1.SingleInput
+	18, // 34: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
+	19, // 35: askback.v1.Question.text:type_name -> askback.v1.TextInput
+	20, // 36: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
+	21, // 37: askback.v1.Question.number:type_name -> askback.v1.NumberInput
+	22, // 38: askback.v1.Question.date:type_name -> askback.v1.DateInput
+	15, // 39: askback.v1.SingleInput.options:type_name -> askback.v1.Option
+	15, // 40: askback.v1.MultiInput.options:type_name -> askback.v1.Option
+	1,  // 41: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
+	1,  // 42: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
+	1,  // 43: askback.v1.Answer.decision:type_name -> askback.v1.Decision
+	26, // 44: askback.v1.Answer.edits:type_name -> askback.v1.Edit
+	3,  // 45: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
+	32, // 46: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 47: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
+	27, // 48: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
+	32, // 49: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
+	27, // 50: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
+	4,  // 51: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
+	30, // 52: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_prompt_proto_init() }
@@ -3024,11 +3130,11 @@ func file_askback_v1_prompt_proto_init() {
 		(*PromptContent_Questions)(nil),
 		(*PromptContent_SchemaJson)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[6].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[7].OneofWrappers = []any{
 		(*PromptPart_Text)(nil),
 		(*PromptPart_Url)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[8].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[9].OneofWrappers = []any{
 		(*Question_Boolean)(nil),
 		(*Question_Single)(nil),
 		(*Question_Multi)(nil),
@@ -3037,20 +3143,20 @@ func file_askback_v1_prompt_proto_init() {
 		(*Question_Number)(nil),
 		(*Question_Date)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[10].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[11].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[12].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[13].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[14].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[15].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[16].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_prompt_proto_rawDesc), len(file_askback_v1_prompt_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,6 +17,7 @@ from askback_server.domain.content import (
     Correction,
     DefaultAnswer,
     EscalationStep,
+    Exclusion,
     FinalAction,
     Part,
     PromptContent,
@@ -83,6 +84,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         reminders=reminders,
         deadline=deadline,
         correction=correction,
+        exclusion=_exclusion(message.exclude) if message.HasField("exclude") else None,
     )
 
 
@@ -92,6 +94,11 @@ def _parts(messages: Iterable[prompt_pb2.PromptPart]) -> Iterable[Part]:
 
 def _audience(message: prompt_pb2.Audience) -> Audience:
     return Audience(frozenset(message.users), frozenset(message.groups))
+
+
+def _exclusion(message: prompt_pb2.Exclusion) -> Exclusion:
+    users, groups = frozenset(message.users), frozenset(message.groups)
+    return Exclusion(message.requester, tuple(message.answerers_of), users, groups, message.hide)
 
 
 def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
@@ -171,12 +178,23 @@ def _serialise(content: PromptContent) -> bytes:
         target.correction.key = content.correction.key
         for violation in content.correction.violations:
             target.correction.violations.add(field=violation.field, description=violation.description)
+    if content.exclusion is not None:
+        _put_exclusion(target.exclude, content.exclusion)
     return target.SerializeToString()
 
 
 def _put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
     target.users.extend(sorted(audience.users))
     target.groups.extend(sorted(audience.groups))
+
+
+def _put_exclusion(target: prompt_pb2.Exclusion, exclusion: Exclusion) -> None:
+    target.SetInParent()
+    target.requester = exclusion.requester
+    target.answerers_of.extend(exclusion.answerers_of)
+    target.users.extend(sorted(exclusion.users))
+    target.groups.extend(sorted(exclusion.groups))
+    target.hide = exclusion.hide
 
 
 def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:

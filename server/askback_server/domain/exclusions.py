@@ -1,0 +1,80 @@
+"""Separation of duties: who may not answer a prompt of a job."""
+
+from __future__ import annotations
+
+from askback_server.domain.aggregate import Change
+from askback_server.domain.content import Exclusion, PromptContent
+from askback_server.domain.errors import PermissionDenied
+from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
+from askback_server.domain.prompts import Answer, AnswerSource, Prompt
+from askback_server.domain.transitions import PromptTrigger, next_prompt_state
+
+
+class Excluded(PermissionDenied):
+    """The prompt excludes the caller from answering, whatever its role."""
+
+    reason = "EXCLUDED"
+
+    def __init__(self, prompt_id: str) -> None:
+        super().__init__(
+            "you may not answer this prompt: those who asked for it, or decided before, are excluded; "
+            "another person must answer",
+            prompt_id=prompt_id,
+        )
+
+
+_DEFAULT = Exclusion(requester=True)
+
+
+def exclude_people(change: Change, content: PromptContent) -> PromptContent:
+    """The content of a prompt that is asked, with the names that its exclusion stands for so far.
+
+    Without an exclusion of its own it has that of the namespace.
+    """
+    job, limits = change.job, change.facts.limits
+    if content.exclusion is None and limits.excludes_requester(job.namespace):
+        content = evolve(content, exclusion=_DEFAULT)
+    exclusion = content.exclusion
+    if exclusion is None:
+        return content
+    names: set[str] = set()
+    if exclusion.requester:
+        names |= {job.user_id, job.created_by or job.user_id}
+    for key in exclusion.answerers_of:
+        prompt_id = change.aggregate.keys.get(key)
+        if prompt_id is not None:
+            names |= answerers_of(change.prompt(prompt_id))
+    return content.exclude(frozenset(names))
+
+
+def answerers_of(prompt: Prompt) -> frozenset[str]:
+    """The people who answered a prompt: the author of the answer, and who sent it."""
+    resolution = prompt.resolution
+    if resolution is None or resolution.answer is None or not _is_of_a_person(resolution.answer):
+        return frozenset()
+    return frozenset({resolution.actor, resolution.answer.user_id} - {""})
+
+
+def exclude_answerer(change: Change, answered: Prompt) -> None:
+    """Exclude who answered a prompt from the open prompts that exclude its answerers. Ends their claims."""
+    names = answerers_of(answered)
+    for prompt in change.open if names else ():
+        exclusion = prompt.content.exclusion
+        if exclusion is None or answered.key not in exclusion.answerers_of or names <= exclusion.users:
+            continue
+        next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.EXCLUDE)
+        added = sorted(names - exclusion.users)
+        change.record(
+            EventType.PROMPT_EXCLUDED,
+            prompt.prompt_id,
+            {"round": prompt.round, "key": prompt.key, "users": added, "answered": answered.key},
+        )
+        after = evolve(prompt, content=prompt.content.exclude(names))
+        if prompt.claimed_by in names:
+            after = evolve(after, claimed_by="", claimed_until=None)
+        change.put(after)
+
+
+def _is_of_a_person(answer: Answer) -> bool:
+    return answer.source in (AnswerSource.HUMAN, AnswerSource.TEST)
