@@ -177,11 +177,8 @@ class _Recorded:
                 found.asked[prompt_id] = each
             elif event.type in _ENDED:
                 found.ended[prompt_id] = each
-            if event.type in _SUBMITTED or (
-                event.type is EventType.PROMPT_ANSWERED
-                and data.get("source") != "TIMEOUT_DEFAULT"
-                and "carried_from" not in data
-            ):
+            answered = event.type is EventType.PROMPT_ANSWERED and data.get("source") != "TIMEOUT_DEFAULT"
+            if answered or event.type in _SUBMITTED:
                 found.submitted[event.seq] = each
             for document, digest in unpack_documents(each.documents).items():
                 owner = {Document.ANSWER: str(event.seq), Document.CHECKPOINT: str(data.get("key"))}
@@ -248,7 +245,7 @@ def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
         elif verdict != "ACCEPTED":
             if not recorded.agrees(Document.ANSWER, str(event.seq), row["answer"]):
                 yield Fault("hitl_answers", key, "it is not the answer that was recorded")
-        elif not _begins(resolutions.get(row["interaction_id"], ""), row["answer"]):
+        elif not _is_of(resolutions.get(row["interaction_id"], ""), row["answer"]):
             yield Fault("hitl_answers", key, "it is not the answer of its prompt's resolution")
     for each in left.values():
         if each.hash is not None and each.erased is None:
@@ -257,9 +254,20 @@ def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
             )
 
 
-def _begins(resolution: str, answer: str) -> bool:
-    """Whether a resolution is that of an accepted answer: it begins with it, or both are erased."""
-    return resolution == answer == ERASED or resolution.startswith(answer[:-1] + ",")
+_OWN_KEYS = {"state", "actor", "reason", "resolved_at"}
+"""The keys that a resolution has in addition to those of its answer, which comes first."""
+
+
+def _is_of(resolution: str, answer: str) -> bool:
+    """Whether an answer is that of a resolution: the whole of its first part, or both are erased."""
+    if resolution == answer == ERASED:
+        return True
+    if not resolution.startswith(answer[:-1] + ","):
+        return False
+    try:
+        return set(json.loads("{" + resolution[len(answer) :])) == _OWN_KEYS
+    except ValueError:
+        return False
 
 
 def _verify_steps(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
