@@ -208,6 +208,7 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
         assert unchanged == old, "a closed prompt keeps its resolution"
         assert old.consumed_at in (None, new.consumed_at)
     same = new.digest == old.digest
+    assert (new.shown_digest == old.shown_digest) == same
     assert new.revision == old.revision + (0 if same else 1)
     assert new.expires_at == old.expires_at or not same
     moved = new.nudges is not None and old.nudges is not None and new.nudges.steps > old.nudges.steps

@@ -1,7 +1,6 @@
 """The tables of docs/design.md 8. One definition for both databases; the migrations build the same.
 
-Two more are in `hour_table.py` and `sign_out_table.py`.
-"""
+Two more are in `hour_table.py` and `sign_out_table.py`."""
 
 from __future__ import annotations
 
@@ -145,6 +144,7 @@ prompts = sa.Table(
     sa.Column("unattended_since", Instant),
     sa.Column("same_digest", sa.Text),
     sa.Column("requested_by", sa.Text),
+    sa.Column("shown_digest", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # A prompt is open while responded_at is null. It is set once, when the prompt ends.
     sa.Index(
