@@ -175,6 +175,8 @@ def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str,
     yield "job", prompt.job_id
     yield "prompt", prompt.prompt_id
     yield "key", f"{prompt.key}, round {prompt.proto.round}, revision {prompt.revision}"
+    if prompt.shown_digest:
+        yield "digest", prompt.shown_digest
 
 
 def _write_content(writer: Writer, content: Content, full: bool, unseen: list[str]) -> None:

@@ -1,1 +1,1 @@
-import{o}from"./chunk-9.js?v=e7fcd8b55e362c4e";import{a as n}from"./chunk-4.js?v=e7fcd8b55e362c4e";import{M as r}from"./chunk-12.js?v=e7fcd8b55e362c4e";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-9.js?v=89764b72a55a4e98";import{a as n}from"./chunk-4.js?v=89764b72a55a4e98";import{M as r}from"./chunk-12.js?v=89764b72a55a4e98";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
