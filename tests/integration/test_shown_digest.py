@@ -98,7 +98,7 @@ async def test_a_rewording_keeps_the_digest_of_what_people_answered(lite: Servic
     again = await lite.ask(lease, "k", confirm("Go on, please?"), same=True)
     assert again.rewording.asked_digest
     assert again.shown_digest == asked.shown_digest == digest_of_content(again.content)
-    # In a retry the prompt has the wording of the new job, which nobody was shown, and its digest.
+    # In a retry the prompt has the wording of the new job, which no person was shown, and its digest.
     await lite.workers.FailJob(workers.FailJobRequest(**of(lease)))
     retry = jobs.RetryJobRequest(job_id=lease.job.job_id)
     await lite.jobs.RetryJob(retry)
