@@ -11,7 +11,16 @@ from google.protobuf.json_format import MessageToJson
 
 from askback.v1 import prompt_pb2 as pb
 
-SHOWN = ("kind", "title", "body", "contents", "questions", "schema_json", "decisions", "correction")
+SHOWN: tuple[Any, ...] = (
+    "kind",
+    "title",
+    "body",
+    "contents",
+    "questions",
+    "schema_json",
+    "decisions",
+    "correction",
+)
 """The fields of PromptContent that are in the form."""
 NOT_SHOWN: tuple[Any, ...] = (  # the stubs of protobuf want literals
     "derived_schema_json",

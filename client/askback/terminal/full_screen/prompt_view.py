@@ -40,8 +40,7 @@ class PromptView(VerticalScroll, can_focus=False):
         self._text = Static(id="prompt-text", markup=False)
         super().__init__(self._text, id="prompt")
         self._painted: tuple[object, ...] = ()
-        self.prompt: PromptInfo | None = None
-        """The prompt as it was painted last."""
+        self._about: PromptInfo | None = None
         self._omitted: tuple[str, ...] = ()
         self._seen_to = 0
 
@@ -56,8 +55,8 @@ class PromptView(VerticalScroll, can_focus=False):
         if painted == self._painted:
             return False
         self._painted = painted
-        before, self.prompt = self.prompt, None if row is None else row.prompt
-        is_other = not _shows_same(before, self.prompt)
+        about = None if row is None else row.prompt
+        is_other, self._about = not _shows_same(self._about, about), about
         self._text.update(self._draw(row, width))
         if is_other:
             self._seen_to = 0
