@@ -60,7 +60,7 @@ def canonical_form(content: PromptContent) -> str:
     text += f'"decisions":[{",".join(map(_decision, content.decisions))}],"kind":{quote(content.kind)},'
     form = content.form
     if isinstance(form, Questions):
-        text += f'"questions":{{"questions":[{",".join(map(_question, form.questions))}]}},'
+        text += f'"questions":{_questions(form)},'
     elif form is not None:
         text += f'"schemaJson":{quote(form.schema_json)},'
     return f'{text}"title":{quote(content.title)}}}'
@@ -91,6 +91,11 @@ def _correction(correction: Correction) -> str:
 def _decision(option: DecisionOption) -> str:
     required = '"commentRequired":true,' if option.comment_required else ""
     return f'{{{required}{_DECISIONS[option.decision]},"label":{quote(option.label)}}}'
+
+
+@cached_on_argument
+def _questions(form: Questions) -> str:
+    return f'{{"questions":[{",".join(map(_question, form.questions))}]}}'
 
 
 def _question(question: Question) -> str:
