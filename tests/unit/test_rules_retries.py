@@ -283,3 +283,9 @@ def test_carried_answers_survive_a_lost_lease() -> None:
     assert world.aggregate.carried
     assert isinstance(world.aggregate, Aggregate)
     assert world.ask().prompt.state is PromptState.ANSWERED
+
+
+def test_a_carried_answer_has_the_digest_of_what_people_answered() -> None:
+    prompt = world_of_retry(answer_to_carry()).ask(content=question(timeout=HOUR)).prompt
+    assert prompt.state is PromptState.ANSWERED
+    assert prompt.shown_digest == waiting().prompt().shown_digest

@@ -20,6 +20,7 @@ from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Sub
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
+from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.waiting import open_blocking, wait_again
 from askback_server.domain.worker_rules import begin_holder_change
@@ -145,6 +146,7 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
         state=PromptState.PENDING,
         content=content,
         digest=content.digest,
+        shown_digest=shown_digest(content),
         created_at=facts.now,
         updated_at=facts.now,
         expires_at=facts.now + content.timeout if content.timeout else None,

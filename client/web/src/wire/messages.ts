@@ -271,6 +271,7 @@ export interface AnswerPromptRequest {
   readonly edits?: readonly Edit[];
   readonly comment?: string;
   readonly test?: boolean;
+  readonly shownDigest?: string;
 }
 
 export interface AnswerPromptResponse {
@@ -835,6 +836,7 @@ export interface Prompt {
   readonly unattendedTime?: Timestamp;
   readonly rewording?: PromptRewording;
   readonly requestedBy?: string;
+  readonly shownDigest?: string;
 }
 
 export interface PromptRewording {
