@@ -69,6 +69,10 @@ TAMPERED = {
         'UPDATE hitl_interactions SET audience = \'{{"users":["eve"],"groups":[]}}\'',
         "audience",
     ),
+    "a digest of what was shown": (
+        "UPDATE hitl_interactions SET shown_digest = '2:' || substr(shown_digest, 4) || '0'",
+        "digest of what was shown",
+    ),
     "a resolution": (
         "UPDATE hitl_interactions "
         "SET response_data = replace(CAST(response_data AS TEXT), 'ann', 'eve'){json}",

@@ -21,7 +21,9 @@ from askback_server.domain.chain import (
     unpack_documents,
 )
 from askback_server.domain.checkpoints import Head
+from askback_server.domain.documents import parse_content
 from askback_server.domain.events import Event, EventType
+from askback_server.domain.shown_form import shown_digest
 
 _SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
 _ENDED = frozenset(
@@ -209,8 +211,8 @@ def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
             continue
         if not recorded.agrees(Document.CONTENT, prompt_id, row["prompt_data"]):
             yield Fault("hitl_interactions", prompt_id, "its content is not the one that was recorded")
-        elif _audience_of(row) != json.loads(row["audience"] or "null"):
-            yield Fault("hitl_interactions", prompt_id, "its audience is not that of its content")
+        elif problem := _derived_fault(row):
+            yield Fault("hitl_interactions", prompt_id, problem)
         ended = recorded.ended.get(prompt_id)
         state = _STATES[ended.event.type] if ended is not None else "PENDING"
         if row["status"] != state:
@@ -221,8 +223,15 @@ def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
         yield Fault("hitl_interactions", prompt_id, "no event says that it was asked")
 
 
-def _audience_of(row: Mapping[str, Any]) -> object:
-    return json.loads(row["prompt_data"]).get("audience")
+def _derived_fault(row: Mapping[str, Any]) -> str:
+    """What is wrong with the columns that are derived from the content; empty if they agree with it."""
+    text: str = row["prompt_data"]
+    if json.loads(text).get("audience") != json.loads(row["audience"] or "null"):
+        return "its audience is not that of its content"
+    revision, _, digest = (row["shown_digest"] or "").partition(":")
+    if text != ERASED and revision == str(row["revision"]) and digest != shown_digest(parse_content(text)):
+        return "its digest of what was shown is not that of its content"
+    return ""
 
 
 def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:

@@ -70,8 +70,7 @@ def job_values(job: Job) -> tuple[Any, ...]:
         *job_change_values(job), job.namespace, job.job_type, job.user_id, job.input_json or None,
         job.created_at, job.max_attempts, job.request_id or None, job.request_digest,
         job.retried_from or None, job.workerless, _seconds(job.timeout), job.expires_at,
-        _seconds(job.run_timeout),
-        job.root or None, job.carried_answers or None,
+        _seconds(job.run_timeout), job.root or None, job.carried_answers or None,
     )  # fmt: skip
 
 
