@@ -84,13 +84,12 @@ def _reuse_answer(change: Change, content: PromptContent, carried: CarriedAnswer
         carried_from=carried.job_id,
         reason=f"answered in job {carried.job_id}",
     )
-    status = AnswerStatus.ACCEPTED
-    if carried.digest != content.digest:
-        note_rewording(change, prompt, carried.digest, content.digest)
-    change.submissions.append(
-        Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, prompt.version)
-    )
-    return prompt
+    status, seq = AnswerStatus.ACCEPTED, prompt.version
+    change.submissions.append(Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, seq))
+    if carried.digest == content.digest:
+        return prompt
+    note_rewording(change, prompt, carried.digest, content.digest)
+    return change.put(prompt)
 
 
 def _supersede(change: Change, command: AskPrompt) -> None:
