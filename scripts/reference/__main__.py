@@ -11,7 +11,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, contract, forms, keys, limits, measures, openapi, sdk, settings
+from scripts.reference import (
+    command_line,
+    contract,
+    forms,
+    keys,
+    limits,
+    measures,
+    openapi,
+    prompt_form,
+    sdk,
+    settings,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -22,6 +33,7 @@ PAGES: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "keys.md": ("the consoles' table of keys", keys.lines),
     "limits.md": ("domain/limits.py, domain/input_rules.py and domain/field_limits.py", limits.lines),
     "metrics.md": ("the server's catalogue of metrics", measures.lines),
+    "prompt-form.md": ("the contract and tests/vectors/prompts", prompt_form.lines),
     "python.md": ("the docstrings of client/askback", sdk.lines),
     "settings.md": ("the server's table of settings", settings.lines),
 }

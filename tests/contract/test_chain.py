@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from askback_server.domain import commands as c
 from askback_server.domain.chain import ERASED, digest_personal
 from askback_server.domain.checkpoints import unpack_heads
 from askback_server.domain.decisions import Decision
+from askback_server.domain.retries import Keep
+from askback_server.domain.retry_rules import plan_retry, repeat_job
 from askback_server.engine import checkpoints as making
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.ports.clock import DatabaseClock, SystemClock
@@ -66,6 +69,10 @@ TAMPERED = {
         'UPDATE hitl_interactions SET audience = \'{{"users":["eve"],"groups":[]}}\'',
         "audience",
     ),
+    "a digest of what was shown": (
+        "UPDATE hitl_interactions SET shown_digest = '2:' || substr(shown_digest, 4) || '0'",
+        "digest of what was shown",
+    ),
     "a resolution": (
         "UPDATE hitl_interactions "
         "SET response_data = replace(CAST(response_data AS TEXT), 'ann', 'eve'){json}",
@@ -73,6 +80,10 @@ TAMPERED = {
     ),
     "a prompt's state": ("UPDATE hitl_interactions SET status = 'EXPIRED'", "hitl_interactions"),
     "a removed prompt": ("DELETE FROM hitl_interactions", "hitl_interactions"),
+    "a part of an accepted answer": (
+        "UPDATE hitl_answers SET answer = '{{\"answer_id\":\"good\"}}' WHERE answer_id = 'good'",
+        "good",
+    ),
     "an accepted answer": (
         "UPDATE hitl_answers SET answer = replace(CAST(answer AS TEXT), 'ann', 'eve'){json} "
         "WHERE answer_id = 'good'",
@@ -191,6 +202,20 @@ async def erase(database: Database, job_id: str, type: str) -> Any:
         change = sa.update(tables.events).where(tables.events.c.id == row["id"])
         await execute(database, change.values(actor="", data=None, salt=None, erased=erased))
     return rows[-1]
+
+
+async def test_answers_and_steps_of_a_retried_job_are_verified(here: Node) -> None:
+    old = await get_job(here.database, await trip(here))
+    kept = await here.database.jobs.list_kept_answers(old.job_id)
+    steps = await here.database.jobs.list_kept_checkpoints(old.job_id)
+    plan = replace(plan_retry(old, Keep.ALL), answers=tuple(kept), checkpoints=tuple(steps))
+    job = (await here.do(repeat_job(old, plan, CLIENT, "again"))).job
+    job = await here.lease(job, await here.session())
+    assert not (await here.ask(job, "first", question(title="Send it now?"))).is_open
+    assert await faults_of(here.database, job.job_id) == []
+    answers = sa.update(tables.answers).where(tables.answers.c.job_id == job.job_id)
+    await execute(here.database, answers.values(answer='{"answer_id":"good"}'))
+    assert "good" in (await faults_of(here.database, job.job_id))[0]
 
 
 async def test_erased_personal_data_leaves_the_chain_whole(here: Node) -> None:

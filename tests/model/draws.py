@@ -121,4 +121,5 @@ def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
         "revision": revision,
         "decision": decision,
         "why": why,
+        "unseen": rng.random() < 0.1,
     }

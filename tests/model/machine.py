@@ -138,7 +138,7 @@ class Machine(RuleBasedStateMachine):
         # An answer that would be accepted: stale or invalid ones are recorded without a time guard.
         prompt = self.model.jobs[name]["prompts"][key]
         answer = draw_answer(rng, self.model, name, key)
-        answer[1].update(revision=prompt["revision"], decision="ACCEPT", who="ann", why="")
+        answer[1].update(revision=prompt["revision"], decision="ACCEPT", who="ann", why="", unseen=False)
         call = rng.choice([("expire", {"job": name}), answer])
         fast = rng.choice([-40, -4, 4, 40])
         if call[0] == "expire":

@@ -196,7 +196,10 @@ class Reference:
 
     # --- users ---
 
-    def answer(self, job: str, key: str, who: str, id: str, revision: int, decision: str, why: str) -> Reply:
+    def answer(
+        self, job: str, key: str, who: str, id: str, revision: int, decision: str, why: str, unseen: bool
+    ) -> Reply:
+        """`unseen`: the digest of other content than the prompt has. It is no part of the answer."""
         j, p = self._find_prompt(job, key, who)
         content = (who, revision, decision, why)
         if id in p["answers"]:
@@ -211,7 +214,7 @@ class Reference:
             status = "CLOSED"
         elif self._claimant(p) not in ("", who):
             raise Refused("PromptClaimed")
-        elif revision != p["revision"]:
+        elif revision != p["revision"] or unseen:
             status = "STALE"
         elif decision == "EDIT" or (decision == "REVISE" and not why):
             status = "INVALID"

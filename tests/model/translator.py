@@ -109,7 +109,16 @@ class Translator:
         return PromptRef(prompt_id=known) if known and len(key) % 2 else PromptRef(job_id=job_id, key=key)
 
     def _answer(
-        self, job: str, job_id: str, key: str, who: str, id: str, revision: int, decision: str, why: str
+        self,
+        job: str,
+        job_id: str,
+        key: str,
+        who: str,
+        id: str,
+        revision: int,
+        decision: str,
+        why: str,
+        unseen: bool,
     ) -> c.Command:
         return c.AnswerPrompt(
             principal=PEOPLE[who],
@@ -118,6 +127,7 @@ class Translator:
             revision=revision,
             decision=Decision(decision),
             comment=why,
+            shown_digest="0" * 64 if unseen else "",
         )
 
     def _claim(self, job: str, job_id: str, key: str, who: str) -> c.Command:

@@ -11,6 +11,7 @@ import pytest
 from tests.polyglot.build import COMMANDS, EXAMPLES, ROOT, Example
 
 VECTORS = sorted((ROOT / "tests" / "vectors").glob("*.json"))
+PROMPTS = sorted((ROOT / "tests" / "vectors" / "prompts").glob("*.json"))
 
 
 def test_the_go_sources_are_formatted_and_pass_vet(go: Example) -> None:
@@ -39,6 +40,12 @@ def test_typescript_is_compiled_strictly_and_uses_no_any(typescript: Example) ->
 def test_go_parses_every_frame_of_every_vector(go: Example) -> None:
     out = go.run("go", "test", "-count=1", "-v", "./askback")
     assert out.count("--- PASS: TestVectors/") == len(VECTORS)
+
+
+def test_go_computes_the_digest_of_every_prompt_vector(go: Example) -> None:
+    """By protojson and a library for RFC 8785."""
+    out = go.run("go", "test", "-count=1", "-v", "-run", "TestDigests", "./askback")
+    assert out.count("--- PASS: TestDigests/") == len(PROMPTS)
 
 
 def test_typescript_parses_every_frame_of_every_vector(typescript: Example) -> None:

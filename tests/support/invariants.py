@@ -22,6 +22,7 @@ from askback_server.domain.events import Event, EventType, fold
 from askback_server.domain.jobs import Job, JobState, Wake
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, PromptState
+from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JOB_TRANSITIONS, Actor
 from scripts.gen_states import EVENTS
 
@@ -179,8 +180,10 @@ def _check_prompts(before: Aggregate, change: Change) -> None:
         own = [e.seq for e in change.events if e.prompt_id == prompt.prompt_id]
         assert prompt.version == own[-1]
         assert prompt.updated_at == now
-        assert parse_content(content_to_json(prompt.content)) == prompt.content
+        stored = parse_content(content_to_json(prompt.content))
+        assert stored == prompt.content
         assert prompt.digest == prompt.content.digest
+        assert prompt.shown_digest == shown_digest(stored)
         if prompt.resolution is not None:
             assert resolution_from_json(resolution_to_json(prompt.resolution)) == prompt.resolution
         old = before.prompts.get(prompt.prompt_id)
@@ -208,6 +211,7 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
         assert unchanged == old, "a closed prompt keeps its resolution"
         assert old.consumed_at in (None, new.consumed_at)
     same = new.digest == old.digest
+    assert (new.shown_digest == old.shown_digest) == same
     assert new.revision == old.revision + (0 if same else 1)
     assert new.expires_at == old.expires_at or not same
     moved = new.nudges is not None and old.nudges is not None and new.nudges.steps > old.nudges.steps

@@ -41,6 +41,7 @@ def image(
         PromptState.PENDING,
         content,
         "",
+        "",
         START,
         START,
         START + timedelta(hours=number % 2 + 1),

@@ -20,6 +20,7 @@ from askback_server.domain.prompts import (
     Resolution,
     Submission,
 )
+from askback_server.domain.shown_form import shown_digest
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite
 from tests.support.aggregates import question
@@ -63,6 +64,7 @@ def new_prompt(job: Job, content: PromptContent | None = None, **fields: Any) ->
         "state": PromptState.PENDING,
         "content": content,
         "digest": content.digest,
+        "shown_digest": shown_digest(content),
         "created_at": at,
         "updated_at": at,
         "expires_at": at + content.timeout if content.timeout else None,

@@ -134,6 +134,7 @@ OPEN = Prompt(
     state=PromptState.PENDING,
     content=content(full_content(), "content"),
     digest="d",
+    shown_digest="ab" * 32,
     created_at=AT,
     updated_at=AT + timedelta(seconds=1),
     expires_at=AT + timedelta(seconds=2),

@@ -112,6 +112,24 @@ async def test_a_new_revision_aborts_the_answer_and_keeps_what_was_typed(world: 
         assert (request.revision, request.values_json) == (2, '{"why":"because"}')
 
 
+async def test_other_content_with_the_number_of_the_shown_revision_is_not_answered(world: World) -> None:
+    """As after a restore of the database. The digest that is sent is that of what was on the screen."""
+    async with world.open(up("p1", shown_digest="a" * 64)):
+        await world.press("a")
+        await world.until(lambda: world.question.startswith("Approve?"))
+        world.events(up("p1", 2, shown_digest="b" * 64, content={"title": "Another question?"}))
+        await world.until(lambda: "Press Enter to go on" in world.question)
+        await world.enter("")
+        await world.until(lambda: "Another question?" in world.text and world.question == "")
+        await world.press("a")
+        await world.until(lambda: world.question.startswith("Approve?"))
+        # A claim by another person is not another content, also in a message of an older server.
+        world.events(up("p1", 3, claimed_by="bob", content={"title": "Another question?"}))
+        await world.enter("y")
+        _, request = await world.answer_frame()
+        assert (request.revision, request.shown_digest) == (1, "b" * 64)
+
+
 async def test_without_a_connection_the_screen_is_read_only_and_keeps_the_typing(world: World) -> None:
     async with world.open(up("p1"), up("p2"), up("p3")):
         await world.press("r")

@@ -250,3 +250,35 @@ _contents = st.builds(
 def test_any_content_survives_the_round_trip(sent: pb.PromptContent) -> None:
     value = content(sent, "content")
     assert without_output(render(through_storage(value))) == sent
+
+
+def test_equal_forms_are_one_object_that_is_checked_once_for_its_limits() -> None:
+    asked, other = full_content(), full_content()
+    other.title, other.questions.questions[0].title = "Another?", "No?"
+    first, again, changed = (content(message, "content") for message in (asked, full_content(), other))
+    assert first.form is again.form
+    assert first.form != changed.form
+    assert normalise(first, Limits(), None).form is again.form
+    strict = replace(Limits(), forms=replace(Limits().forms, max_questions=1))
+    for _ in range(2):
+        with pytest.raises(InvalidField, match="at most 1 are allowed"):
+            normalise(again, strict, None)
+
+
+def test_a_question_without_a_type_is_refused_each_time_it_is_asked() -> None:
+    asked = full_content()
+    asked.questions.questions.add(question_id="untyped", title="?")
+    asked.questions.questions.add(question_id="typed", title="?").text.SetInParent()
+    at = f"content.questions.questions[{len(asked.questions.questions) - 2}].input"
+    for _ in range(2):
+        with pytest.raises(InvalidField) as refused:
+            content(asked, "content")
+        assert [v.field for v in refused.value.violations] == [at]
+
+
+def test_large_forms_are_not_kept() -> None:
+    asked = full_content()
+    asked.questions.questions[0].help = "x" * 3000
+    first, again = content(asked, "content"), content(asked, "content")
+    assert first.form == again.form
+    assert first.form is not again.form

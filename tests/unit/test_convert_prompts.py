@@ -45,6 +45,7 @@ def test_an_open_prompt_keeps_every_field() -> None:
         key="refund",
         round=3,
         revision=2,
+        shown_digest="ab" * 32,
         version=17,
         state=pb.PROMPT_STATE_PENDING,
         claimed_by="ada",  # with its expiry time, so that a reader can see that it has expired

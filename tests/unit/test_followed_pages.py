@@ -51,7 +51,7 @@ class Store:
     async def list_prompts(self, *_: Any) -> PromptsPage:
         content = PromptContent("confirm", "?")
         prompts = [
-            Prompt(f"p{n}", "j", MARK, "t", "k", n, 1, 1, PromptState.PENDING, content, "", NOW, NOW)
+            Prompt(f"p{n}", "j", MARK, "t", "k", n, 1, 1, PromptState.PENDING, content, "", "", NOW, NOW)
             for n in await self._next()
         ]
         return PromptsPage(tuple(prompts), (0, None, "~"))

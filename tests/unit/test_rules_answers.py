@@ -158,6 +158,48 @@ def test_an_answer_to_what_was_shown_before_an_amendment_is_stale() -> None:
     assert world.answer("to-1", revision=1).status is AnswerStatus.STALE, "a verdict is final"
 
 
+def test_an_answer_to_content_with_another_digest_is_stale() -> None:
+    world = waiting()
+    first = world.prompt().shown_digest
+    reply = world.answer("unseen", shown_digest="0" * 64)
+    assert (reply.status, reply.prompt.shown_digest) == (AnswerStatus.STALE, first)
+    assert world.events() == [EventType.ANSWER_REFUSED]
+    world.ask("a", question("Really go on?"))
+    second = world.prompt().shown_digest
+    assert second != first
+    assert world.answer("old", revision=1, shown_digest=second).status is AnswerStatus.STALE
+    assert world.answer("new", revision=2, shown_digest=first).status is AnswerStatus.STALE
+    assert world.prompt().is_open
+    assert world.answer("seen", shown_digest=second).status is AnswerStatus.ACCEPTED
+    assert [s.status for s in world.submissions()] == [*[AnswerStatus.STALE] * 3, AnswerStatus.ACCEPTED]
+
+
+def test_the_digest_is_a_condition_and_no_part_of_the_answer() -> None:
+    """A replica of version 0.1 ignores it, so a repeat at another replica may be the first with a digest."""
+    world = waiting()
+    shown = world.prompt().shown_digest
+    world.answer("unseen", shown_digest="0" * 64)
+    world.answer("seen", shown_digest=shown)
+    for digest in ("", shown, "0" * 64):
+        for answer_id, status in (("unseen", AnswerStatus.STALE), ("seen", AnswerStatus.ACCEPTED)):
+            reply = world.answer(answer_id, shown_digest=digest)
+            assert (reply.status, reply.replayed) == (status, True)
+
+
+@pytest.mark.parametrize(
+    "digest", ["0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n", "sha256:" + "0" * 57]
+)
+def test_a_malformed_digest_is_refused_and_nothing_changes(digest: str) -> None:
+    world = waiting()
+    world.answer("a1", shown_digest=world.prompt().shown_digest)
+    for answer_id in ("a1", "a2"):
+        with pytest.raises(InvalidField) as refused:
+            world.answer(answer_id, shown_digest=digest)
+        assert fields_of(refused.value) == {"shown_digest"}
+    assert world.change is None or not world.change.events
+    assert len(world.submissions()) == 1
+
+
 def test_an_invalid_answer_reports_its_fields_and_leaves_the_prompt_open() -> None:
     world = waiting(question(form=AMOUNT))
     for number, (fields, violated) in enumerate(

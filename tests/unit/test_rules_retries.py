@@ -168,6 +168,15 @@ def test_the_same_question_is_answered_at_once() -> None:
     world.complete()
 
 
+def test_an_answer_kept_for_other_words_has_the_version_of_its_last_event() -> None:
+    world = world_of_retry(answer_to_carry())
+    prompt = world.ask(content=question("Go on, please?"), same=True).prompt
+    assert world.events() == [EventType.PROMPT_ASKED, EventType.PROMPT_ANSWERED, EventType.PROMPT_REWORDED]
+    assert (prompt.state, prompt.version) == (PromptState.ANSWERED, world.log[-1].seq)
+    [submission] = world.aggregate.submissions.values()
+    assert submission.seq == world.log[-2].seq
+
+
 @pytest.mark.parametrize(
     ("change", "same"),
     [
@@ -283,3 +292,9 @@ def test_carried_answers_survive_a_lost_lease() -> None:
     assert world.aggregate.carried
     assert isinstance(world.aggregate, Aggregate)
     assert world.ask().prompt.state is PromptState.ANSWERED
+
+
+def test_a_carried_answer_has_the_digest_of_what_people_answered() -> None:
+    prompt = world_of_retry(answer_to_carry()).ask(content=question(timeout=HOUR)).prompt
+    assert prompt.state is PromptState.ANSWERED
+    assert prompt.shown_digest == waiting().prompt().shown_digest

@@ -272,6 +272,7 @@ def test_a_reworded_question_keeps_its_answer_and_is_logged_once() -> None:
         assert asked.replayed
         assert asked.prompt.resolution == before.resolution
         assert asked.prompt.content == before.content
+        assert asked.prompt.shown_digest == before.shown_digest, "that of what people answered"
         [event] = world.change.events if world.change else []
         assert event.type is EventType.PROMPT_REWORDED
         digests = {"digest": before.digest, "asked_digest": asked.prompt.same_digest}

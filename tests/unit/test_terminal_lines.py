@@ -13,6 +13,8 @@ import pytest
 
 from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
+from askback._model.answers import answer_request
+from askback._model.shown import set_revision
 from askback.terminal.draft import SavedInput
 from askback.terminal.editing import edit_contents
 from askback.terminal.line_reader import LineReader
@@ -138,6 +140,44 @@ def test_a_closing_is_reported_once_and_tombstones_are_bounded() -> None:
         prompts.find("1")
     assert prompts.find(str(MAX_ENDED + 10)).closing is not None
     assert prompts.put(prompt_on_screen("new"))[0].number == MAX_ENDED + 11
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ((1, "a"), (1, "a"), True),
+        ((1, "a"), (1, "b"), False),
+        ((1, "a"), (2, "a"), False),
+        ((1, "a"), (2, "b"), False),
+        ((1, ""), (1, "b"), True),
+        ((1, "a"), (1, ""), True),
+        ((1, ""), (2, ""), False),
+    ],
+)
+def test_what_was_shown_is_compared_by_revision_and_digest(
+    one: tuple[int, str], other: tuple[int, str], same: bool
+) -> None:
+    """By revision alone if one message comes from a server without digests."""
+    prompts = PromptList()
+    shown, newest = (prompt_on_screen("a", revision=revision) for revision, _ in (one, other))
+    shown.proto.shown_digest, newest.proto.shown_digest = one[1], other[1]
+    row, _ = prompts.put(shown)
+    assert not row.has_shown(shown)
+    row.seen = shown
+    assert row.has_shown(newest) == same
+    assert prompts.put(newest)[1] == ("same" if same else "changed")
+    assert row.changed.is_set() != same
+
+
+def test_no_digest_is_sent_with_the_revision_that_a_person_names() -> None:
+    prompt = prompt_on_screen("a", revision=2)
+    prompt.proto.shown_digest = "a" * 64
+    set_revision(prompt, 2)
+    assert answer_request(prompt, "ACCEPT").shown_digest == "a" * 64
+    set_revision(prompt, 1)
+    request = answer_request(prompt, "ACCEPT")
+    assert (request.revision, request.shown_digest) == (1, "")
+    assert answer_request(prompt, "ACCEPT", shown_digest="b" * 64).shown_digest == "b" * 64
 
 
 class Guard:

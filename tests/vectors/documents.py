@@ -56,6 +56,7 @@ def prompt_of(document: dict[str, Any]) -> Prompt:
         state=PromptState(prompt_pb2.PromptState.Name(message.state or 1).removeprefix("PROMPT_STATE_")),
         content=asked,
         digest="",
+        shown_digest=message.shown_digest,
         created_at=START,
         updated_at=START,
         expires_at=_time(message, "expire_time"),

@@ -171,8 +171,12 @@ class PromptCalls:
         edits: Mapping[str, str] | None = None,
         comment: str = "",
         answer_id: str | None = None,
+        shown_digest: str | None = None,
     ) -> AnswerOutcome:
         """Answer a prompt at the revision that was shown; an id stands for the present revision.
+
+        The answer counts only for the content that was shown: the digest of `prompt` is sent with it. With an
+        id, give the `shown_digest` of what the person saw.
 
         An `answer_id` is generated if not given, so that the call can be retried; give your own to answer
         only once across restarts of your program. Raises AnswerInvalid (with the violations; the prompt
@@ -180,7 +184,13 @@ class PromptCalls:
         """
         shown = await self.prompt(prompt) if isinstance(prompt, str) else prompt
         request = answer_request(
-            shown, decision, values=values, edits=edits, comment=comment, answer_id=answer_id
+            shown,
+            decision,
+            values=values,
+            edits=edits,
+            comment=comment,
+            answer_id=answer_id,
+            shown_digest=shown_digest,
         )
         reply = await self._calls.unary(self._calls.hitl.AnswerPrompt, request)
         return AnswerOutcome.from_proto(reply.result)

@@ -34,7 +34,7 @@ class Responder(Protocol):
 
 
 class ConsolePrompt(PromptInfo):
-    """A prompt as it was shown; an answer applies to exactly this revision.
+    """A prompt as it was shown; an answer applies to exactly this revision and content.
 
     Every method that answers returns an AnswerOutcome, or raises AnswerInvalid (with the violations; the
     prompt stays open), PromptStale (with the present prompt), PromptClosed (with the resolution that won),

@@ -22,11 +22,13 @@ def answer_request(
     edits: Mapping[str, str] | None = None,
     comment: str = "",
     answer_id: str | None = None,
+    shown_digest: str | None = None,
 ) -> pb.AnswerPromptRequest:
-    """Build the request that answers this prompt at the revision that was shown.
+    """Build the request that answers this prompt at the revision that was shown, with its digest.
 
-    A plain value (not a mapping) goes to the form's only field. Raises ValueError for an unknown
-    decision, or a plain value for a form with several fields.
+    `shown_digest` replaces the digest of the prompt; empty: only the revision is compared. A plain value (not
+    a mapping) goes to the form's only field. Raises ValueError for an unknown decision, or a plain value for
+    a form with several fields.
     """
     kind = DecisionKind(decision)
     return pb.AnswerPromptRequest(
@@ -37,6 +39,7 @@ def answer_request(
         values_json=_values(prompt, values),
         edits=[prompt_pb2.Edit(content_id=name, text=text) for name, text in (edits or {}).items()],
         comment=comment,
+        shown_digest=prompt.shown_digest if shown_digest is None else shown_digest,
     )
 
 

@@ -235,6 +235,12 @@ class PromptInfo:
         return self.proto.revision
 
     @property
+    def shown_digest(self) -> str:
+        """The digest of what was shown, 64 hexadecimal digits; it is sent with the answer. Empty from a
+        server that is older than this field."""
+        return self.proto.shown_digest
+
+    @property
     def version(self) -> int:
         """Increases with every change."""
         return self.proto.version

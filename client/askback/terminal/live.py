@@ -203,7 +203,7 @@ class LiveConsole:
         if (
             row is None
             or row.closing is not None
-            or row.seen != row.prompt.revision
+            or not row.has_shown(row.prompt)
             or form_of(row.prompt) is None
         ):
             return

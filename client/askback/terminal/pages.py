@@ -28,28 +28,26 @@ async def show_prompt(
     asking: bool = True,
     warnings: Sequence[str] = (),
 ) -> None:
-    """Show the current revision of a prompt, and record in its row what was shown.
+    """Show a prompt as it is now, and record in its row what was shown.
 
     A terminal shows all of it, page by page. Without a known screen size long texts are cut unless `full`.
     With `asking` the answer is asked for next, so that form and decisions are only named. `dialogue`
     (default: the terminal) asks for the next page. Raises EOFError, and what the dialogue raises.
     """
-    revision = row.prompt.revision
+    prompt = row.prompt
     if not terminal.rows:
         unseen = write_prompt(
-            terminal.writer, row.prompt, words.now(), full=full, asking=asking, warnings=warnings
+            terminal.writer, prompt, words.now(), full=full, asking=asking, warnings=warnings
         )
     else:
         drawing = io.StringIO()
         drawn = terminal.writer.like(drawing)
-        unseen = write_prompt(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
+        unseen = write_prompt(drawn, prompt, words.now(), full=True, asking=asking, warnings=warnings)
         lines = drawing.getvalue().splitlines(keepends=True)
-        left = await _write_pages(
-            terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}"
-        )
+        left = await _write_pages(terminal, dialogue or terminal, lines, f"[{prompt.kind}] {prompt.title}")
         if left:
             unseen = (f"the last {left} of {len(lines)} lines", *unseen)
-    row.seen, row.unseen = revision, unseen
+    row.seen, row.unseen = prompt, unseen
 
 
 async def _write_pages(terminal: PersonTerminal, dialogue: Dialogue, lines: list[str], header: str) -> int:

@@ -50,7 +50,7 @@ class PromptAnswerer:
         decision = values_decision(row.prompt)
 
         async def send(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-            if row.seen != row.prompt.revision:
+            if not row.has_shown(row.prompt):
                 await show_prompt(self._terminal, row, dialogue)
                 return await settle_values(dialogue)
             return await self._send_decision(row, dialogue, decision, values, "")
@@ -80,7 +80,7 @@ class PromptAnswerer:
             )
         form = decision in CARRIES_VALUES and form_of(row.prompt) is not None
         asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
-        if named and row.seen == row.prompt.revision and not asks:
+        if named and row.has_shown(row.prompt) and not asks:
             return await self._run_dialogue(
                 row, lambda dialogue: self._send_decision(row, dialogue, decision, None, comment)
             )
@@ -103,7 +103,7 @@ class PromptAnswerer:
         prompt = row.prompt
 
         async def fill_in(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-            if row.seen != prompt.revision:
+            if not row.has_shown(prompt):
                 await show_prompt(self._terminal, row, dialogue)
             return await ask_for_answer(
                 prompt,

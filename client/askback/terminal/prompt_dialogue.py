@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from askback._model.prompts import PromptInfo
+from askback._model.shown import shows_same
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import PersonTerminal, TimeLeft, edit_in_place, read_text_lines
@@ -17,7 +19,7 @@ class PromptChanged(Exception):
 
 
 class PromptDialogue:
-    """A terminal for questions about the current revision of one row's prompt.
+    """A terminal for questions about one row's prompt as it is now.
 
     Every question raises PromptChanged when the prompt ends or changes. Only waiting for the person is
     aborted: for an answer that is already being sent, the server decides.
@@ -26,13 +28,13 @@ class PromptDialogue:
     def __init__(self, terminal: PersonTerminal, row: Row[Any]) -> None:
         self._terminal = terminal
         self._row = row
-        self._revision = row.prompt.revision
+        self._prompt: PromptInfo = row.prompt
         self.writer = terminal.writer
         row.changed.clear()
 
     def check(self) -> None:
         """Raise PromptChanged if the prompt has ended or changed."""
-        if self._row.closing is not None or self._row.prompt.revision != self._revision:
+        if self._row.closing is not None or not shows_same(self._row.prompt, self._prompt):
             raise PromptChanged
 
     def start_question(self) -> None:

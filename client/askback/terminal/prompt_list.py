@@ -12,6 +12,7 @@ from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
 from askback._model.inbox_order import inbox_order
 from askback._model.prompts import PromptInfo
+from askback._model.shown import shows_same
 from askback._text.handle import is_handle
 from askback.terminal.words import closing_words, now
 
@@ -26,17 +27,21 @@ class Ended(LookupError):
 
 @dataclass(slots=True, eq=False)
 class Row(Generic[P]):
-    """One prompt. `number` is never reused; `seen` is the newest revision that the person was shown."""
+    """One prompt. `number` is never reused; `seen` is the prompt as the person was shown it last."""
 
     number: int
     prompt: P
     closing: Closing | None = None
-    seen: int = 0
+    seen: PromptInfo | None = None
     unseen: tuple[str, ...] = ()
-    """The parts of that revision that were not shown, in words: cut, or on a page that was not reached."""
+    """The parts of it that were not shown, in words: cut, or on a page that was not reached."""
     skipped: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the prompt ends or its content changes; a new dialogue about the prompt clears it."""
+
+    def has_shown(self, prompt: PromptInfo) -> bool:
+        """Whether the person was shown the content of this prompt."""
+        return self.seen is not None and shows_same(self.seen, prompt)
 
     def status_words(self, at: datetime) -> str:
         """How the prompt ended, or which revision it is at now."""
@@ -66,7 +71,7 @@ class PromptList:
             return row, "new"
         back = row.closing is not None
         before, row.prompt, row.closing = row.prompt, prompt, None
-        if before.revision != prompt.revision:
+        if not shows_same(before, prompt):
             row.changed.set()
             return row, "new" if back else "changed"
         if back:

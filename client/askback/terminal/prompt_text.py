@@ -62,6 +62,8 @@ def write_prompt(
     writer.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at, exact):
         writer.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
+    if prompt.shown_digest and not asking:
+        writer.line(f"  {'digest':<12}{prompt.shown_digest}", "quiet")
     for warning in warnings:
         writer.wrap(f"  {'! note':<12}{warning}", "warning", " " * 14)
     if prompt.resolution is not None:

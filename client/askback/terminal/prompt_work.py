@@ -10,6 +10,7 @@ from typing import TypeVar
 from askback._client.client import Client
 from askback._console.console_view import CaughtUp, Closing
 from askback._model.prompts import PromptInfo
+from askback._model.shown import shows_same
 from askback.errors import AskbackError, PromptClosed, PromptStale
 from askback.terminal import words
 from askback.terminal.draft import SavedInput
@@ -132,7 +133,7 @@ async def _apply_changes(client: Client, row: Row[PromptInfo], terminal: PersonT
 
 def _update_row(row: Row[PromptInfo], newest: PromptInfo, terminal: PersonTerminal) -> None:
     before, row.prompt = row.prompt, newest
-    if before.revision != newest.revision:
+    if not shows_same(before, newest):
         row.changed.set()
     elif before.claimed_by != newest.claimed_by:
         who = words.claim(newest, words.now())

@@ -619,6 +619,7 @@ class AnswerPromptRequest(_message.Message):
     EDITS_FIELD_NUMBER: _builtins.int
     COMMENT_FIELD_NUMBER: _builtins.int
     TEST_FIELD_NUMBER: _builtins.int
+    SHOWN_DIGEST_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The prompt's id. Empty: `job_id` and `key` name it."""
     job_id: _builtins.str
@@ -648,6 +649,11 @@ class AnswerPromptRequest(_message.Message):
     program that sends this must also see `ConverseWelcome.test_mode` first, because a server older
     than this field would ignore it. Default: false.
     """
+    shown_digest: _builtins.str
+    """`Prompt.shown_digest` of what was on the screen: 64 hexadecimal digits, lower case. If the prompt has another
+    one the verdict is STALE, as with another `revision`. Empty: only the revision is compared. It is a condition
+    and no part of the answer: a repeated `answer_id` gets its verdict also with another digest, or with none.
+    """
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Edit]:
         """Replacements of editable contents. Only with EDIT."""
@@ -665,10 +671,11 @@ class AnswerPromptRequest(_message.Message):
         edits: _abc.Iterable[_prompt_pb2.Edit] | None = ...,
         comment: _builtins.str = ...,
         test: _builtins.bool = ...,
+        shown_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "decision", b"decision", "edits", b"edits", "job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id", "revision", b"revision", "test", b"test", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "decision", b"decision", "edits", b"edits", "job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id", "revision", b"revision", "shown_digest", b"shown_digest", "test", b"test", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

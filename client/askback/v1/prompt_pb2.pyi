@@ -190,7 +190,7 @@ class _AnswerStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSt
     stored as late.
     """
     ANSWER_STATUS_STALE: _AnswerStatus.ValueType  # 4
-    """The content had changed since the revision that was answered; the prompt stays open. `prompt`
+    """The content is not the one that was answered, by `revision` or `shown_digest`; the prompt stays open. `prompt`
     is the content as it is now: show it, and let the person answer again with a new `answer_id`.
     """
     ANSWER_STATUS_INVALID: _AnswerStatus.ValueType  # 5
@@ -214,7 +214,7 @@ ANSWER_STATUS_CLOSED: AnswerStatus.ValueType  # 3
 stored as late.
 """
 ANSWER_STATUS_STALE: AnswerStatus.ValueType  # 4
-"""The content had changed since the revision that was answered; the prompt stays open. `prompt`
+"""The content is not the one that was answered, by `revision` or `shown_digest`; the prompt stays open. `prompt`
 is the content as it is now: show it, and let the person answer again with a new `answer_id`.
 """
 ANSWER_STATUS_INVALID: AnswerStatus.ValueType  # 5
@@ -257,6 +257,7 @@ class Prompt(_message.Message):
     UNATTENDED_TIME_FIELD_NUMBER: _builtins.int
     REWORDING_FIELD_NUMBER: _builtins.int
     REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    SHOWN_DIGEST_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The id, made by the server."""
     job_id: _builtins.str
@@ -297,6 +298,12 @@ class Prompt(_message.Message):
     requested_by: _builtins.str
     """The creator of the job that asks (`Job.user_id`): on whose behalf people are asked. Empty only for a
     prompt that a server older than this field asked.
+    """
+    shown_digest: _builtins.str
+    """The digest of what people see and may decide: 64 hexadecimal digits, lower case. It is the SHA-256 of the
+    canonical form of `content`, which the page "Canonical form of a prompt" specifies, so you can compute it from
+    what you have displayed. Send it with the answer. It changes with `revision`, and is the same in every
+    prompt that asks the same. Empty only from a server older than this field.
     """
     @_builtins.property
     def content(self) -> Global___PromptContent:
@@ -382,10 +389,11 @@ class Prompt(_message.Message):
         unattended_time: _timestamp_pb2.Timestamp | None = ...,
         rewording: Global___PromptRewording | None = ...,
         requested_by: _builtins.str = ...,
+        shown_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "rewording", b"rewording", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bulkDecisions, bulkRow } from "../src/view/bulk_rules";
+import { contentOf, showsSame } from "../src/view/prompt_facts";
 import { at, NOW, offer, prompt, row } from "./prompts_of_tests";
 
 const shown = prompt(1);
@@ -12,9 +13,24 @@ test("a bulk decision goes to what the table shows, and to nothing else", () => 
   assert.equal(plan(undefined).leftOut, "closed");
   assert.equal(plan(row({ ...shown, state: "PROMPT_STATE_ANSWERED" })).leftOut, "closed");
   assert.equal(plan(row({ ...shown, revision: 2 })).leftOut, "changed");
+  const seen = { ...shown, shownDigest: "a" };
+  const other = row({ ...shown, shownDigest: "b" });
+  assert.equal(bulkRow(seen, other, "DECISION_ACCEPT", "", "ana", NOW).leftOut, "changed");
   const claimed = { ...shown, claimedBy: "bob", claimExpireTime: at(1) };
   assert.equal(plan(row(claimed)).leftOut, "claimed");
   assert.equal(bulkRow(shown, row(claimed), "DECISION_ACCEPT", "", "bob", NOW).leftOut, undefined);
+});
+
+test("an answer is about the revision and the digest of what was painted", () => {
+  assert.deepEqual(contentOf({ ...shown, shownDigest: "a" }), { revision: 1, shownDigest: "a" });
+  assert.deepEqual(contentOf(shown), { revision: 1 }, "a service without digests");
+  const same = (left: string | undefined, right: string | undefined, revision = 1) =>
+    showsSame(
+      { ...shown, ...(left === undefined ? {} : { shownDigest: left }) },
+      { ...shown, revision, ...(right === undefined ? {} : { shownDigest: right }) },
+    );
+  assert.deepEqual([same("a", "a"), same("a", undefined), same(undefined, "b")], [true, true, true]);
+  assert.deepEqual([same("a", "b"), same("a", "a", 2), same(undefined, undefined, 2)], [false, false, false]);
 });
 
 test("a prompt is left out where the decision is not offered, has a form, or lacks its comment", () => {

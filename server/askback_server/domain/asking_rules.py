@@ -21,6 +21,7 @@ from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Sub
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
+from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.waiting import open_blocking, wait_again
 from askback_server.domain.worker_rules import begin_holder_change
@@ -87,13 +88,12 @@ def _reuse_answer(change: Change, content: PromptContent, carried: CarriedAnswer
         carried_from=carried.job_id,
         reason=f"answered in job {carried.job_id}",
     )
-    status = AnswerStatus.ACCEPTED
-    if carried.digest != content.digest:
-        note_rewording(change, prompt, carried.digest, content.digest)
-    change.submissions.append(
-        Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, prompt.version)
-    )
-    return prompt
+    status, seq = AnswerStatus.ACCEPTED, prompt.version
+    change.submissions.append(Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, seq))
+    if carried.digest == content.digest:
+        return prompt
+    note_rewording(change, prompt, carried.digest, content.digest)
+    return change.put(prompt)
 
 
 def _supersede(change: Change, command: AskPrompt) -> None:
@@ -150,6 +150,7 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
         state=PromptState.PENDING,
         content=content,
         digest=content.digest,
+        shown_digest=shown_digest(content),
         created_at=facts.now,
         updated_at=facts.now,
         expires_at=facts.now + content.timeout if content.timeout else None,

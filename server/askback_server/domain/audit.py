@@ -24,6 +24,7 @@ from askback_server.domain.checkpoints import Head
 from askback_server.domain.documents import parse_content
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.routing_documents import audience_to_json
+from askback_server.domain.shown_form import shown_digest
 
 _SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
 _ENDED = frozenset(
@@ -179,11 +180,8 @@ class _Recorded:
                 found.asked[prompt_id] = each
             elif event.type in _ENDED:
                 found.ended[prompt_id] = each
-            if event.type in _SUBMITTED or (
-                event.type is EventType.PROMPT_ANSWERED
-                and data.get("source") != "TIMEOUT_DEFAULT"
-                and "carried_from" not in data
-            ):
+            answered = event.type is EventType.PROMPT_ANSWERED and data.get("source") != "TIMEOUT_DEFAULT"
+            if answered or event.type in _SUBMITTED:
                 found.submitted[event.seq] = each
             for document, digest in unpack_documents(each.documents).items():
                 owner = {Document.ANSWER: str(event.seq), Document.CHECKPOINT: str(data.get("key"))}
@@ -214,8 +212,8 @@ def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
             continue
         if not recorded.agrees(Document.CONTENT, prompt_id, row["prompt_data"]):
             yield Fault("hitl_interactions", prompt_id, "its content is not the one that was recorded")
-        elif _has_other_audience(row):
-            yield Fault("hitl_interactions", prompt_id, "its audience is not that of its content")
+        elif problem := _derived_fault(row):
+            yield Fault("hitl_interactions", prompt_id, problem)
         ended = recorded.ended.get(prompt_id)
         state = _STATES[ended.event.type] if ended is not None else "PENDING"
         if row["status"] != state:
@@ -226,11 +224,16 @@ def _verify_prompts(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
         yield Fault("hitl_interactions", prompt_id, "no event says that it was asked")
 
 
-def _has_other_audience(row: Mapping[str, Any]) -> bool:
-    """Whether the column by which lists find a prompt is not that of its content."""
+def _derived_fault(row: Mapping[str, Any]) -> str:
+    """What is wrong with the columns that are derived from the content; empty if they agree with it."""
     text: str = row["prompt_data"]
     wanted = None if text == ERASED else audience_to_json(parse_content(text))
-    return bool(json.loads(row["audience"] or "null") != json.loads(wanted or "null"))
+    if json.loads(row["audience"] or "null") != json.loads(wanted or "null"):
+        return "its audience is not that of its content"
+    revision, _, digest = (row["shown_digest"] or "").partition(":")
+    if text != ERASED and revision == str(row["revision"]) and digest != shown_digest(parse_content(text)):
+        return "its digest of what was shown is not that of its content"
+    return ""
 
 
 def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
@@ -253,7 +256,7 @@ def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
         elif verdict != "ACCEPTED":
             if not recorded.agrees(Document.ANSWER, str(event.seq), row["answer"]):
                 yield Fault("hitl_answers", key, "it is not the answer that was recorded")
-        elif not _begins(resolutions.get(row["interaction_id"], ""), row["answer"]):
+        elif not _is_of(resolutions.get(row["interaction_id"], ""), row["answer"]):
             yield Fault("hitl_answers", key, "it is not the answer of its prompt's resolution")
     for each in left.values():
         if each.hash is not None and each.erased is None:
@@ -262,9 +265,20 @@ def _verify_answers(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:
             )
 
 
-def _begins(resolution: str, answer: str) -> bool:
-    """Whether a resolution is that of an accepted answer: it begins with it, or both are erased."""
-    return resolution == answer == ERASED or resolution.startswith(answer[:-1] + ",")
+_OWN_KEYS = {"state", "actor", "reason", "resolved_at"}
+"""The keys that a resolution has in addition to those of its answer, which comes first."""
+
+
+def _is_of(resolution: str, answer: str) -> bool:
+    """Whether an answer is that of a resolution: the whole of its first part, or both are erased."""
+    if resolution == answer == ERASED:
+        return True
+    if not resolution.startswith(answer[:-1] + ","):
+        return False
+    try:
+        return set(json.loads("{" + resolution[len(answer) :])) == _OWN_KEYS
+    except ValueError:
+        return False
 
 
 def _verify_steps(stored: StoredJob, recorded: _Recorded) -> Iterator[Fault]:

@@ -22,8 +22,7 @@ from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
 R = TypeVar("R", covariant=True)
-_ROW_BYTES = 500
-"""Estimated bytes of a command's write, without its texts."""
+_ROW_BYTES = 500  # estimated bytes of a command's write, without its texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +231,7 @@ class OnPrompt(Command[R]):
 @fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPrompt(OnPrompt[AnswerResult]):
-    """Answer a prompt, idempotent by `answer_id`."""
+    """Answer a prompt, idempotent by `answer_id`. `shown_digest` is of what the person saw, if it is sent."""
 
     answer_id: str
     revision: int
@@ -241,6 +240,7 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     edits: tuple[Edit, ...] = ()
     comment: str = ""
     source: AnswerSource = AnswerSource.HUMAN
+    shown_digest: str = ""
     judgement: Judgement | None = None
     """The result of `judge_values` for these values, if judging them takes too long for the event loop."""
 

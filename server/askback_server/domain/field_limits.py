@@ -156,7 +156,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ConverseHeartbeat": {"resume_token": _TOKEN},
     "AnswerPromptRequest": {
         "prompt_id": _ID, "job_id": _ID, "key": _ID, "answer_id": _ID, "values_json": _JSON,
-        "edits": _list("parts"), "comment": _text("content_bytes"),
+        "edits": _list("parts"), "comment": _text("content_bytes"), "shown_digest": _ID,
     },
     "Edit": {"content_id": _NAME, "text": _text("content_bytes")},
     "ClaimPromptRequest": {"prompt_id": _ID},

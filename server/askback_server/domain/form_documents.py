@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from askback_server.domain.evolve import fields_of
+from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.forms import (
     BooleanInput,
     DateInput,
@@ -30,9 +30,12 @@ _INPUTS: Mapping[str, type[Input]] = {
 
 def form_to_doc(form: Form) -> JsonObject:
     """The form with all its fields, also those at their default."""
-    if isinstance(form, Questions):
-        return {"questions": [_question_to_doc(q) for q in form.questions]}
-    return {"schema_json": form.schema_json}
+    return _questions_to_doc(form) if isinstance(form, Questions) else {"schema_json": form.schema_json}
+
+
+@cached_on_argument
+def _questions_to_doc(form: Questions) -> JsonObject:
+    return {"questions": [_question_to_doc(q) for q in form.questions]}
 
 
 def form_from_doc(doc: Mapping[str, Json]) -> Form:

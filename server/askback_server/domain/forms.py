@@ -65,6 +65,8 @@ __all__ = [
 ]
 
 _QUESTION_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_CHECKED = "check_form"
+"""Name of the cached limits by which a form was found valid."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -82,9 +84,13 @@ class Question:
 
 
 @fast_init
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Questions:
-    """A form as a list of questions, shown in this order."""
+    """A form as a list of questions, shown in this order.
+
+    Jobs of a type ask the same form again and again, and equal forms may be one object
+    (`transport/convert/forms.py`). So what is derived from the questions alone is cached in it.
+    """
 
     questions: tuple[Question, ...]
 
@@ -103,9 +109,12 @@ def check_form(form: Form | None, limits: FormLimits, *, prefix: str = "") -> No
     """Raise BadFields unless the form is valid; `prefix` is put before each field's path."""
     match form:
         case Questions(questions):
+            if form.__dict__.get(_CHECKED) is limits:
+                return
             found = tuple(Violation(prefix + field, reason) for field, reason in _faults(questions, limits))
             if found:
                 raise BadFields(found)
+            form.__dict__[_CHECKED] = limits
         case SchemaForm(schema_json):
             try:
                 check_text(schema_json, field="schema_json", max_bytes=limits.max_schema_bytes)

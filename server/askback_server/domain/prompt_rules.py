@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -38,6 +39,8 @@ from askback_server.domain.prompts import (
 )
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
+_SHOWN_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
 
 def _find_for_person(aggregate: Aggregate, command: OnPrompt[object]) -> Prompt:
     """The prompt. Raises PromptNotFound if there is none, or the principal is not in its audience."""
@@ -62,6 +65,8 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
         check.bad("revision", "must be at least 1: send the revision of the prompt that was shown")
     elif command.revision == 0:
         check.bad("revision", "is required: send the revision of the prompt that was shown")
+    if command.shown_digest and not _SHOWN_DIGEST.match(command.shown_digest):
+        check.bad("shown_digest", "must be 64 hexadecimal digits in lower case, as the prompt has it")
     check.text("comment", command.comment, facts.limits.content_bytes)
     # A text that the audit cannot store is refused without a verdict.
     check.text("values_json", command.values_json, facts.limits.json_bytes)
@@ -106,7 +111,7 @@ def _judge_answer(
     claimant = prompt.claimant(change.facts.now)
     if claimant and claimant != command.principal.subject:
         raise PromptClaimed(prompt.prompt_id, claimant)
-    if command.revision != prompt.revision:
+    if not _is_about(command, prompt):
         return _record_refusal(change, command, prompt, AnswerStatus.STALE, digest)
     wrong = prompt.content.judge(
         command.decision,
@@ -128,6 +133,11 @@ def _judge_answer(
         Submission(prompt.prompt_id, prompt.job_id, answer, status, digest, prompt.version)
     )
     return RuleResult(AnswerResult(status, command.answer_id, prompt), change)
+
+
+def _is_about(command: AnswerPrompt, prompt: Prompt) -> bool:
+    """Whether the answer is about the content that the prompt has now."""
+    return command.revision == prompt.revision and command.shown_digest in ("", prompt.shown_digest)
 
 
 def _record_refusal(

@@ -122,6 +122,9 @@ class Prompt:
     """Set by the asker; changed by an amendment, and by escalation (audience and priority only)."""
     digest: str
     """The content's digest. Changed by an amendment; `AskPrompt` with an equal one is the same question."""
+    shown_digest: str
+    """The digest of the content's canonical form (`shown_form.py`), which others can compute. It changes
+    together with `digest`: both are of the same fields."""
     created_at: datetime
     """When it was asked; fixed."""
     updated_at: datetime

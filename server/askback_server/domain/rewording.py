@@ -15,6 +15,7 @@ from askback_server.domain.nudges import first_nudges
 from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
+from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.waiting import open_blocking
 
@@ -70,6 +71,7 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         known,
         content=content,
         digest=content.digest,
+        shown_digest=shown_digest(content),
         revision=revision,
         expires_at=now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, now),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from askback_server.domain.chain import Link
+from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
@@ -28,6 +29,7 @@ from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.routing_documents import audience_to_json
+from askback_server.domain.shown_form import shown_digest
 
 Row = Mapping[str, Any]
 
@@ -69,8 +71,7 @@ def job_values(job: Job) -> tuple[Any, ...]:
         *job_change_values(job), job.namespace, job.job_type, job.user_id, job.input_json or None,
         job.created_at, job.max_attempts, job.request_id or None, job.request_digest,
         job.retried_from or None, job.workerless, _seconds(job.timeout), job.expires_at,
-        _seconds(job.run_timeout),
-        job.root or None, job.carried_answers or None, job.created_by or None,
+        _seconds(job.run_timeout), job.root or None, job.carried_answers or None, job.created_by or None,
     )  # fmt: skip
 
 
@@ -148,7 +149,7 @@ PROMPT_CHANGED_COLUMNS = (
 
 PROMPT_CONTENT_COLUMNS = (
     "interaction_type", "digest", "prompt_data", "metadata", "priority", "audience", "labels", "blocking",
-    "timeout_at",
+    "timeout_at", "shown_digest",
 )  # fmt: skip
 """The columns that an amendment changes."""
 
@@ -187,6 +188,7 @@ def prompt_content_values(prompt: Prompt) -> tuple[Any, ...]:
         content.kind, prompt.digest, content_to_json(content), content.metadata_json or None,
         content.priority, audience_to_json(content),
         dump(dict(content.labels)) if content.labels else "{}", content.blocking, prompt.expires_at,
+        f"{prompt.revision}:{prompt.shown_digest}",
     )  # fmt: skip
 
 
@@ -201,6 +203,7 @@ def prompt_values(prompt: Prompt) -> tuple[Any, ...]:
 def to_prompt(row: Row) -> Prompt:
     """The prompt of a row."""
     response = row["response_data"]
+    content = content_from_json(row["prompt_data"])
     return Prompt(
         prompt_id=row["interaction_id"],
         job_id=row["job_id"],
@@ -211,8 +214,9 @@ def to_prompt(row: Row) -> Prompt:
         revision=row["revision"],
         version=row["version"],
         state=PromptState(row["status"]),
-        content=content_from_json(row["prompt_data"]),
+        content=content,
         digest=row["digest"],
+        shown_digest=_shown_digest(row, content),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         expires_at=row["timeout_at"],
@@ -226,6 +230,16 @@ def to_prompt(row: Row) -> Prompt:
         same_digest=row["same_digest"] or "",
         requested_by=row["requested_by"] or "",
     )
+
+
+def _shown_digest(row: Row, content: PromptContent) -> str:
+    """The stored digest of what is shown, or that of the content if none is stored for this revision.
+
+    A replica of version 0.1 does not know the column: it leaves it empty when it asks, and unchanged when it
+    amends.
+    """
+    revision, _, digest = (row["shown_digest"] or "").partition(":")
+    return digest if revision == str(row["revision"]) else shown_digest(content)
 
 
 ANSWER_COLUMNS = (

@@ -148,6 +148,7 @@ prompts = sa.Table(
     sa.Column("unattended_since", Instant),
     sa.Column("same_digest", sa.Text),
     sa.Column("requested_by", sa.Text),
+    sa.Column("shown_digest", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # A prompt is open while responded_at is null. It is set once, when the prompt ends.
     sa.Index(

@@ -329,3 +329,18 @@ async def test_the_focus_never_falls_to_the_body(inbox: Inbox) -> None:
     await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(second))
     await expect(tombstone(page)).to_contain_text("“Confirm” by ben")
     assert await focused(page) == "H1#prompt-title"
+
+
+async def test_an_answer_names_the_content_that_was_painted(inbox: Inbox) -> None:
+    """By revision and digest, in a single answer and in one of several."""
+    prompt = await inbox.world.create_prompt(confirm("Pay 41 EUR?"))
+    sent: list[str] = []
+    page = await inbox.open("ana", f"/prompts/{prompt.prompt_id}")
+    page.on("websocket", lambda socket: socket.on("framesent", lambda text: sent.append(str(text))))
+    await page.reload()
+    await settled(page)
+    await page.locator("[data-decision=DECISION_ACCEPT]").click()
+    await expect(tombstone(page)).to_contain_text("“Confirm” by you")
+    [frame] = [text for text in sent if "answerPrompt" in text]
+    assert f'"shownDigest":"{prompt.shown_digest}"' in frame.replace(" ", "")
+    assert '"revision":1' in frame.replace(" ", "")

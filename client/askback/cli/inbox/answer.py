@@ -60,6 +60,7 @@ async def answer(
     changed, or claimed by another person. 6: its deadline has passed.
     """
     from askback._model.enums import DecisionKind
+    from askback._model.shown import set_revision
     from askback.cli.inbox.answer_report import VERDICTS, print_outcome, print_refusal
     from askback.errors import Unavailable
     from askback.terminal.wizard import CARRIES_VALUES, NotAnswered
@@ -83,7 +84,7 @@ async def answer(
                 return None
         else:
             if revision is not None:
-                shown.proto.revision = revision
+                set_revision(shown, revision)
             outcome = await _answer_from_options(
                 context, shown, chosen, pairs, values, edits, comment, answer_id
             )

@@ -77,6 +77,7 @@ async def _decide(
     yes: bool,
     revision: int | None,
 ) -> int:
+    from askback._model.shown import set_revision
     from askback.cli.exits import Exit, exit_of
     from askback.cli.inbox.answer_report import refusal_record
     from askback.errors import AskbackError
@@ -99,7 +100,7 @@ async def _decide(
         try:
             prompt = await prompt_of(context.client, name)
             if revision is not None:
-                prompt.proto.revision = revision
+                set_revision(prompt, revision)
             if yes:
                 await _show_unread(context, prompt)
             outcome = await _decide_one(context, prompt, which(prompt), comment, terminal)

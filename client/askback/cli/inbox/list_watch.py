@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from askback._console.console_view import Closing
 from askback._model.inbox_order import inbox_order
 from askback._model.prompts import PromptInfo
+from askback._model.shown import shows_same
 from askback._text.handle import MIN_HANDLE_CHARS
 from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.prompt_rows import write_prompts
@@ -63,7 +64,7 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
 
 def _difference(before: PromptInfo, newest: PromptInfo) -> str:
     """The change in words; empty for a change that does not matter to people."""
-    if before.revision != newest.revision:
+    if not shows_same(before, newest):
         return f"changed, revision {newest.revision}"
     if before.claimed_by != newest.claimed_by:
         return f"claimed by {newest.claimed_by}" if newest.claimed_by else "released"

@@ -225,7 +225,7 @@ class FullScreenConsole(App[AskbackError | None]):
             decision = negative_decision(prompt)
         elif action is Action.FILL or decision is None:
             decision = values_decision(prompt)
-        row.seen, row.unseen = prompt.revision, self._view.unseen()
+        row.seen, row.unseen = prompt, self._view.unseen()
         left = await self._answerer.decide(row, decision, "", named=False)
         if isinstance(left, NotAnswered) and left.action is Action.SKIP:
             await self._skip(row)

@@ -10,6 +10,8 @@ from rich.text import Text
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from askback._model.prompts import PromptInfo
+from askback._model.shown import shows_same
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
 from askback.terminal.prompt_text import write_answer, write_prompt
@@ -25,6 +27,12 @@ def writer_on(stream: io.StringIO, width: int, *, colours: bool) -> Writer:
     return RichWriter(stream, model)
 
 
+def _shows_same(before: PromptInfo | None, now: PromptInfo | None) -> bool:
+    if before is None or now is None:
+        return before is now
+    return before.prompt_id == now.prompt_id and shows_same(before, now)
+
+
 class PromptView(VerticalScroll, can_focus=False):
     """Shows one prompt whole, to scroll in."""
 
@@ -32,7 +40,7 @@ class PromptView(VerticalScroll, can_focus=False):
         self._text = Static(id="prompt-text", markup=False)
         super().__init__(self._text, id="prompt")
         self._painted: tuple[object, ...] = ()
-        self._about: tuple[str, int] = ("", 0)
+        self._about: PromptInfo | None = None
         self._omitted: tuple[str, ...] = ()
         self._seen_to = 0
 
@@ -47,8 +55,8 @@ class PromptView(VerticalScroll, can_focus=False):
         if painted == self._painted:
             return False
         self._painted = painted
-        about = ("", 0) if row is None else (row.prompt.prompt_id, row.prompt.revision)
-        is_other, self._about = about != self._about, about
+        about = None if row is None else row.prompt
+        is_other, self._about = not _shows_same(self._about, about), about
         self._text.update(self._draw(row, width))
         if is_other:
             self._seen_to = 0

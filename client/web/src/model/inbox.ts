@@ -52,10 +52,12 @@ export interface Away {
   readonly since: number;
 }
 
-/** What a person decided. `revision` is that of the painted content. */
+/** What a person decided. `revision` and `shownDigest` are those of the painted content. */
 export interface AnswerBody {
   readonly promptId: string;
   readonly revision: number;
+  /** Left out where the service has none: it is older. */
+  readonly shownDigest?: string;
   readonly decision: Decision;
   readonly valuesJson?: string;
   readonly edits?: readonly Edit[];

@@ -13,7 +13,7 @@ import { errorText } from "./errors";
 import { acceptedText, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
-import { claimant, idOf, requesterOf, revisionOf } from "./prompt_facts";
+import { claimant, contentOf, idOf, requesterOf, showsSame } from "./prompt_facts";
 import { oneLine } from "./one_line";
 import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
@@ -148,7 +148,7 @@ export function Bulk() {
 function Reading({ work, prompt }: { readonly work: Work | undefined; readonly prompt: Prompt }) {
   const { body = "", contents = [] } = prompt.content ?? {};
   const text = body === "" ? (contents[0]?.text ?? "") : body;
-  const isOpened = work !== undefined && revisionOf(work.shown.value) === revisionOf(prompt);
+  const isOpened = work !== undefined && showsSame(work.shown.value, prompt);
   return (
     <small class="bulk-reading">
       {isOpened ? null : <span class="mark">{t("bulk.not_opened")}</span>} <Plain text={firstLine(text)} />
@@ -294,7 +294,7 @@ async function sendAll(page: Page, rows: readonly BulkRow[], comment: string): P
       inbox.forgetSubmission(id);
       inbox.submit({
         promptId: id,
-        revision: revisionOf(row.shown),
+        ...contentOf(row.shown),
         decision: row.option?.decision ?? "DECISION_UNSPECIFIED",
         ...(comment === "" ? {} : { comment }),
       });

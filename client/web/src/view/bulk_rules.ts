@@ -8,7 +8,7 @@ import {
   isClaimedByOther,
   isOpen,
   resolutionOf,
-  revisionOf,
+  showsSame,
   takesValues,
 } from "./prompt_facts";
 
@@ -37,7 +37,7 @@ export function bulkRow(
     const resolution = resolutionOf(row);
     return { shown, leftOut: "closed", ...(resolution === undefined ? {} : { resolution }) };
   }
-  if (revisionOf(row.prompt) !== revisionOf(shown)) return { shown, leftOut: "changed" };
+  if (!showsSame(row.prompt, shown)) return { shown, leftOut: "changed" };
   if (isClaimedByOther(row.prompt, subject, now)) return { shown, leftOut: "claimed" };
   if (decision === null) return { shown };
   const option = decisionsOf(shown).find((one) => one.decision === decision);

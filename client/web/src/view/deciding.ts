@@ -11,12 +11,14 @@ import { interrupt } from "./live";
 import { type Page, dialog, subjectOf } from "./page";
 import { type Target, Presses } from "./press";
 import {
+  contentOf,
   decisionsOf,
   hasForm,
   isClaimedByOther,
   isFor,
   isOpen,
   revisionOf,
+  showsSame,
   takesValues,
 } from "./prompt_facts";
 import { dim, type How, isSteady } from "./steady";
@@ -56,7 +58,7 @@ export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
   return hindranceOf({
     isSending: sent?.state === "sending" || sent?.state === "unconfirmed",
     isOpen: isOpen(row),
-    isChanged: revisionOf(row.prompt) !== revisionOf(work.shown.value),
+    isChanged: !showsSame(row.prompt, work.shown.value),
     isSignedOut: link === "signed_out",
     canDecide: page.inbox.canDecide.value && link === "live",
     isFor: isFor(row.prompt, page.inbox.session.value),
@@ -107,8 +109,7 @@ export function decide(
   how: How = "pointer",
 ): void {
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
-  const at = painted.peek();
-  if (at === null || !mayAct(page, row, work, stamp, how)) return;
+  if (!mayAct(page, row, work, stamp, how)) return;
   const before = work.pending.peek();
   const again = before?.decision === decision ? before : null;
   const confirmed = new Set(again?.confirmed);
@@ -121,7 +122,7 @@ export function decide(
   page.inbox.forgetSubmission(work.promptId);
   if (step.kind === "send") {
     work.pending.value = null;
-    page.inbox.submit(bodyOf(work, option, at));
+    page.inbox.submit(bodyOf(work, option));
     return;
   }
   work.pending.value = { decision, confirmed };
@@ -139,7 +140,7 @@ export function decide(
   }
 }
 
-function bodyOf(work: Work, option: DecisionOption, at: Target): AnswerBody {
+function bodyOf(work: Work, option: DecisionOption): AnswerBody {
   const prompt = work.shown.peek();
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
   const values = takesValues(decision) && hasForm(prompt) ? work.form.peek().values() : null;
@@ -152,7 +153,7 @@ function bodyOf(work: Work, option: DecisionOption, at: Target): AnswerBody {
   const comment = work.comment.peek().trim();
   return {
     promptId: work.promptId,
-    revision: at.revision,
+    ...contentOf(prompt),
     decision,
     ...(values !== null && "json" in values ? { valuesJson: values.json } : {}),
     ...(decision === "DECISION_EDIT" && edits.length > 0 ? { edits } : {}),

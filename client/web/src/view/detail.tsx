@@ -192,7 +192,7 @@ function PromptPane({ row }: { readonly row: Row }) {
         </h1>
         <DetailHeader row={row} />
         <Amended work={work} />
-        <Content key={revision} work={work} row={row} title={title} />
+        <Content key={`${revision} ${shown.shownDigest}`} work={work} row={row} title={title} />
         <Rounds prompt={row.prompt} />
         <JobPanel prompt={row.prompt} />
       </div>
@@ -213,7 +213,7 @@ function Content({ work, row, title }: ContentProps) {
   const shown = work.shown.peek();
   const open = isOpen(row);
   const answer = resolutionOf(row)?.answer;
-  const key = `${idOf(shown)} ${revisionOf(shown)}`;
+  const key = `${idOf(shown)} ${revisionOf(shown)} ${shown.shownDigest}`;
   const seen = useSeen(box as RefObject<HTMLElement>, key);
   // A title may fill the screen of a phone.
   const seenTitle = useSeen(title as RefObject<HTMLElement>, key);

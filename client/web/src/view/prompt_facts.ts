@@ -26,6 +26,22 @@ export function revisionOf(prompt: Prompt): number {
   return prompt.revision ?? 0;
 }
 
+/** What an answer to this content is about: the revision and the digest of what is painted. */
+export function contentOf(shown: Prompt): { readonly revision: number; readonly shownDigest?: string } {
+  const { shownDigest = "" } = shown;
+  return { revision: revisionOf(shown), ...(shownDigest === "" ? {} : { shownDigest }) };
+}
+
+/**
+ * Whether people see the same in two messages of one prompt. After a restore of the database the number of a revision
+ * may be given again, so the digests are compared too where both messages have one.
+ */
+export function showsSame(one: Prompt, other: Prompt): boolean {
+  const { shownDigest: left = "" } = one;
+  const { shownDigest: right = "" } = other;
+  return revisionOf(one) === revisionOf(other) && (left === right || left === "" || right === "");
+}
+
 export function priorityOf(prompt: Prompt): number {
   return prompt.content?.priority ?? 0;
 }

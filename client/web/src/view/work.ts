@@ -7,7 +7,7 @@ import type { Draft } from "../model/drafts";
 import type { Decision, FieldViolation, Prompt } from "../wire/messages";
 import { formWords } from "../words";
 import type { Question } from "./decision_rules";
-import { idOf, revisionOf } from "./prompt_facts";
+import { idOf, revisionOf, showsSame } from "./prompt_facts";
 import type { Works } from "./works";
 
 /** A decision that was pressed and waits for a comment, values, or a second press. */
@@ -196,7 +196,7 @@ export class Work {
 
   /** The header of the painted revision changed: a claim, a deadline, a reminder. The form is not touched. */
   refresh(prompt: Prompt): void {
-    if (revisionOf(prompt) === revisionOf(this.shown.peek())) this.shown.value = prompt;
+    if (showsSame(prompt, this.shown.peek())) this.shown.value = prompt;
   }
 
   /** The answer was accepted: the draft has served its purpose. */

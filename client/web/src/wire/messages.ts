@@ -272,6 +272,7 @@ export interface AnswerPromptRequest {
   readonly edits?: readonly Edit[];
   readonly comment?: string;
   readonly test?: boolean;
+  readonly shownDigest?: string;
 }
 
 export interface AnswerPromptResponse {
@@ -837,6 +838,7 @@ export interface Prompt {
   readonly unattendedTime?: Timestamp;
   readonly rewording?: PromptRewording;
   readonly requestedBy?: string;
+  readonly shownDigest?: string;
 }
 
 export interface PromptRewording {

@@ -84,7 +84,8 @@ func deal(ctx context.Context, console *askback.Console, prompt *pb.Prompt, line
 // answerTo builds the answer. Its id makes it safe to send it twice. It returns nil for a line that is neither yes, no
 // nor values: an empty line, for example, approves nothing.
 func answerTo(prompt *pb.Prompt, line string) *pb.AnswerPromptRequest {
-	answer := &pb.AnswerPromptRequest{PromptId: prompt.PromptId, AnswerId: rand.Text(), Revision: prompt.Revision}
+	answer := &pb.AnswerPromptRequest{PromptId: prompt.PromptId, AnswerId: rand.Text(), Revision: prompt.Revision,
+		ShownDigest: prompt.ShownDigest}
 	responds := slices.ContainsFunc(prompt.Content.Decisions, func(d *pb.DecisionOption) bool {
 		return d.Decision == pb.Decision_DECISION_RESPOND
 	})

@@ -1154,7 +1154,11 @@ type AnswerPromptRequest struct {
 	// and records it with ANSWER_SOURCE_TEST; every other server refuses it with NOT_TEST_MODE. A
 	// program that sends this must also see `ConverseWelcome.test_mode` first, because a server older
 	// than this field would ignore it. Default: false.
-	Test          bool `protobuf:"varint,10,opt,name=test,proto3" json:"test,omitempty"`
+	Test bool `protobuf:"varint,10,opt,name=test,proto3" json:"test,omitempty"`
+	// `Prompt.shown_digest` of what was on the screen: 64 hexadecimal digits, lower case. If the prompt has another
+	// one the verdict is STALE, as with another `revision`. Empty: only the revision is compared. It is a condition
+	// and no part of the answer: a repeated `answer_id` gets its verdict also with another digest, or with none.
+	ShownDigest   string `protobuf:"bytes,11,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1257,6 +1261,13 @@ func (x *AnswerPromptRequest) GetTest() bool {
 		return x.Test
 	}
 	return false
+}
+
+func (x *AnswerPromptRequest) GetShownDigest() string {
+	if x != nil {
+		return x.ShownDigest
+	}
+	return ""
 }
 
 // The reply to an answer.
@@ -2896,7 +2907,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n" +
 	"\fhistory_lost\x18\x02 \x01(\bR\vhistoryLost\"4\n" +
 	"\x0fPromptsBookmark\x12!\n" +
-	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\"\xbd\x02\n" +
+	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\"\xe0\x02\n" +
 	"\x13AnswerPromptRequest\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
@@ -2909,7 +2920,8 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x05edits\x18\b \x03(\v2\x10.askback.v1.EditR\x05edits\x12\x18\n" +
 	"\acomment\x18\t \x01(\tR\acomment\x12\x12\n" +
 	"\x04test\x18\n" +
-	" \x01(\bR\x04test\"H\n" +
+	" \x01(\bR\x04test\x12!\n" +
+	"\fshown_digest\x18\v \x01(\tR\vshownDigest\"H\n" +
 	"\x14AnswerPromptResponse\x120\n" +
 	"\x06result\x18\x01 \x01(\v2\x18.askback.v1.AnswerResultR\x06result\"\xe1\x01\n" +
 	"\fAnswerResult\x120\n" +

@@ -293,7 +293,7 @@ const (
 	// The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
 	// stored as late.
 	AnswerStatus_ANSWER_STATUS_CLOSED AnswerStatus = 3
-	// The content had changed since the revision that was answered; the prompt stays open. `prompt`
+	// The content is not the one that was answered, by `revision` or `shown_digest`; the prompt stays open. `prompt`
 	// is the content as it is now: show it, and let the person answer again with a new `answer_id`.
 	AnswerStatus_ANSWER_STATUS_STALE AnswerStatus = 4
 	// The content of the answer was refused; the prompt stays open. `violations` says what is wrong,
@@ -414,7 +414,12 @@ type Prompt struct {
 	Rewording *PromptRewording `protobuf:"bytes,31,opt,name=rewording,proto3" json:"rewording,omitempty"`
 	// The creator of the job that asks (`Job.user_id`): on whose behalf people are asked. Empty only for a
 	// prompt that a server older than this field asked.
-	RequestedBy   string `protobuf:"bytes,32,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	RequestedBy string `protobuf:"bytes,32,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	// The digest of what people see and may decide: 64 hexadecimal digits, lower case. It is the SHA-256 of the
+	// canonical form of `content`, which the page "Canonical form of a prompt" specifies, so you can compute it from
+	// what you have displayed. Send it with the answer. It changes with `revision`, and is the same in every
+	// prompt that asks the same. Empty only from a server older than this field.
+	ShownDigest   string `protobuf:"bytes,33,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -627,6 +632,13 @@ func (x *Prompt) GetRewording() *PromptRewording {
 func (x *Prompt) GetRequestedBy() string {
 	if x != nil {
 		return x.RequestedBy
+	}
+	return ""
+}
+
+func (x *Prompt) GetShownDigest() string {
+	if x != nil {
+		return x.ShownDigest
 	}
 	return ""
 }
@@ -2752,7 +2764,7 @@ var File_askback_v1_prompt_proto protoreflect.FileDescriptor
 const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"\x17askback/v1/prompt.proto\x12\n" +
-	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\t\n" +
+	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\t\n" +
 	"\x06Prompt\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1c\n" +
@@ -2786,7 +2798,8 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x10next_remind_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\x0enextRemindTime\x12C\n" +
 	"\x0funattended_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampR\x0eunattendedTime\x129\n" +
 	"\trewording\x18\x1f \x01(\v2\x1b.askback.v1.PromptRewordingR\trewording\x12!\n" +
-	"\frequested_by\x18  \x01(\tR\vrequestedBy\"L\n" +
+	"\frequested_by\x18  \x01(\tR\vrequestedBy\x12!\n" +
+	"\fshown_digest\x18! \x01(\tR\vshownDigest\"L\n" +
 	"\x0fPromptRewording\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12!\n" +
 	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\x9e\b\n" +

@@ -272,6 +272,7 @@ def answer_prompt(
         edits=tuple(Edit(e.content_id, e.text) for e in request.edits) if request.edits else (),
         comment=request.comment,
         source=AnswerSource.TEST if request.test else AnswerSource.HUMAN,
+        shown_digest=request.shown_digest,
     )
 
 

@@ -186,6 +186,7 @@ def _serialise_prompt(prompt: Prompt) -> bytes:
     target.key = prompt.key
     target.round = prompt.round
     target.revision = prompt.revision
+    target.shown_digest = prompt.shown_digest
     target.version = prompt.version
     target.state = _STATE_NUMBERS[prompt.state]
     if prompt.claimed_until is not None:

@@ -8,7 +8,8 @@ import { Decision, type Prompt } from "../gen/askback/v1/prompt_pb.js";
  * empty line, for example, approves nothing.
  */
 export function answerTo(prompt: Prompt, line: string): MessageInitShape<typeof AnswerPromptRequestSchema> | undefined {
-  const answer = { promptId: prompt.promptId, answerId: randomUUID(), revision: prompt.revision };
+  const { promptId, revision, shownDigest } = prompt;
+  const answer = { promptId, revision, shownDigest, answerId: randomUUID() };
   if (line === "yes") return { ...answer, decision: Decision.ACCEPT };
   if (line === "no") return { ...answer, decision: Decision.REJECT };
   if (!line.startsWith("{") || prompt.content?.form.case === undefined) return undefined;

@@ -6,7 +6,7 @@ from alembic import op
 from askback_server.storage.types import Instant
 
 revision = "0012_chain"
-down_revision = "0010_people"
+down_revision = "0011_shown_digest"
 branch_labels = None
 depends_on = None
 
