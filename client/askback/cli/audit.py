@@ -30,8 +30,14 @@ def audit() -> None:
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
 @click.option("--keys", metavar="FILE", help="Keys (public ones suffice) that must have signed checkpoints.")
 @click.option(
+    "--signed-from",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --keys: the first checkpoint that must be signed. [default: 1]",
+)
+@click.option(
     "--expect",
-    type=click.File("r"),
+    type=click.File("r", encoding="utf-8-sig"),
     help="A checkpoint's statement that was kept elsewhere (`last_statement` of --json): it must be there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
@@ -43,12 +49,24 @@ def verify(job: str | None, namespace: str | None, expect: Any, **flags: Any) ->
       askback audit verify --namespace default --keys signing-keys.json
 
     Prints each row that is not what the hash chain of its job or a checkpoint says, the first wrong one of
-    each job first. Exit 0: nothing is wrong. Exit 5: something is.
+    each job first. Exit 0: nothing is wrong. Exit 5: something is. Exit 3: there is no such job or namespace.
+    Exit 1: the database cannot be read.
     """
     if bool(job) == bool(namespace):
         raise click.UsageError("name either a job or a --namespace")
-    flags |= {"job": job, "namespace": namespace, "expect": expect.read().strip() if expect else ""}
+    flags |= {"job": job, "namespace": namespace, "expect": _statement(expect) if expect else ""}
     sys.exit(service_module("audit").verify(flags))
+
+
+def _statement(file: Any) -> str:
+    """The statement in a file. Raises click.UsageError if there is none."""
+    try:
+        text: str = file.read().strip()
+    except UnicodeDecodeError:
+        text = ""
+    if text.count(".") == 2 or text.startswith('{"type":"askback.checkpoint.v1"'):
+        return text
+    raise click.UsageError("--expect must be a file with a statement: `last_statement` of `verify --json`")
 
 
 @click.command("new-key", cls=Command)
