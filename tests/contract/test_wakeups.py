@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -386,6 +387,28 @@ async def test_a_bare_announcement_triggers_a_read_of_the_log(two: tuple[Node, N
     await until(
         lambda: job.job_id in {item.job.job_id for item in here.received}, "the job is read from the log"
     )
+
+
+def is_closed(at: Node, prompt_id: str) -> bool:
+    shown = [(p.prompt_id, p.state) for changed in at.changed for p in changed.prompts]
+    return (prompt_id, PromptState.ANSWERED) in shown
+
+
+async def test_a_notification_that_no_replica_has_sent_silences_no_job(pg_url: str) -> None:
+    """Any role of the database may send one. A change of the job that it names is late at most."""
+    forged = '[["{}",0,"7"]]', '[["x",0,7]]', '[["{}",0,999999]]', '[["{}",0,999999,"default","t",null,0,[]]]'
+    async with node(pg_url, poll=0.05) as here, node(pg_url, poll=0.05) as there, awake(here, there):
+        await until(are_live(here, there))
+        connection = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
+        try:
+            for text in forged:
+                _, prompt = await here.waiting()
+                said = f"feedbeef jobs {text.replace('{}', prompt.job_id)}"
+                await connection.execute("SELECT pg_notify($1, $2)", postgres_wakeups.CHANNEL, said)
+                await here.answer(prompt)
+                await until(partial(is_closed, there, prompt.prompt_id))
+        finally:
+            await connection.close()
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:

@@ -271,6 +271,7 @@ class Feed:
     async def read(self) -> bool:
         """Deliver the changes after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, MAX_EVENTS_PER_READ)
+        self._known.correct(changed)
         unknown = [_of_log(c) for c in changed if not self._known.has(c.job_id, c.after, c.seq)]
         if unknown:
             await self._delivery.deliver(unknown)

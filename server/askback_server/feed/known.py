@@ -55,6 +55,15 @@ class KnownChanges:
                 self._bus.forget_version(job_id)
         self._ahead = dict(self._seen)
 
+    def correct(self, changes: Iterable[Changed]) -> None:
+        """Forget the versions above those of the log that were only announced: a wrong one would hide every
+        change below it. If one is right, the log brings it soon."""
+        for change in changes:
+            job_id = change.job_id
+            if self._bus.version_of(job_id) > max(change.seq, self._seen.get(job_id, 0)):
+                self._bus.forget_version(job_id)
+                self._ahead.pop(job_id, None)
+
     def retract(self, changes: Iterable[Announcement]) -> None:
         """Note that decided changes could not be delivered: the log brings them again."""
         for change in changes:
