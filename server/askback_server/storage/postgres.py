@@ -186,7 +186,7 @@ class Postgres(PostgresLookups):
         try:
             await self._row_types.create(connection, [LOSERS])
             row = await connection.fetchrow(_compile_reasons(), losers)
-        except BROKEN as error:
+        except (*BROKEN, StorageUnavailable) as error:
             await self._disconnect()
             _log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
             return

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.postgres_rows import Times, convert_times
+from askback_server.storage.postgres_rows import NEEDS_TEMPORARY, Times, convert_times
 from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
 
@@ -86,9 +86,7 @@ class Pools:
         await driver.fetch(_SET, list(WRITER_SETTINGS), list(WRITER_SETTINGS.values()))
         await convert_times(driver, self.times)
         if not await driver.fetchval(_MAY_CREATE_TYPES):
-            raise StorageUnavailable(
-                "the role needs TEMPORARY on the database: GRANT TEMPORARY ON DATABASE ..."
-            )
+            raise StorageUnavailable(NEEDS_TEMPORARY)
 
     @property
     def place(self) -> str:
