@@ -371,6 +371,10 @@ async def test_pending_announcements_are_sent_by_one_statement(pg_url: str) -> N
     await until(lambda: len(sent) == 2, "the rest goes out")
     [payload] = sent[1]
     assert payload.split(" ", 1)[1] == 'jobs [["one",1,5],["two",4,7]]'
+    sender.send(Announcement(uuid7(), 0, 1) for _ in range(500))
+    await until(lambda: len(sent) == 3, "many are sent too")
+    assert len(sent[2]) > 1
+    assert sum(payload.count('"') // 2 for payload in sent[2]) == 500
     gc.collect()
     mine = [o for o in gc.get_objects() if isinstance(o, Announcement) and o.job_id in ("one", "two")]
     assert mine == [], "the sender keeps none"

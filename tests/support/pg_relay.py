@@ -40,7 +40,7 @@ class PgRelay:
         self._thaw.set()
 
     def forget(self) -> None:
-        """Stop the traffic of the open connections for ever. New ones work."""
+        """Stop the traffic of the open connections, and never start it again. New ones work."""
         self._thaw.clear()
         self._thaw = asyncio.Event()
         self._thaw.set()
