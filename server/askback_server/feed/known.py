@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from askback_server.engine.commit_bus import MAX_VERSIONS, CommitBus
+from askback_server.engine import commit_bus
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.ports.announcements import Announcement
 from askback_server.ports.storage import Changed
 
@@ -79,5 +80,5 @@ class KnownChanges:
 
 def _raise(versions: dict[str, int], job_id: str, version: int) -> None:
     versions[job_id] = max(version, versions.get(job_id, 0))
-    if len(versions) > MAX_VERSIONS:
+    if len(versions) > commit_bus.MAX_VERSIONS:
         del versions[next(iter(versions))]
