@@ -12,15 +12,21 @@ from askback.cli.lazy import LazyGroup
 from askback.cli.service import service_module
 
 COMMANDS = {
-    "verify": ("askback.cli.audit:verify", "Verify a job or a namespace against the hash chain."),
-    "new-key": ("askback.cli.audit:new_key", "Make a key that signs checkpoints, first in a file of keys."),
-    "public-keys": ("askback.cli.audit:public_keys", "Print the public keys of a file, to verify with."),
+    "verify": ("askback.cli.audit:verify", "Verify a job, or all jobs of a namespace."),
+    "new-key": (
+        "askback.cli.audit:new_key",
+        "Make a key that signs checkpoints, and put it first in a file.",
+    ),
+    "public-keys": (
+        "askback.cli.audit:public_keys",
+        "Print the public keys of a file as a JSON Web Key Set.",
+    ),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def audit() -> None:
-    """Verify what was recorded, without a running service."""
+    """Verify what a database has recorded."""
 
 
 @click.command(cls=Command)
@@ -72,9 +78,9 @@ def _statement(file: Any) -> str:
 @click.command("new-key", cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False))
 def new_key(file: str) -> None:
-    """Make a key and put it first in FILE, which is made for its owner alone if it is not there.
+    """Make a key that signs checkpoints, and put it first in a file.
 
-    A running server signs with it from the next checkpoint on. Keep the older keys in the file.
+    FILE is made for its owner alone if it is not there. A running server signs with it from the next checkpoint on. Keep the older keys in the file.
     """
     signing = service_module("signing")
     try:
@@ -86,7 +92,7 @@ def new_key(file: str) -> None:
 @click.command("public-keys", cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False))
 def public_keys(file: str) -> None:
-    """Print the public keys of FILE as a JSON Web Key Set."""
+    """Print the public keys of a file as a JSON Web Key Set."""
     signing = service_module("signing")
     try:
         click.echo(signing.public_set(file))
