@@ -6,14 +6,17 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from askback_server.config.settings import ConfigError
 from askback_server.config.sources import database_url
-from askback_server.domain.audit import Fault, Notes, StoredJob, verify_job
+from askback_server.domain.audit import verify_job
 from askback_server.domain.checkpoints import BadSigningKeys, Checkpoint, Head, digest_of_bytes, unpack_heads
 from askback_server.domain.errors import AskbackError
+from askback_server.domain.stored_jobs import Fault, Notes, StoredJob
+from askback_server.engine.checkpoints import KEEP
 from askback_server.ports.clock import is_id
 from askback_server.signing import Keys, open_statement, read_keys
 from askback_server.storage.audit_reads import AuditReads, read_audit
@@ -33,6 +36,8 @@ class Report:
     """Checkpoints without a signature."""
     notes: Notes = field(default_factory=Notes)
     faults: list[Fault] = field(default_factory=list)
+    newest_checkpoint: str = ""
+    """The time of the newest checkpoint; what is younger is covered by the chains alone."""
     last_statement: str = ""
     """Of the newest checkpoint of the namespace; keep it elsewhere, and pass it as `expect` later."""
 
@@ -44,8 +49,9 @@ class NotStored(Exception):
 def verify(flags: Mapping[str, Any]) -> int:
     """Verify a job, or all of a namespace. Prints the outcome and returns the exit code.
 
-    Flags: `db`, `config`; `job` or `namespace`; `keys`, a file of keys whose signatures count; `expect`, a
-    file with a statement of a checkpoint that was kept elsewhere; `as_json`.
+    Flags: `db`, `config`; `job` or `namespace`; `keys`, a file of keys that must have signed all
+    checkpoints from the number `signed_from` on; `expect`, the statement of a checkpoint that was kept
+    elsewhere; `as_json`.
     """
     try:
         url = database_url({name: flags.get(name) for name in ("db", "config")})
@@ -69,50 +75,60 @@ def verify(flags: Mapping[str, Any]) -> int:
 
 def verify_stored(reads: AuditReads, *, flags: Mapping[str, Any], keys: Keys) -> Report:
     """Verify what is read. Raises NotStored, StorageUnavailable."""
-    job_id = flags.get("job")
+    job_id, expect = flags.get("job"), flags.get("expect") or ""
     namespace = flags.get("namespace")
     if job_id:
         namespace = reads.namespace_of(job_id) if is_id(job_id) else None
         if namespace is None:
             raise NotStored(f"nothing is stored of a job {job_id}")
-    elif namespace not in reads.namespaces():
+    elif namespace not in reads.namespaces() and not expect:
         raise NotStored(f"there is no job in the namespace {namespace}")
     report = Report()
-    heads = _verify_checkpoints(reads, str(namespace), keys, flags.get("expect") or "", report)
+    heads = _verify_checkpoints(reads, str(namespace), keys, expect, flags.get("signed_from") or 1, report)
     wanted = iter([reads.job(job_id)]) if job_id else reads.jobs_of(str(namespace))
     seen: set[str] = set()
     for stored in wanted:
         seen.add(stored.job_id)
         _verify(stored, heads, report)
-    if not job_id:
-        for stored in _without_row(reads, heads, seen):
-            _verify(stored, heads, report)
+    for stored in reads.jobs_without_row(str(namespace)) if not job_id else ():
+        seen.add(stored.job_id)
+        _verify(stored, heads, report)
+    for stored in _without_trace(reads, heads, seen) if not job_id else ():
+        _verify(stored, heads, report)
     return report
 
 
 def _verify(stored: StoredJob, heads: Mapping[str, Head], report: Report) -> None:
     report.jobs += 1
     report.events += len(stored.events)
-    report.faults += verify_job(stored, report.notes, heads.get(stored.job_id))
+    try:
+        report.faults += verify_job(stored, report.notes, heads.get(stored.job_id))
+    except Exception as error:  # the rows may contain anything, and one must not keep others from being named
+        problem = f"its rows cannot be verified: {type(error).__name__}: {error}"
+        report.faults.append(Fault("jobs", stored.job_id, problem))
 
 
-def _without_row(reads: AuditReads, heads: Mapping[str, Head], seen: set[str]) -> Iterator[StoredJob]:
-    """The jobs of checkpoints that have no row. Not those whose deletion a checkpoint has, because their
-    events may be gone too."""
+def _without_trace(reads: AuditReads, heads: Mapping[str, Head], seen: set[str]) -> Iterator[StoredJob]:
+    """The jobs of checkpoints without a row and events, except those whose deletion a checkpoint has."""
     for job_id, head in heads.items():
         if job_id not in seen and not head.deleted:
             yield reads.job(job_id)
 
 
+KEPT = KEEP - timedelta(days=1)
+"""Checkpoints that are younger than this before the newest one are not deleted by the service."""
+
+
 def _verify_checkpoints(
-    reads: AuditReads, namespace: str, keys: Keys, expect: str, report: Report
+    reads: AuditReads, namespace: str, keys: Keys, expect: str, signed_from: int, report: Report
 ) -> dict[str, Head]:
     """Verify the checkpoints of a namespace. Returns the newest head of each job."""
     heads: dict[str, Head] = {}
-    before, signed, first, met = "", False, 0, not expect
-    for number, statement, packed in reads.checkpoints_of(namespace):
+    before, first, met = "", 0, not expect
+    began: datetime | None = None
+    for number, at, statement, packed in reads.checkpoints_of(namespace):
         report.checkpoints += 1
-        report.last_statement = statement
+        report.last_statement, report.newest_checkpoint = statement, at.isoformat()
         met = met or statement == expect
         row = f"{namespace}, {number}"
         try:
@@ -129,10 +145,18 @@ def _verify_checkpoints(
         report.unsigned += not kid
         if problem := _problem(found, namespace, number, packed, before, first):
             report.faults.append(Fault("audit_checkpoints", row, problem))
-        elif signed and not kid:
-            report.faults.append(Fault("audit_checkpoints", row, "it is not signed, and one before is"))
-        before, signed, first = statement, signed or bool(kid), first or number
+        elif found.at != at:
+            report.faults.append(Fault("audit_checkpoints", row, "its time is not that of its statement"))
+        elif not kid and keys and number >= signed_from:
+            report.faults.append(Fault("audit_checkpoints", row, "it is not signed"))
+        before, first, began = statement, first or number, began or at
         heads.update((head.job_id, head) for head in listed)
+        newest = at
+    if keys and not report.checkpoints:
+        report.faults.append(Fault("audit_checkpoints", namespace, "there are no checkpoints"))
+    if first > 1 and began is not None and newest - began < KEPT:
+        problem = f"checkpoints 1 to {first - 1} are missing, and were not old enough to be deleted"
+        report.faults.append(Fault("audit_checkpoints", f"{namespace}, {first}", problem))
     if not met:
         report.faults.append(Fault("audit_checkpoints", namespace, "the expected statement is not there"))
     return heads
@@ -169,7 +193,10 @@ def _print(report: Report) -> None:
     counted = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in figures)
     print(f"{counted}: {f'{len(report.faults)} wrong' if report.faults else 'ok'}")
     notes = report.notes
+    if report.newest_checkpoint:
+        print(f"newest checkpoint: {report.newest_checkpoint}")
     for count, text in (
+        (notes.erased_documents, "documents (contents, answers, inputs, results, steps) were erased"),
         (notes.unlinked, "of the events: written by a version without the chain"),
         (notes.erased, "of the events: proven without the personal data that was erased"),
         (report.unsigned, "of the checkpoints: not signed, because the server has no --signing-keys"),

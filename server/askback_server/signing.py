@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,14 +32,19 @@ def signer(path: str) -> Callable[[str], str]:
     """
     if not path:
         return str
-    read_keys(path)
 
     def sign(payload: str) -> str:
-        from joserfc import jws
-
         key = read_keys(path)[0]
-        return jws.serialize_compact(_header(key), payload, key, algorithms=[ALGORITHM])
+        from joserfc import jws
+        from joserfc.errors import JoseError
 
+        try:
+            return jws.serialize_compact(_header(key), payload, key, algorithms=[ALGORITHM])
+        except (JoseError, ValueError, TypeError) as error:
+            problem = "its first key cannot sign: it must be private, and for signatures"
+            raise BadSigningKeys(f"signing keys {path}: {problem} ({error})") from error
+
+    sign("{}")  # an unusable key is an error at the start
     return sign
 
 
@@ -106,11 +113,20 @@ def add_key(path: str) -> str:
 
     key = OKPKey.generate_key("Ed25519", auto_kid=True)
     text = json.dumps({"keys": [each.as_dict(private=True) for each in (key, *known)]}, indent=2)
-    mode = os.stat(path).st_mode & 0o777 if known else 0o600
-    fresh = f"{path}.new"
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+    real = os.path.realpath(path)
+    fresh = f"{real}.{secrets.token_hex(8)}"
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            if known:
+                before = os.stat(real)
+                os.fchmod(file.fileno(), before.st_mode & 0o777)
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, real)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(fresh)
+        raise BadSigningKeys(f"signing keys {path}: {error.strerror or error}") from None
     return str(key.kid)

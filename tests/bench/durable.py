@@ -1,7 +1,8 @@
 """The durable floor: the relay with the same commits as Askback, by raw prepared statements.
 
-Two commits a trip and three a job, each on disk before anything is sent. What arrives during a commit is
-written by the next one (group commit). It checks nothing, guards nothing and reads nothing back.
+Two commits a trip and two a job (a job is leased by the commit that creates it, if a worker is free), each on
+disk before anything is sent. What arrives during a commit is written by the next one (group commit). It
+checks nothing, guards nothing and reads nothing back.
 
 python -m tests.bench.durable --db FILE | postgresql://...
 """
@@ -67,7 +68,7 @@ def rows(
     at = time(datetime.now(UTC))
     event = "add_event", (job.job_id, job.version, EVENTS[change], at, _details(prompt))
     if change == "create":
-        created = (job.job_id, job.job_type, job.request_id, job.state, job.version, at, job.input_json)
+        created = (job.job_id, job.job_type, job.request_id, job.state, job.version, at, job.input_json, None)
         return [("add_job", created), event]
     changed = (
         job.state, job.version, job.worker_id, int(change == "ask"), at, job.result_json or None,

@@ -31,8 +31,8 @@ CREATE INDEX events_of_job ON events (job_id, seq);
 
 
 _SQLITE = {
-    "add_job": "INSERT INTO jobs (job_id, job_type, request_id, state, version, updated_at, input)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "add_job": "INSERT INTO jobs (job_id, job_type, request_id, state, version, updated_at, input, holder)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     "change_job": "UPDATE jobs SET state = ?, version = ?, holder = ?, open_prompts = ?, updated_at = ?,"
     " result = ? WHERE job_id = ? AND version = ?",
     "add_prompt": "INSERT INTO prompts (prompt_id, job_id, key, state, version, content, created_at)"
@@ -44,9 +44,9 @@ _SQLITE = {
 }
 _POSTGRES = {
     "add_job": (
-        "INSERT INTO jobs (job_id, job_type, request_id, state, version, updated_at, input)"
+        "INSERT INTO jobs (job_id, job_type, request_id, state, version, updated_at, input, holder)"
         " SELECT * FROM {rows}",
-        ("uuid", "text", "text", "smallint", "bigint", "timestamptz", "text"),
+        ("uuid", "text", "text", "smallint", "bigint", "timestamptz", "text", "text"),
     ),
     "change_job": (
         "UPDATE jobs SET state = r.c0, version = r.c1, holder = r.c2, open_prompts = r.c3,"
@@ -89,10 +89,20 @@ class Store(Protocol):
         """Commit rows."""
 
 
-def _by_statement(rows: Iterable[Row]) -> dict[str, list[tuple[Any, ...]]]:
+def by_statement(rows: Iterable[Row]) -> dict[str, list[tuple[Any, ...]]]:
+    """The values of each statement. A job that is created and leased by one batch is one row, as in Askback:
+    in one statement of PostgreSQL the change would not find the new row."""
     found: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    created: dict[str, int] = {}
     for name, values in rows:
-        found[name].append(values)
+        if name == "add_job":
+            created[values[0]] = len(found[name])
+        if name == "change_job" and (at := created.get(values[6])) is not None:
+            state, version, holder, _, updated_at, *_ = values
+            job_id, job_type, request_id, *_, content, _ = found["add_job"][at]
+            found["add_job"][at] = (job_id, job_type, request_id, state, version, updated_at, content, holder)
+        else:
+            found[name].append(values)
     return found
 
 
@@ -126,7 +136,7 @@ class SQLiteStore:
     def _write(self, rows: Sequence[Row]) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        for name, values in _by_statement(rows).items():
+        for name, values in by_statement(rows).items():
             connection.executemany(_SQLITE[name], values)
         connection.execute("COMMIT")
 
@@ -155,7 +165,7 @@ class PostgresStore:
 
     async def write(self, rows: Sequence[Row]) -> None:
         """Commit with one round trip."""
-        parts = _by_statement(rows)
+        parts = by_statement(rows)
         shape = tuple(sorted(parts))
         if shape not in self._prepared:
             self._prepared[shape] = await self._connection.prepare(self._statement(shape))

@@ -81,7 +81,7 @@ class Relay:
         then()
 
     async def create_job(self, request: job_service_pb2.CreateJobRequest, _: Any) -> Any:
-        """Create a job and lease it at once to a worker with free capacity."""
+        """Create a job, and lease it with the same commit to a worker with free capacity."""
         job = job_pb2.Job(
             job_id=uuid7(),
             namespace="default",
@@ -97,9 +97,8 @@ class Relay:
         _stamp(job.update_time)
         job.root_job_id = job.job_id
         created = asyncio.get_running_loop().create_future()
-        self.commit("create", job, None, lambda: created.set_result(None))
-        await created
         reply = job_service_pb2.CreateJobResponse(job=job)
+        self.commit("create", job, None, lambda: created.set_result(None))
         if job.job_type != questions.CALLED:
             self._waiting.append(job)
             self._lease_waiting()
@@ -107,6 +106,7 @@ class Relay:
             self._lease_to(self._calls.popleft(), job)
         else:
             self._called.append(job)
+        await created
         return reply
 
     def _lease_waiting(self) -> None:

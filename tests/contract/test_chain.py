@@ -78,6 +78,15 @@ TAMPERED = {
         "SET response_data = replace(CAST(response_data AS TEXT), 'ann', 'eve'){json}",
         "hitl_interactions",
     ),
+    "a prompt's namespace": ("UPDATE hitl_interactions SET namespace = 'other'", "namespace"),
+    "a prompt's key": ("UPDATE hitl_interactions SET key = 'other'", "key"),
+    "a prompt's kind": ("UPDATE hitl_interactions SET interaction_type = 'other'", "interaction_type"),
+    "a prompt's priority": ("UPDATE hitl_interactions SET priority = 9", "priority"),
+    "a prompt's labels": ('UPDATE hitl_interactions SET labels = \'{{"a":"b"}}\'', "labels"),
+    "a prompt's deadline": ("UPDATE hitl_interactions SET timeout_at = created_at", "deadline"),
+    "a job's namespace": ("UPDATE jobs SET namespace = 'other'", "namespace"),
+    "an event's type that no version knows": ("UPDATE job_events SET type = 'X' WHERE seq = 2", "seq 2"),
+    "an event's data that is no JSON object": ("UPDATE job_events SET data = '7' WHERE seq = 4", "seq 4"),
     "a prompt's state": ("UPDATE hitl_interactions SET status = 'EXPIRED'", "hitl_interactions"),
     "a removed prompt": ("DELETE FROM hitl_interactions", "hitl_interactions"),
     "a part of an accepted answer": (
@@ -157,13 +166,73 @@ async def test_a_job_that_was_deleted_by_the_service_is_not_missing(here: Node) 
     assert [fault.row for fault in (await verified(here.database)).faults] == [after]
 
 
+async def test_a_deleted_job_whose_first_days_were_dropped_is_whole(here: Node) -> None:
+    job_id = await trip(here)
+    await here.do(c.DeleteJob(principal=CLIENT, job_id=job_id))
+    await execute(here.database, f"DELETE FROM job_events WHERE job_id = '{job_id}' AND seq < 7")
+    assert (await verified(here.database)).faults == []
+    assert (await verified(here.database, namespace="", job=job_id)).faults == []
+    await checkpoints(here.database).update()
+    assert (await verified(here.database, namespace="", job=job_id)).faults == []
+
+
+async def test_rows_may_be_missing_while_a_job_is_deleted_in_steps(here: Node) -> None:
+    job_id = await trip(here)
+    await execute(here.database, "DELETE FROM hitl_answers")
+    assert await faults_of(here.database, job_id) != []
+    past = await here.database.ping() - timedelta(hours=1)
+    await execute(here.database, sa.update(tables.jobs).values(purge_at=past))
+    await execute(here.database, "DELETE FROM job_checkpoints")
+    assert await faults_of(here.database, job_id) == []
+
+
+async def test_a_job_without_its_row_is_found_before_a_checkpoint(here: Node) -> None:
+    job_id = await trip(here)
+    await execute(here.database, f"DELETE FROM jobs WHERE job_id = '{job_id}'")
+    assert [fault.row for fault in (await verified(here.database)).faults] == [job_id]
+
+
+async def test_a_row_that_cannot_be_read_hides_no_other(here: Node) -> None:
+    unreadable, changed = await trip(here), await trip(here)
+    await execute(here.database, f"UPDATE job_events SET type = 'X' WHERE job_id = '{unreadable}'")
+    await execute(here.database, f"UPDATE jobs SET result = '1' WHERE job_id = '{changed}'")
+    rows = {fault.row for fault in (await verified(here.database)).faults}
+    assert rows == {f"{unreadable}, seq 1", changed}
+
+
+async def test_bytes_do_not_move_between_a_salt_and_its_text(here: Node) -> None:
+    job_id = await trip(here)
+    steps = sa.select(tables.events).where(tables.events.c.type == "CHECKPOINT_SAVED")
+    [row] = await fetch(here.database, steps)
+    event = sa.update(tables.events).where(tables.events.c.id == row["id"])
+    await execute(here.database, event.values(document_salt=row["document_salt"] + b"{"))
+    assert "document salt has 17 bytes" in (await faults_of(here.database, job_id))[0]
+
+
+async def test_the_first_checkpoints_cannot_be_cut_off(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "INTERVAL", timedelta(0))
+    for _ in range(3):
+        await trip(here)
+        await checkpoints(here.database).update()
+    old = sa.update(audit_checkpoints).where(audit_checkpoints.c.number == 1)
+    await execute(here.database, old.values(at=await here.database.ping() - timedelta(days=500)))
+    assert "time" in (await verified(here.database)).faults[0].problem
+    await execute(here.database, "DELETE FROM audit_checkpoints WHERE number = 1")
+    assert [fault.row for fault in (await verified(here.database)).faults] == ["default, 2"]
+
+
+async def test_an_expected_statement_of_an_emptied_database_is_missed(here: Node) -> None:
+    report = await verified(here.database, expect='{"type":"askback.checkpoint.v1"}')
+    assert [fault.problem for fault in report.faults] == ["the expected statement is not there"]
+
+
 async def test_checkpoints_are_chained(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "INTERVAL", timedelta(0))
     rounds = checkpoints(here.database)
     for _ in range(3):
         await trip(here)
-        assert await rounds.update() == 1
-    assert await rounds.update() == 0  # nothing has changed
+        await rounds.update()
+    await rounds.update()  # nothing has changed
     report = await verified(here.database)
     assert (report.checkpoints, report.unsigned, report.faults) == (3, 3, [])
     rows = await fetch(here.database, sa.select(audit_checkpoints).order_by(audit_checkpoints.c.number))
@@ -189,7 +258,7 @@ async def test_one_of_several_replicas_makes_the_checkpoints_of_a_round(here: No
     mark = await here.database.checkpoints.mark()
     assert await first._make(mark) is not None
     assert await second._make(mark) is None
-    assert await second.update() == 0  # the interval has not passed
+    await second.update()  # the interval has not passed
     assert (await verified(here.database)).checkpoints == 1
 
 
@@ -289,7 +358,8 @@ async def test_checkpoints_of_a_long_log_have_the_newest_event_of_each_job(
     monkeypatch.setattr(making, "PAGE_EVENTS", 3)
     monkeypatch.setattr(making, "MAX_HEADS", 2)
     job_ids = [await trip(here) for _ in range(5)]
-    assert await checkpoints(here.database).update() > 1
+    await checkpoints(here.database).update()
+    assert (await verified(here.database)).checkpoints > 1
     heads = {}
     for row in await fetch(here.database, sa.select(audit_checkpoints).order_by(audit_checkpoints.c.number)):
         heads |= {head.job_id: head.seq for head in unpack_heads(row["heads"])}
@@ -303,8 +373,9 @@ async def test_events_after_an_open_transaction_are_covered_later(pg: Database, 
     async with node(pg_url) as here:
         async with long_transaction(pg_url):
             await trip(here)
-            assert await checkpoints(pg).update() == 0
-        assert await checkpoints(pg).update() == 1
+            assert await checkpoints(pg).update() is None
+        assert await checkpoints(pg).update() is not None
+        assert (await verified(pg)).checkpoints == 1
 
 
 async def test_each_command_has_its_own_salt(here: Node) -> None:

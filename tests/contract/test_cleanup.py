@@ -132,3 +132,25 @@ async def test_an_old_event_behind_one_that_is_needed_is_kept(here: Node, databa
     assert await here.database.queue.drop_events(keep, 100) == 1
     assert await here.database.queue.drop_events(keep, 100) == 0
     assert len(await jobs_with_events(here.database)) == 2
+
+
+async def test_checkpoints_that_fail_stop_no_clean_up_but_keep_the_log(
+    here: Node, database_kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    past = now() - DAY
+    job = new_job(state=JobState.COMPLETED, completed_at=past, purge_at=past)
+    [old] = await day_of_events(here.database, database_kind, 20, count=1)
+    await here.database.jobs.write([creation(job)])
+    sweep = sweep_of(here)
+
+    async def fail() -> None:
+        raise ValueError("no key")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep._checkpoints, "update", fail)
+        await sweep.sweep()
+    assert await here.database.jobs.get_jobs([job.job_id]) == []
+    assert "no checkpoint was made" in caplog.text
+    assert len(await here.database.jobs.list_events(old, 0, 10)) == 1
+    await sweep.sweep()
+    assert await here.database.jobs.list_events(old, 0, 10) == []

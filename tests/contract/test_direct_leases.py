@@ -90,7 +90,9 @@ async def test_one_write_creates_and_leases_a_job(migrated_db_url: str) -> None:
             await here.create()
             await until(lambda: len(worker.taken) == 2, "the next one is leased too")
         aggregate, events = await check_job(here.database, job.job_id)
-    assert here.store.batches == [1, 1]
+        assert here.store.batches == [1, 1]
+        await here.complete(worker.taken[0])
+        assert here.store.batches == [1, 1, 1], "a job without people is two writes"
     assert queue.scans == 1
     assert [e.type for e in events] == ["JOB_CREATED", "JOB_LEASED"]
     assert [e.state for e in events] == [JobState.PENDING, JobState.RUNNING]

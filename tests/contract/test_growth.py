@@ -4,6 +4,8 @@ in test_query_plans.py."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from askback_server.domain import commands as c
+from askback_server.engine.hot_jobs import MAX_CLOSED_PROMPTS
 from tests.bench import seeding
 from tests.bench.seeding import Write, seed
 from tests.support.aggregates import WORKER, question
@@ -21,6 +24,10 @@ from tests.support.storage import Node, node
 FEW, MANY = 20, 3_000
 AT_MOST = 1.2
 """Maximum growth from FEW to MANY."""
+
+SOME_CALLS = 20
+"""How many calls, of some hundreds, may differ: fewer than there are more prompts in memory."""
+OURS = re.compile(r"/askback_server/(domain|engine)/")
 
 Count = Callable[[Awaitable[Any]], Awaitable[int]]
 """Awaits something and returns the steps that it took, in tens."""
@@ -123,3 +130,37 @@ async def test_what_a_job_has_had_costs_nothing(
                 here.hot.drop(job.job_id)
             costs.append(await count(operation(here, job, "one more")))
     assert 0 < costs[1] <= AT_MOST * costs[0], costs
+
+
+async def count_calls(work: Awaitable[Any]) -> int:
+    """The calls that the rules and the engine make, of functions of C too, while something is awaited."""
+    calls = 0
+
+    def count(frame: Any, event: str, _: Any) -> None:
+        nonlocal calls
+        if event in ("call", "c_call") and OURS.search(frame.f_code.co_filename):
+            calls += 1
+
+    sys.setprofile(count)
+    try:
+        await work
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("operation", [ask, save])
+@pytest.mark.parametrize(("few", "many"), [(10, 60), (70, 70 + 3 * MAX_CLOSED_PROMPTS)])
+async def test_what_a_job_has_had_costs_the_program_nothing(
+    lite_url: str, operation: Any, few: int, many: int
+) -> None:
+    """Of 10 and 60 prompts all are in memory, of 70 and 166 equally many: the oldest ones leave it in groups.
+    They are neither read nor measured one by one."""
+    costs = []
+    async with warm_node(lite_url) as here:
+        for earlier in (few, many):
+            job = await here.lease_new_job()
+            for n in range(earlier):
+                await operation(here, job, f"k{n}")
+            costs.append(await count_calls(operation(here, job, "one more")))
+    assert 0 < costs[1] <= costs[0] + SOME_CALLS, costs

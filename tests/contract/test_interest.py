@@ -324,6 +324,39 @@ async def test_an_announcement_after_a_lost_one_brings_both_changes(
         assert {p.prompt_id for c in shown for p in c.prompts} == {lost.prompt_id, heard.prompt_id}
 
 
+async def test_the_log_corrects_an_announced_version_that_does_not_exist(
+    here: Node, announced: list[Announcement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with replica_beside(here, monkeypatch) as other:
+        job = await here.lease_new_job()
+        await other.take([*taken(announced), Announcement(job.job_id, 0, 999_999, "default", "refund")])
+        shown: list[str] = []
+
+        def note(changed: ChangedPrompts) -> None:
+            shown.extend(p.prompt_id for p in changed.prompts)
+
+        other.feed.follow_prompts(PromptFilter("default", viewer=BOB), note)
+        first = await here.ask(job, "a")
+        await other.take(taken(announced))
+        assert shown == [], "this change is late"
+        await read_log(other.feed)
+        assert shown == [first.prompt_id]
+        second = await here.ask(job, "b")
+        await other.take(taken(announced))
+        assert shown == [first.prompt_id, second.prompt_id]
+
+
+async def read_log(feed: Feed) -> None:
+    """Read up to the newest event; on PostgreSQL another test may hold the horizon back."""
+
+    async def reached() -> bool:
+        await feed.read()
+        newest, _ = await feed._log.after(feed.position, 1, settled=False)
+        return not newest
+
+    await until(reached)
+
+
 async def test_repeated_and_late_announcements_are_not_read_again(
     here: Node, announced: list[Announcement], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -370,6 +371,10 @@ async def test_pending_announcements_are_sent_by_one_statement(pg_url: str) -> N
     await until(lambda: len(sent) == 2, "the rest goes out")
     [payload] = sent[1]
     assert payload.split(" ", 1)[1] == 'jobs [["one",1,5],["two",4,7]]'
+    sender.send(Announcement(uuid7(), 0, 1) for _ in range(500))
+    await until(lambda: len(sent) == 3, "many are sent too")
+    assert len(sent[2]) > 1
+    assert sum(payload.count('"') // 2 for payload in sent[2]) == 500
     gc.collect()
     mine = [o for o in gc.get_objects() if isinstance(o, Announcement) and o.job_id in ("one", "two")]
     assert mine == [], "the sender keeps none"
@@ -386,6 +391,28 @@ async def test_a_bare_announcement_triggers_a_read_of_the_log(two: tuple[Node, N
     await until(
         lambda: job.job_id in {item.job.job_id for item in here.received}, "the job is read from the log"
     )
+
+
+def is_closed(at: Node, prompt_id: str) -> bool:
+    shown = [(p.prompt_id, p.state) for changed in at.changed for p in changed.prompts]
+    return (prompt_id, PromptState.ANSWERED) in shown
+
+
+async def test_a_notification_that_no_replica_has_sent_silences_no_job(pg_url: str) -> None:
+    """Any role of the database may send one. A change of the job that it names is late at most."""
+    forged = '[["{}",0,"7"]]', '[["x",0,7]]', '[["{}",0,999999]]', '[["{}",0,999999,"default","t",null,0,[]]]'
+    async with node(pg_url, poll=0.05) as here, node(pg_url, poll=0.05) as there, awake(here, there):
+        await until(are_live(here, there))
+        connection = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
+        try:
+            for text in forged:
+                _, prompt = await here.waiting()
+                said = f"feedbeef jobs {text.replace('{}', prompt.job_id)}"
+                await connection.execute("SELECT pg_notify($1, $2)", postgres_wakeups.CHANNEL, said)
+                await here.answer(prompt)
+                await until(partial(is_closed, there, prompt.prompt_id))
+        finally:
+            await connection.close()
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:

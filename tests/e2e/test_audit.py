@@ -49,7 +49,7 @@ async def test_a_killed_servers_audit_is_verified_with_its_keys_and_without_it(
     common = ["verify", "--namespace", "default", "--db", db]
     for name in (public, keys):
         code, text = audit(*common, "--keys", str(name), "--expect", str(kept))
-        assert (code, text.splitlines()[-1].endswith(": ok")) == (0, True), text
+        assert (code, text.splitlines()[0].endswith(": ok")) == (0, True), text
     audit("new-key", str(tmp_path / "other.json"))
     code, text = audit(*common, "--keys", str(tmp_path / "other.json"))
     assert code == 5
@@ -64,3 +64,7 @@ async def test_a_killed_servers_audit_is_verified_with_its_keys_and_without_it(
     assert f"job_events ({first.job_id}, seq 2)" in text
     assert audit("verify", "01a22cb0-1219-7373-a8e6-651bcbed0ee9", "--db", db)[0] == 3
     assert audit("verify")[0] == 2
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    assert audit(*common, "--expect", str(empty))[0] == 2
+    assert audit("new-key", str(tmp_path / "no folder" / "keys.json"))[0] == 1

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from askback_server.audit import verify_stored
-from askback_server.domain.audit import Fault
+from askback_server.domain.stored_jobs import Fault
 from askback_server.storage.audit_reads import AuditReads, read_audit
 from tests.faults.database import PostgreSQL, SQLiteFile
 

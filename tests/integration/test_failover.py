@@ -166,6 +166,53 @@ async def test_a_replica_that_saw_lost_commits_stops_and_its_tokens_are_refused(
         behind.stop()
 
 
+@asynccontextmanager
+async def unread_log(world: ServiceWorld) -> AsyncIterator[None]:
+    """A replica that gets announcements, and does not read the log."""
+    feed, skipped = world.service.replica.feed, asyncio.Event()
+
+    async def skip() -> bool:
+        skipped.set()
+        return False
+
+    feed.read = skip  # type: ignore[method-assign]
+    await skipped.wait()
+    yield
+    del feed.read
+
+
+async def test_replicas_that_saw_lost_commits_ahead_of_the_log_stop(primary: PostgresServer) -> None:
+    """One has committed them, the other has shown them: the log was not read in between."""
+    name = urlsplit(primary.create_database()).path[1:]
+    url = primary.dsn(name)
+    await asyncio.to_thread(upgrade, url)
+    async with serving(url) as world:
+        known = await world.create_prompt(confirm("known"))
+        await world.catch_up()
+    behind = primary.standby()
+    try:
+        url = both(name, primary, behind)
+        async with (
+            serving(url, heartbeat=0.1, replica="a") as a,
+            serving(url, heartbeat=0.1, replica="b") as b,
+        ):
+            await until(lambda: all(world.service.replica.feed.wakeups.live for world in (a, b)))
+            console = b.console()
+            await console.hello()
+            await console.snapshot()
+            async with unread_log(a), unread_log(b):
+                await a.hitl.AnswerPrompt(answer(known))
+                await console.event("closed")
+                await asyncio.to_thread(primary.crash)
+            await until(lambda: not any(world.service.replica.engine.hot.is_live for world in (a, b)))
+            await asyncio.to_thread(behind.start)
+            await asyncio.to_thread(behind.execute, "SELECT pg_promote()")
+            async with asyncio.timeout(WITHIN):
+                await asyncio.gather(*(world.service.failed.wait() for world in (a, b)))
+    finally:
+        behind.stop()
+
+
 async def test_hosts_without_ports_are_refused_with_the_reason() -> None:
     from askback_server.config.settings import Config
 

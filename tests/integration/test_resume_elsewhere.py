@@ -21,7 +21,7 @@ from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
 from tests.integration.test_work_sessions import resume
 from tests.support.requests import answer, confirm
-from tests.support.service import ServiceWorld
+from tests.support.service import Caller, ServiceWorld
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
@@ -109,14 +109,22 @@ async def test_a_replica_that_lags_behind_a_token_shows_nothing_twice(
 
 
 async def test_a_token_is_bound_to_caller_and_query_at_any_replica(
-    pair: tuple[ServiceWorld, ServiceWorld],
+    pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = pair
     prompt = await a.create_prompt()
     console = a.console()
     await console.hello()
     token = (await console.snapshot())[1].resume_token
-    for caller, hello in ((b.as_user("bob"), {}), (b, {"filter": hitl.PromptFilter(kinds=["confirm"])})):
+    names = b.service._server.calls._authenticator._authenticator  # type: ignore[union-attr]
+    queries: list[tuple[Caller, dict[str, Any], list[str]]] = [
+        (b.as_user("bob"), {}, []),
+        (b.as_user("ada", "desk"), {}, []),
+        (b, {}, ["ada"]),
+        (b, {"filter": hitl.PromptFilter(kinds=["confirm"])}, []),
+    ]
+    for caller, hello, admins in queries:
+        monkeypatch.setattr(names, "_admins", frozenset(admins))
         other = b.console(caller)
         await other.hello(resume_token=token, **hello)
         assert "another filter or principal" in (await other.event("reset_view")).reason

@@ -259,3 +259,24 @@ async def test_a_token_from_before_a_change_of_access_is_replaced(
     await console.hello(resume_token=newest)
     await console.event("reset_view")
     assert (await console.snapshot())[0] == []
+
+
+@pytest.mark.parametrize("was_admin", [True, False])
+async def test_a_token_from_before_a_change_of_the_role_admin_is_refused(
+    world: ServiceWorld, tokens: Tokens, was_admin: bool
+) -> None:
+    """Else a former admin would keep what it may not see, and a new one would not get what it may."""
+    boss = world.with_token("boss")
+    content = confirm("secret", audience=audience(groups=["boss"]))
+    secret = (await boss.jobs.CreateJob(jobs.CreateJobRequest(job_type="q", prompt=content))).prompt.prompt_id
+    token = ""
+    for is_admin in (was_admin, not was_admin):
+        tokens.write(roles=[*ALL, "admin"] if is_admin else ALL)
+        console = world.console(world.with_token("eve"))
+        await console.hello(resume_token=token)
+        if token:
+            await console.event("reset_view")
+        shown, caught_up = await console.snapshot()
+        assert [p.prompt_id for p in shown] == [secret] * is_admin
+        token = caught_up.resume_token
+        await console.aclose()

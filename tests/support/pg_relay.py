@@ -15,7 +15,8 @@ class PgRelay:
     """Forwards connections to a server.
 
     `drops_notifications` is like a pooler in transaction mode; `freeze()` stops all traffic without
-    closing a connection, like a cut network.
+    closing a connection, like a cut network; `forget()` does so for the connections that are open, like a
+    firewall that has lost its state.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,6 +39,12 @@ class PgRelay:
         """Let traffic pass again."""
         self._thaw.set()
 
+    def forget(self) -> None:
+        """Stop the traffic of the open connections, and never start it again. New ones work."""
+        self._thaw.clear()
+        self._thaw = asyncio.Event()
+        self._thaw.set()
+
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         """Listen; yields the URL of the database through the relay."""
@@ -56,12 +63,12 @@ class PgRelay:
         assert task is not None
         self._tasks.add(task)
         self.opened += 1
-        upstream = None
+        upstream, thaw = None, self._thaw
         try:
             back, upstream = await asyncio.open_connection(self._url.hostname, self._url.port)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._up(reader, upstream))
-                both.create_task(self._down(back, writer))
+                both.create_task(self._up(reader, upstream, thaw))
+                both.create_task(self._down(back, writer, thaw))
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -70,14 +77,18 @@ class PgRelay:
                 if end is not None:
                     end.close()
 
-    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _up(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, thaw: asyncio.Event
+    ) -> None:
         while data := await reader.read(65536):
-            await self._thaw.wait()
+            await thaw.wait()
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
 
-    async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _down(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, thaw: asyncio.Event
+    ) -> None:
         # The first reply may be the single byte that answers a TLS request.
         first = await reader.readexactly(1)
         if first in (b"N", b"S"):
@@ -88,7 +99,7 @@ class PgRelay:
             first = b""
             length = await reader.readexactly(4)
             body = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
-            await self._thaw.wait()
+            await thaw.wait()
             if kind == NOTIFICATION and self.drops_notifications:
                 continue
             writer.write(kind + length + body)

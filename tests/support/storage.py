@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
-from askback_server.domain.audit import Notes, verify_job
+from askback_server.domain.audit import verify_job
 from askback_server.domain.checkpoints import Head
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import PromptContent
@@ -25,6 +25,7 @@ from askback_server.domain.jobs import Job, Progress
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, Prompt, PromptState
+from askback_server.domain.stored_jobs import Notes
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.engine import Engine

@@ -19,10 +19,12 @@ from askback_server.feed.announcing import announce
 from askback_server.feed.interests import Interests
 from askback_server.ports.announcements import AnnouncedPrompt, Announcement
 from askback_server.ports.queries import JobFilter, PromptFilter
+from askback_server.storage import announcement_texts
 from askback_server.storage.announcement_texts import from_texts, to_text
 from tests.support.rows import event, new_job, new_prompt
 
 TYPES, KINDS, USERS, GROUPS = ("a", "b"), ("confirm", "clarify"), ("ann", "bob"), ("law", "ops")
+J, P, Q = (f"0190f3b2-0000-7000-8000-00000000000{n}" for n in "123")
 LABELS = ({}, {"region": "eu"}, {"region": "us", "tier": "1"})
 
 
@@ -134,15 +136,45 @@ AT = datetime(2030, 1, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
 
 def test_an_announcement_survives_its_text() -> None:
-    prompts = (AnnouncedPrompt("p", frozenset({"0a", "1b"}), late=True), AnnouncedPrompt("q", silent=True))
+    prompts = (AnnouncedPrompt(P, frozenset({"0a", "1b"}), late=True), AnnouncedPrompt(Q, silent=True))
     for item in (
-        Announcement("j", 3, 4),
-        Announcement("j", 3, 4, "a b:c", 'é"', AT, freed=True, prompts=prompts),
-        Announcement("j", 3, 4, "default", "", deleted=True),
+        Announcement(J, 3, 4),
+        Announcement(J, 3, 4, "a b:c", 'é"', AT, freed=True, prompts=prompts),
+        Announcement(J, 3, 4, "default", "", deleted=True),
     ):
         assert from_texts(f"[{to_text(item)}]") == [item]
     assert from_texts("0190:1:2 0191:3:4") == (), "of an earlier version: the log is read"
-    assert from_texts('[["j",1,2],["j",1,2,3],7,null]') == [Announcement("j", 1, 2)]
+    assert from_texts(f'[["{J}",1,2],["{J}",1,2,3],7,null]') == [Announcement(J, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        '["J",0,"7"]',
+        '["j",0,1]',
+        '["J",0,1,"n","t",null,0,[["p",0,null]]]',
+        '["J",0,true]',
+        '["J",0,1.5]',
+        '["J",2,2]',
+        '["J",-1,2]',
+        "[7,0,1]",
+        '["J",0,1,"n",null,null,0,[]]',
+        '["J",0,1,["n"],"t",null,0,[]]',
+        '["J",0,1,"n","t",1e300,0,[]]',
+        '["J",0,1,"n","t",null,"0",[]]',
+        '["J",0,1,"n","t",null,0,[[["P"],0,null]]]',
+        '["J",0,1,"n","t",null,0,[["P",0,7]]]',
+    ],
+)
+def test_what_is_no_announcement_is_ignored_and_logged_once(
+    parts: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    announcement_texts._warn.cache_clear()
+    parts = parts.replace('"J"', f'"{J}"').replace('"P"', f'"{P}"')
+    assert from_texts(f'[{parts},["{J}",0,1]]') == [Announcement(J, 0, 1)]
+    assert from_texts(f"[{parts}]") == []
+    [logged] = caplog.records
+    assert "not sent by a replica" in logged.getMessage()
 
 
 def test_merged_announcements_have_the_newest_state_and_every_prompt() -> None:

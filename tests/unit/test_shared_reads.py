@@ -55,3 +55,24 @@ async def test_tokens_from_before_and_after_a_restore_share_no_read() -> None:
         return type(view.take(1, lambda: "")[0])
 
     assert await asyncio.gather(*map(resume, ("old", "new"))) == [Reset, CaughtUp]
+
+
+async def test_a_view_never_joins_a_read_that_has_started() -> None:
+    """What commits after the start may be missing in it. Views that come meanwhile share the next read."""
+    admission, gate, reads = Admission(8), asyncio.Event(), 0
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        started.set()
+        mine = reads
+        await gate.wait()
+        return mine
+
+    started = asyncio.Event()
+    first = asyncio.create_task(admission.load("ann", "key", read))
+    await started.wait()
+    later = [asyncio.create_task(admission.load(who, "key", read)) for who in ("bob", "cy")]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(first, *later) == [1, 2, 2]

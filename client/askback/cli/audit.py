@@ -12,15 +12,21 @@ from askback.cli.lazy import LazyGroup
 from askback.cli.service import service_module
 
 COMMANDS = {
-    "verify": ("askback.cli.audit:verify", "Verify a job or a namespace against the hash chain."),
-    "new-key": ("askback.cli.audit:new_key", "Make a key that signs checkpoints, first in a file of keys."),
-    "public-keys": ("askback.cli.audit:public_keys", "Print the public keys of a file, to verify with."),
+    "verify": ("askback.cli.audit:verify", "Verify a job, or all jobs of a namespace."),
+    "new-key": (
+        "askback.cli.audit:new_key",
+        "Make a key that signs checkpoints, and put it first in a file.",
+    ),
+    "public-keys": (
+        "askback.cli.audit:public_keys",
+        "Print the public keys of a file as a JSON Web Key Set.",
+    ),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def audit() -> None:
-    """Verify what was recorded, without a running service."""
+    """Verify what a database has recorded."""
 
 
 @click.command(cls=Command)
@@ -30,8 +36,14 @@ def audit() -> None:
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
 @click.option("--keys", metavar="FILE", help="Keys (public ones suffice) that must have signed checkpoints.")
 @click.option(
+    "--signed-from",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --keys: the first checkpoint that must be signed. [default: 1]",
+)
+@click.option(
     "--expect",
-    type=click.File("r"),
+    type=click.File("r", encoding="utf-8-sig"),
     help="A checkpoint's statement that was kept elsewhere (`last_statement` of --json): it must be there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
@@ -43,20 +55,32 @@ def verify(job: str | None, namespace: str | None, expect: Any, **flags: Any) ->
       askback audit verify --namespace default --keys signing-keys.json
 
     Prints each row that is not what the hash chain of its job or a checkpoint says, the first wrong one of
-    each job first. Exit 0: nothing is wrong. Exit 5: something is.
+    each job first. Exit 0: nothing is wrong. Exit 5: something is. Exit 3: there is no such job or namespace.
+    Exit 1: the database cannot be read.
     """
     if bool(job) == bool(namespace):
         raise click.UsageError("name either a job or a --namespace")
-    flags |= {"job": job, "namespace": namespace, "expect": expect.read().strip() if expect else ""}
+    flags |= {"job": job, "namespace": namespace, "expect": _statement(expect) if expect else ""}
     sys.exit(service_module("audit").verify(flags))
+
+
+def _statement(file: Any) -> str:
+    """The statement in a file. Raises click.UsageError if there is none."""
+    try:
+        text: str = file.read().strip()
+    except UnicodeDecodeError:
+        text = ""
+    if text.count(".") == 2 or text.startswith('{"type":"askback.checkpoint.v1"'):
+        return text
+    raise click.UsageError("--expect must be a file with a statement: `last_statement` of `verify --json`")
 
 
 @click.command("new-key", cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False))
 def new_key(file: str) -> None:
-    """Make a key and put it first in FILE, which is made for its owner alone if it is not there.
+    """Make a key that signs checkpoints, and put it first in a file.
 
-    A running server signs with it from the next checkpoint on. Keep the older keys in the file.
+    FILE is made for its owner alone if it is not there. A running server signs with it from the next checkpoint on. Keep the older keys in the file.
     """
     signing = service_module("signing")
     try:
@@ -68,7 +92,7 @@ def new_key(file: str) -> None:
 @click.command("public-keys", cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False))
 def public_keys(file: str) -> None:
-    """Print the public keys of FILE as a JSON Web Key Set."""
+    """Print the public keys of a file as a JSON Web Key Set."""
     signing = service_module("signing")
     try:
         click.echo(signing.public_set(file))

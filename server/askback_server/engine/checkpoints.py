@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from askback_server.domain.checkpoints import BadSigningKeys, Head, make_checkpoint
 from askback_server.ports.checkpoints import CheckpointMark, CheckpointStore, StoredCheckpoint
@@ -18,6 +18,8 @@ PAGE_EVENTS = 5_000
 """Events read by one statement."""
 MAX_HEADS = 20_000
 """Jobs after which a round stores what it has read: 57 bytes each."""
+SLACK = timedelta(hours=1)
+"""Events that are older than the mark by this are covered: no transaction of the service runs for longer."""
 KEEP = timedelta(days=400)
 """How long checkpoints are kept."""
 
@@ -31,19 +33,24 @@ class Checkpoints:
         self._clock = clock
         self._sign = sign
 
-    async def update(self) -> int:
-        """Make checkpoints if the last ones are old enough. Returns how many. Raises StorageUnavailable."""
+    async def update(self) -> datetime | None:
+        """Make checkpoints if the last ones are old enough, and delete those that are too old.
+
+        Returns the time until which checkpoints cover the log: None before the first one, and when they
+        cannot be signed. Raises StorageUnavailable.
+        """
         mark = await self._store.mark()
         now = self._clock.now()
         if mark.at is not None and now - mark.at < INTERVAL:
-            return 0
+            return mark.at - SLACK
         try:
-            made = await self._make_all(mark)
+            await self._make_all(mark)
         except BadSigningKeys as error:
             _log.error("no checkpoint was made, because it cannot be signed: %s", error)
-            return 0
+            return None
         await self._store.delete_before(now - KEEP)
-        return made
+        covered = await self._store.mark()
+        return now - SLACK if covered.at is not None else None
 
     async def _make_all(self, mark: CheckpointMark) -> int:
         made = 0
@@ -76,5 +83,5 @@ class Checkpoints:
             made.append(StoredCheckpoint(checkpoint, self._sign(checkpoint.to_json()), packed))
         if end == mark.position:
             return None
-        after = CheckpointMark(end, at if made else mark.at)
+        after = CheckpointMark(end, at)
         return (after, len(made), more) if await self._store.add(mark, after, made) else None

@@ -128,6 +128,10 @@ class CommitBus:
         if len(self._versions) > MAX_VERSIONS:
             self._versions.popitem(last=False)
 
+    def forget_version(self, job_id: str) -> None:
+        """Forget the version of a job, because the database may not have it."""
+        self._versions.pop(job_id, None)
+
     def publish(self, batch: Sequence[Committed]) -> None:
         """Deliver commits of this replica: to the parts of the engine as one batch, to sessions one by
         one."""

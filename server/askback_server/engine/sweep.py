@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from askback_server.domain.errors import StorageUnavailable
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.pace import Pace
@@ -61,16 +62,34 @@ class Sweep:
         """Sweep once."""
         await self._queue.make_room()
         await self._hours.update()  # before the purge, which deletes types and kinds of what is counted
-        await self._checkpoints.update()
+        covered = await self._make_checkpoints()
         purged = await self._purge.run()
         await self._sign_outs.delete_expired()
-        dropped = await self._drop_events()
+        dropped = await self._drop_events(covered)
         if purged or dropped:
             _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
 
-    async def _drop_events(self) -> int:
-        """Drop what nothing needs any more of the log. Returns how many days or rows."""
-        keep = self._clock.now() - MIN_TOKEN_AGE
+    async def _make_checkpoints(self) -> datetime | None:
+        """Make checkpoints. Returns until when they cover the log; None if they do not.
+
+        A fault of theirs must not keep the rest from being cleaned up.
+        """
+        try:
+            return await self._checkpoints.update()
+        except StorageUnavailable:
+            raise
+        except Exception:
+            _log.exception("no checkpoint was made; the event log is kept until one is")
+            return None
+
+    async def _drop_events(self, covered: datetime | None) -> int:
+        """Drop what nothing needs any more of the log, as far as checkpoints cover it.
+
+        Returns how many days or rows.
+        """
+        if covered is None:
+            return 0
+        keep = min(self._clock.now() - MIN_TOKEN_AGE, covered)
         total = dropped = 0
         while True:
             rows = await self._pace.turn(dropped // EVENTS_PER_ROW)

@@ -83,6 +83,11 @@ class Delivery:
         except BaseException:
             self._known.retract(changes)
             raise
+        after = {change.job_id: change.after for change in changes}
+        rows: list[Job | Prompt] = [*jobs, *prompts]
+        for row in rows:
+            if row.version > after[row.job_id]:
+                self._known.see(row.job_id, row.version)
         jobs_by_id = {job.job_id: job for job in jobs}
         prompts_by_id = {prompt.prompt_id: prompt for prompt in prompts}
         overtaken = []

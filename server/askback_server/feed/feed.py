@@ -48,7 +48,7 @@ MAX_NEWS = 10_000
 
 
 class LostHistory(Exception):
-    """The database has lost commits that this replica has already read."""
+    """The database has lost commits that this replica has already seen."""
 
 
 class Feed:
@@ -158,6 +158,8 @@ class Feed:
         job_id, after, seq = item.job.job_id, item.before, item.job.version
         is_new = not self._known.has(job_id, after, seq)
         self._known.note(job_id, after, seq)
+        if is_new:  # otherwise the log may have confirmed it, and does not do so again
+            self._known.see(job_id, seq)
         return is_new
 
     def receive(self, announced: Sequence[Announcement]) -> None:
@@ -195,20 +197,16 @@ class Feed:
     async def run(self) -> None:
         """Read announced changes and the log until cancelled.
 
-        While the log cannot be read, the job cache is suspended. After each outage the position must still be
-        in the log's past, else commits were lost. Raises LostHistory.
+        While the log cannot be read, the job cache is suspended. After each outage the history is checked.
+        Raises LostHistory.
         """
         clock = asyncio.get_running_loop().time
         polled = clock()  # `start` has read the position
         while True:
             try:
+                if not self._hot.is_live:
+                    await self._check_history()
                 await self._read_news()
-                if not self._hot.is_live and not await self._log.has_position(self.position):
-                    await self._log.end_history(self.epoch)
-                    raise LostHistory(
-                        "the database has lost commits that this replica has seen (a failover to a standby "
-                        "that was behind, or a restore): what it knows may be wrong, and it must restart"
-                    )
                 if self._due or clock() >= polled + self._interval:
                     self._due = False
                     more = await self.read()
@@ -235,11 +233,37 @@ class Feed:
                     async with asyncio.timeout_at(polled + self._interval):
                         await self._wake.wait()
 
+    async def _check_history(self) -> None:
+        """Check after an outage that the database still has what this replica has seen, and forget what was
+        only announced. Raises LostHistory, StorageUnavailable."""
+        if not await self._has_what_was_seen():
+            await self._log.end_history(self.epoch)
+            raise LostHistory(
+                "the database has lost commits that this replica has seen (a failover to a standby "
+                "that was behind, or a restore): what it knows may be wrong, and it must restart"
+            )
+        self._news.clear()
+        self._known.forget_announced()
+        self._due = True
+
+    async def _has_what_was_seen(self) -> bool:
+        """Whether the database has this replica's history, its position, and the versions above it."""
+        if await self._log.epoch() != self.epoch or not await self._log.has_position(self.position):
+            return False
+        seen = list(self._known.seen.items())
+        for at in range(0, len(seen), MAX_EVENTS_PER_READ):
+            before = {job_id: version - 1 for job_id, version in seen[at : at + MAX_EVENTS_PER_READ]}
+            if {change.job_id for change in await self._log.of_jobs(before)} != before.keys():
+                return False
+        return True
+
     async def _read_news(self) -> None:
         """Deliver the announced changes, including those above the log's horizon: the changes of a single job
         are visible without a gap, because its writers wait for each other on the job's row."""
         while self._news:
-            news, self._news = self._news, {}
+            waiting, self._news = self._news, {}
+            # The log may have brought some since they were announced.
+            news = {i: item for i, item in waiting.items() if not self._known.has(i, item.after, item.seq)}
             bare = {item.job_id: item.after for item in news.values() if item.is_bare}
             found = [_of_log(change) for change in await self._log.of_jobs(bare)] if bare else []
             await self._delivery.deliver([*found, *(item for item in news.values() if not item.is_bare)])
@@ -247,6 +271,7 @@ class Feed:
     async def read(self) -> bool:
         """Deliver the changes after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, MAX_EVENTS_PER_READ)
+        self._known.correct(changed)
         unknown = [_of_log(c) for c in changed if not self._known.has(c.job_id, c.after, c.seq)]
         if unknown:
             await self._delivery.deliver(unknown)

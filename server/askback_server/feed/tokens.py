@@ -62,13 +62,14 @@ def hash_parts(*parts: object) -> str:
 
 
 def digest_view(filter: PromptFilter) -> str:
-    """A digest of the view that a resume token is bound to."""
+    """A digest of the view that a resume token is bound to: equal ones show the same prompts."""
     viewer = filter.viewer
     labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
     return hash_parts(
         filter.namespace,
         viewer and viewer.subject,
         viewer and sorted(viewer.groups),
+        viewer and viewer.is_admin,
         filter.job_types,
         filter.kinds,
         labels,

@@ -302,8 +302,7 @@ class PromptFollower:
         view = self._view
         view.expect_page()
         limit, filter = self._page_size or READ_AHEAD, view.filter
-        # Equal views have equal digests, except that an admin sees more.
-        key = (self._digest, filter.viewer is not None and filter.viewer.is_admin, limit, after)
+        key = (self._digest, limit, after)
         page = await self._load(key, partial(self._jobs.list_prompts, filter, limit, after, PAGE_BYTES))
         if not self._reload.is_set():  # otherwise the view is read from the beginning
             view.add_page(page.prompts, page.next)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from askback_server.ports.announcements import AnnouncedPrompt, Announcement
+
+_log = logging.getLogger("askback.server.storage")
+_is_id = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+"""Whether a text is an id; raises TypeError for what is no text."""
 
 MAX_BYTES = 2_000
 """Maximum bytes of one announcement as text; of a longer one only job and seqs are said (`is_bare`)."""
@@ -29,20 +36,35 @@ def to_text(announcement: Announcement) -> str:
 
 
 def from_texts(text: str) -> Sequence[Announcement]:
-    """Parse a JSON array of announcements. What a later version says in another form is left out."""
+    """Parse a JSON array of announcements. What is not one, or of a later version, is left out."""
     try:
         found: Iterable[Any] = json.loads(text)
         return [parsed for parts in found if (parsed := _parse(parts)) is not None]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
+        _warn()
         return ()
 
 
+@cache
+def _warn() -> None:
+    """Log once that an announcement could not be read."""
+    _log.warning(
+        "a notification on the channel of the replicas is ignored: it is of another version of Askback, or "
+        "was not sent by a replica. The log brings the changes half a second later. This is logged once"
+    )
+
+
 def _parse(parts: Any) -> Announcement | None:
+    """The announcement; None if it is none, because any role of the database can send notifications."""
     try:
         job_id, after, seq, *rest = parts
+        _expect(int, after, seq)
+        if not (_is_id(job_id) and 0 <= after < seq):
+            raise ValueError(seq)
         if not rest:
             return Announcement(job_id, after, seq)
         namespace, job_type, ready, flags, prompts = rest
+        _expect(str, namespace, job_type)
         return Announcement(
             job_id,
             after,
@@ -52,10 +74,21 @@ def _parse(parts: Any) -> Announcement | None:
             None if ready is None else datetime.fromtimestamp(ready, UTC),
             bool(flags & 1),
             bool(flags & 2),
-            tuple(
-                AnnouncedPrompt(i, None if m is None else frozenset(m.split()), bool(f & 1), bool(f & 2))
-                for i, f, m in prompts
-            ),
+            tuple(_parse_prompt(*prompt) for prompt in prompts),
         )
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError):
+        _warn()
         return None
+
+
+def _parse_prompt(prompt_id: Any, flags: Any, marks: Any) -> AnnouncedPrompt:
+    if not _is_id(prompt_id):
+        raise ValueError(prompt_id)
+    known = None if marks is None else frozenset(marks.split())
+    return AnnouncedPrompt(prompt_id, known, bool(flags & 1), bool(flags & 2))
+
+
+def _expect(kind: type, *values: object) -> None:
+    """Raise TypeError unless the values are of exactly this type."""
+    if any(type(value) is not kind for value in values):
+        raise TypeError(kind)

@@ -95,7 +95,7 @@ async def on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
     """Run a function on a separate connection to the primary."""
     pools = Pools(url)
     await refuse_shared_connections(pools.own("askback probe"), pools.own("askback probe"))
-    async with pools.engine("askback migrate", poolclass=NullPool).connect() as connection:
+    async with pools.engine("askback migrate", is_slow=True, poolclass=NullPool).connect() as connection:
         return await connection.run_sync(work)
 
 

@@ -46,9 +46,6 @@ _log = logging.getLogger("askback.server.storage")
 PLAN_SECONDS = 3600.0
 """Seconds after which a statement is planned again."""
 
-CALL_TIMEOUT = 30.0
-"""Seconds after which the outcome of a write counts as unknown. The server's own timeout is shorter."""
-
 _REFUSED = ("22", "23")
 """SQLSTATE classes for bad data: data exception, integrity violation."""
 
@@ -157,7 +154,7 @@ class Postgres(PostgresLookups):
             raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
         parameters = [getattr(batch, part) for part in prepared.parts]
         try:
-            row = await prepared.call.fetchrow(*parameters, timeout=CALL_TIMEOUT)
+            row = await prepared.call.fetchrow(*parameters)
         except asyncpg.PostgresError as error:
             await self._judge(error)
         except (asyncpg.InterfaceError, ValueError, TypeError, OverflowError) as error:
@@ -188,8 +185,8 @@ class Postgres(PostgresLookups):
             return
         try:
             await self._row_types.create(connection, [LOSERS])
-            row = await connection.fetchrow(_compile_reasons(), losers, timeout=CALL_TIMEOUT)
-        except BROKEN as error:
+            row = await connection.fetchrow(_compile_reasons(), losers)
+        except (*BROKEN, StorageUnavailable) as error:
             await self._disconnect()
             _log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
             return

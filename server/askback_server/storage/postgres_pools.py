@@ -16,12 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.postgres_rows import Times, convert_times
+from askback_server.storage.postgres_rows import NEEDS_TEMPORARY, Times, convert_times
 from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a new connection, and for waiting for one of the pool."""
+CALL_TIMEOUT = 30.0
+"""Seconds for each statement of the service: one on a connection that the network has forgotten ends too. The
+server's own timeout of a write is shorter."""
 PINNED = 4
 """Connections of the pool for reads that are kept for statements which the driver runs itself, and as many
 for such statements of lists."""
@@ -83,9 +86,7 @@ class Pools:
         await driver.fetch(_SET, list(WRITER_SETTINGS), list(WRITER_SETTINGS.values()))
         await convert_times(driver, self.times)
         if not await driver.fetchval(_MAY_CREATE_TYPES):
-            raise StorageUnavailable(
-                "the role needs TEMPORARY on the database: GRANT TEMPORARY ON DATABASE ..."
-            )
+            raise StorageUnavailable(NEEDS_TEMPORARY)
 
     @property
     def place(self) -> str:
@@ -93,16 +94,21 @@ class Pools:
         return f" at {self._url.host}:{self._url.port or 5432}" if self._url.host else ""
 
     def engine(
-        self, name: str, first: Callable[[Driver], Awaitable[None]] | None = None, **options: Any
+        self,
+        name: str,
+        first: Callable[[Driver], Awaitable[None]] | None = None,
+        *,
+        is_slow: bool = False,
+        **options: Any,
     ) -> AsyncEngine:
         """An engine whose connections have their own name in pg_stat_activity. Each new one is passed to
-        `first`."""
+        `first`. A statement has CALL_TIMEOUT, or with `is_slow` as long as it takes."""
         engine = create_async_engine(
             self._url,
             json_serializer=keep_text,
             json_deserializer=keep_text,
             hide_parameters=True,
-            connect_args=_arguments(self._url, name),
+            connect_args=_arguments(self._url, name, None if is_slow else CALL_TIMEOUT),
             **options,
         )
 
@@ -138,7 +144,7 @@ class Pools:
         _, options = self.reads.dialect.create_connect_args(self._url)
         for name_of_sqlalchemy in ("prepared_statement_cache_size", "prepared_statement_name_func"):
             options.pop(name_of_sqlalchemy, None)
-        driver: Driver = await asyncpg.connect(**{**options, **_arguments(self._url, name)})
+        driver: Driver = await asyncpg.connect(**{**options, **_arguments(self._url, name, CALL_TIMEOUT)})
         try:
             await self.primary.admit(driver)
             self.primary.watch(driver)
@@ -203,9 +209,11 @@ class PinnedDrivers:
                 connection, driver = await self._take()
                 try:
                     yield driver
-                except BaseException:
+                except BaseException as error:
                     driver.terminate()  # a goodbye could hang
                     await _give_up(connection)
+                    if isinstance(error, TimeoutError):  # as likely on the others, which are as old
+                        await self._give_up_idle()
                     raise
                 self._idle.append((connection, driver))
             finally:
@@ -232,6 +240,12 @@ class PinnedDrivers:
         self._primary.watch(opened)
         return connection, opened
 
+    async def _give_up_idle(self) -> None:
+        while self._idle:
+            connection, driver = self._idle.pop()
+            driver.terminate()
+            await _give_up(connection)
+
     async def close(self) -> None:
         """Give the connections back to the pool, which closes them."""
         while self._idle:
@@ -245,8 +259,12 @@ async def _give_up(connection: AsyncConnection) -> None:
     await connection.close()
 
 
-def _arguments(url: sa.URL, name: str) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"server_settings": {"application_name": name}, "timeout": CONNECT_TIMEOUT}
+def _arguments(url: sa.URL, name: str, call_timeout: float | None) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "server_settings": {"application_name": name},
+        "timeout": CONNECT_TIMEOUT,
+        "command_timeout": call_timeout,
+    }
     hosts = url.query.get("host", ())
     if isinstance(hosts, tuple) and len(hosts) > 1 and "target_session_attrs" not in url.query:
         arguments["target_session_attrs"] = "read-write"

@@ -15,6 +15,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.batch import LOSER_COLUMNS, PARTS
 from askback_server.storage.tables import (
     answers,
@@ -26,6 +27,8 @@ from askback_server.storage.tables import (
     understandings,
 )
 
+NEEDS_TEMPORARY = "the role needs TEMPORARY on the database: GRANT TEMPORARY ON DATABASE ..."
+"""Why no type can be created, and what to do."""
 LOSERS = "losers"
 """The part that asks why the guards of some jobs failed."""
 _GUARD_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -84,7 +87,9 @@ class Incoming:
 @cache
 def _create_type(part: str) -> str:
     columns = ", ".join(_declare(part, name) for name in _COLUMNS[part])
-    return f"CREATE TYPE pg_temp.askback_{part} AS ({columns})"
+    name = f"pg_temp.askback_{part}"
+    # A pooler that does not reset its connections lends one with the types of another client.
+    return f"DROP TYPE IF EXISTS {name}; CREATE TYPE {name} AS ({columns})"
 
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -115,9 +120,15 @@ class RowTypes:
         self._created.clear()
 
     async def create(self, connection: asyncpg.Connection[asyncpg.Record], parts: Collection[str]) -> None:
-        """Create the types of those parts that the connection does not have."""
+        """Create the types of those parts that the connection does not have.
+
+        Raises StorageUnavailable without the privilege, and the errors of asyncpg.
+        """
         if missing := [part for part in parts if part not in self._created]:
-            await connection.execute(";".join(map(_create_type, missing)))
+            try:
+                await connection.execute(";".join(map(_create_type, missing)))
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise StorageUnavailable(NEEDS_TEMPORARY) from error
             self._created.update(missing)
 
 
