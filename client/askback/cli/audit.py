@@ -80,7 +80,8 @@ def _statement(file: Any) -> str:
 def new_key(file: str) -> None:
     """Make a key that signs checkpoints, and put it first in a file.
 
-    FILE is made for its owner alone if it is not there. A running server signs with it from the next checkpoint on. Keep the older keys in the file.
+    FILE is made for its owner alone if it is not there. A running server signs with the new key from the next
+    checkpoint on. Keep the older keys in the file.
     """
     signing = service_module("signing")
     try:
