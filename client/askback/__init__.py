@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from askback._model.enums import PromptOrder as PromptOrder
     from askback._model.enums import PromptState as PromptState
     from askback._model.escalation import After as After
+    from askback._model.escalation import Exclude as Exclude
     from askback._model.escalation import Remind as Remind
     from askback._model.identity import Identity as Identity
     from askback._model.inbox_order import inbox_order as inbox_order
@@ -108,7 +109,7 @@ _HOME = {
         "AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource PromptOrder "
         "PromptState"
     ),
-    "askback._model.escalation": "After Remind",
+    "askback._model.escalation": "After Exclude Remind",
     "askback._model.identity": "Identity",
     "askback._model.inbox_order": "inbox_order",
     "askback._model.jobs": "Event JobChange JobInfo",

@@ -12,7 +12,7 @@ from askback._client.unawaited import must_await
 from askback._client.verdict import Verdict
 from askback._model.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
 from askback._model.enums import DecisionKind, FinalAction
-from askback._model.escalation import After
+from askback._model.escalation import After, Exclude
 from askback._model.form import TypeForm, form_of
 from askback.v1 import prompt_pb2
 
@@ -31,6 +31,7 @@ class AskOptions(TypedDict, total=False):
     to: Iterable[str]
     deadline: Deadline | None
     on_deadline: FinalAction | str
+    exclude: Exclude | None
     escalate: Iterable[After]
     remind: Reminding
     decisions: Decisions
@@ -85,6 +86,7 @@ class AskCalls(JobCalls):
         deadline: Deadline | None = None,
         default: bool | DecisionKind | Any = None,
         on_deadline: FinalAction | str = FinalAction.EXPIRE,
+        exclude: Exclude | None = None,
         escalate: Iterable[After] = (),
         remind: Reminding = None,
         decisions: Decisions = (),
@@ -126,6 +128,7 @@ class AskCalls(JobCalls):
                 deadline=deadline,
                 default=declared,
                 on_deadline=on_deadline,
+                exclude=exclude,
                 escalate=escalate,
                 remind=remind,
                 decisions=decisions,

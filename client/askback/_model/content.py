@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict
 from google.protobuf.duration_pb2 import Duration
 
 from askback._model.enums import DecisionKind, FinalAction
-from askback._model.escalation import After, Remind, address
+from askback._model.escalation import After, Exclude, Remind, address
 from askback._model.form import Form
 from askback._model.json_text import dumps
 from askback._model.options import Option
@@ -48,6 +48,8 @@ class Shown(TypedDict, total=False):
     deadline: Deadline | None
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
+    exclude: Exclude | None
+    """Who may not answer."""
     escalate: Iterable[After]
     """Whom to ask if there is no answer in time, also or instead: `[After(3600).to("group:leads")]`."""
     remind: Reminding
@@ -92,6 +94,7 @@ def prompt_content(
     deadline: Deadline | None = None,
     default: Default | None = None,
     on_deadline: FinalAction | str = FinalAction.EXPIRE,
+    exclude: Exclude | None = None,
     escalate: Iterable[After] = (),
     remind: Reminding = None,
     decisions: Decisions = (),
@@ -114,6 +117,8 @@ def prompt_content(
         form.fill(content)
     content.decisions.extend(_option(item).to_proto() for item in decisions)
     address(content.audience, [to] if isinstance(to, str) else to)
+    if exclude is not None:
+        content.exclude.CopyFrom(exclude.to_proto())
     content.escalation.extend(step.to_proto() for step in escalate)
     if remind is not None:
         every = remind if isinstance(remind, Remind) else Remind(span(remind, "remind"))

@@ -74,3 +74,33 @@ def address(audience: pb.Audience, to: Iterable[str]) -> None:
             audience.groups.append(who)
         else:
             raise ValueError(f"to= takes 'user:NAME' and 'group:NAME', not {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exclude:
+    """Who may not answer a question, whatever their role: separation of duties.
+
+    `exclude=Exclude(requester=True, answerers_of=["plan"])`: neither who started the job, nor who answered
+    its question with the key `plan`.
+    """
+
+    requester: bool = False
+    """Who started the job, and who did so in that user's name."""
+    answerers_of: Iterable[str] = ()
+    """Keys of questions of the same job."""
+    names: Iterable[str] = ()
+    """`user:NAME` and `group:NAME`."""
+    hide: bool = False
+    """Whether they do not see the question either."""
+
+    def to_proto(self) -> pb.Exclusion:
+        """The contract's message. Raises ValueError for a malformed name."""
+        named = pb.Audience()
+        address(named, self.names)
+        return pb.Exclusion(
+            requester=self.requester,
+            answerers_of=self.answerers_of,
+            users=named.users,
+            groups=named.groups,
+            hide=self.hide,
+        )
