@@ -390,3 +390,16 @@ async def test_each_command_has_its_own_salt(here: Node) -> None:
     assert not {row["document_salt"] for row in documents} & {row["salt"] for row in documents}
     assert len(set(salts.values())) == len(salts) == len({(r["command_id"], r["salt"]) for r in rows})
     assert {len(salt) for salt in salts.values()} == {16}
+
+
+async def test_a_resolution_is_recorded_by_the_event_that_closes_its_prompt(here: Node) -> None:
+    job = await here.lease(await here.create(), await here.session())
+    prompt = await here.ask(job, "first", question())
+    await here.answer(prompt)
+    acknowledge = c.AcknowledgePrompts(
+        principal=WORKER, job_id=job.job_id, token=job.token, prompt_ids=(prompt.prompt_id,)
+    )
+    await here.do(acknowledge)
+    rows = await fetch(here.database, sa.select(tables.events.c.type, tables.events.c.documents))
+    recorded = {row["type"]: len(row["documents"] or b"") for row in rows}
+    assert (recorded["PROMPT_ANSWERED"], recorded["PROMPT_CONSUMED"]) == (33, 0)
