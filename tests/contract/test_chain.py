@@ -117,16 +117,20 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("what", TAMPERED)
-async def test_what_is_changed_in_the_database_is_found(here: Node, what: str) -> None:
-    job_id = await trip(here)
-    assert await faults_of(here.database, job_id) == []
-    sql, where = TAMPERED[what]
+async def test_what_is_changed_in_the_database_is_found(here: Node) -> None:
+    """Each change is made to a job of its own."""
     is_postgres = here.database._dialect.name == "postgresql"
-    sql = sql.format(json="::json" if is_postgres else "")
-    await execute(here.database, sql)
-    faults = await faults_of(here.database, job_id)
-    assert where in faults[0]
+    for what, (template, where) in TAMPERED.items():
+        job_id = await trip(here)
+        assert await faults_of(here.database, job_id) == []
+        sql = template.format(json="::json" if is_postgres else "")
+        before, condition, rest = sql.partition(" WHERE ")
+        theirs = f"{before} WHERE job_id = '{job_id}'" + (f" AND {rest}" if condition else "")
+        theirs = theirs.replace("FROM job_events)", f"FROM job_events WHERE job_id = '{job_id}')")
+        await execute(here.database, theirs)
+        faults = await faults_of(here.database, job_id)
+        assert faults, what
+        assert where in faults[0], what
 
 
 async def test_a_deleted_job_and_a_cut_tail_with_its_job_row_are_found_by_a_checkpoint(here: Node) -> None:
@@ -386,3 +390,16 @@ async def test_each_command_has_its_own_salt(here: Node) -> None:
     assert not {row["document_salt"] for row in documents} & {row["salt"] for row in documents}
     assert len(set(salts.values())) == len(salts) == len({(r["command_id"], r["salt"]) for r in rows})
     assert {len(salt) for salt in salts.values()} == {16}
+
+
+async def test_a_resolution_is_recorded_by_the_event_that_closes_its_prompt(here: Node) -> None:
+    job = await here.lease(await here.create(), await here.session())
+    prompt = await here.ask(job, "first", question())
+    await here.answer(prompt)
+    acknowledge = c.AcknowledgePrompts(
+        principal=WORKER, job_id=job.job_id, token=job.token, prompt_ids=(prompt.prompt_id,)
+    )
+    await here.do(acknowledge)
+    rows = await fetch(here.database, sa.select(tables.events.c.type, tables.events.c.documents))
+    recorded = {row["type"]: len(row["documents"] or b"") for row in rows}
+    assert (recorded["PROMPT_ANSWERED"], recorded["PROMPT_CONSUMED"]) == (33, 0)

@@ -11,7 +11,7 @@ from tests.support.processes import Processes, quiet_port
 
 pytestmark = pytest.mark.timeout(300)
 EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "jsonschema_rs", "sqlalchemy"}
-SERVICE = {*EMBEDDED, "grpcio_reflection", "prometheus_client", "uvloop"}
+SERVICE = {*EMBEDDED, "grpcio_reflection", "joserfc", "prometheus_client", "uvloop"}
 ADDED = {
     "embedded": EMBEDDED,
     "server": SERVICE,

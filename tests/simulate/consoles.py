@@ -289,7 +289,13 @@ class AccessSchedule(ConverseSchedule):
         for _ in range(8):
             await asyncio.sleep(rng.uniform(0.1, 2.5))
             user = rng.choice(self.users).name
-            self.people.change(user, frozenset({"law"}) - self.people[user].groups)
-            self.note(f"{user} is in {sorted(self.people[user].groups)}")
-            for replica in self.network.replicas:
-                replica.change_access(user)
+            self._switch_group(user)
+            if rng.random() < 0.5:  # and back: a token from before fits the access again
+                await asyncio.sleep(rng.uniform(0.0, 0.3))
+                self._switch_group(user)
+
+    def _switch_group(self, user: str) -> None:
+        self.people.change(user, frozenset({"law"}) - self.people[user].groups)
+        self.note(f"{user} is in {sorted(self.people[user].groups)}")
+        for replica in self.network.replicas:
+            replica.change_access(user)

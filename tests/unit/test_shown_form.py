@@ -12,7 +12,7 @@ import pytest
 import rfc8785
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from askback.v1 import prompt_pb2 as pb
@@ -21,7 +21,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json, parse_content
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.limits import Limits
-from askback_server.domain.shown_form import VERSION, canonical_form, quote, shown_digest
+from askback_server.domain.shown_form import VERSION, canonical_form, double_text, quote, shown_digest
 from askback_server.transport.convert.contents import content, content_bytes
 from tests.support.shown_documents import NOT_SHOWN, SHOWN, digest_of_content, form_of
 from tests.support.wire_samples import full_content
@@ -227,3 +227,13 @@ def test_each_shown_field_changes_the_digest_and_no_other_does() -> None:
     assert {path.split(".")[0].split("[")[0] for path in not_shown} <= set(NOT_SHOWN)
     assert not {path for path in shown if path.split(".")[0].split("[")[0] in NOT_SHOWN}
     assert len(shown) > 60
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(1e21)
+@example(1e-7)
+@example(-0.0)
+@example(123456789012345680000.0)
+@example(5e-324)
+def test_doubles_are_written_as_ecmascript_does(value: float) -> None:
+    assert double_text(value).encode() == rfc8785.dumps(value)

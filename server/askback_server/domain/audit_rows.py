@@ -9,26 +9,13 @@ from typing import Any
 
 from askback_server.domain.chain import ERASED, Document, digest_document, unpack_documents
 from askback_server.domain.documents import parse_content
-from askback_server.domain.events import EventType
+from askback_server.domain.events import PROMPT_STATES, EventType
 from askback_server.domain.routing_documents import audience_to_json
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJob, row_of
 
 _SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
-_ENDED = frozenset(
-    {
-        EventType.PROMPT_ANSWERED,
-        EventType.PROMPT_EXPIRED,
-        EventType.PROMPT_CANCELLED,
-        EventType.PROMPT_SUPERSEDED,
-    }
-)
-_STATES = {
-    EventType.PROMPT_ANSWERED: "ANSWERED",
-    EventType.PROMPT_EXPIRED: "EXPIRED",
-    EventType.PROMPT_CANCELLED: "CANCELLED",
-    EventType.PROMPT_SUPERSEDED: "SUPERSEDED",
-}
+_ENDED = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
 
 
 def verify_rows(stored: StoredJob, job: Mapping[str, Any], notes: Notes) -> Iterator[Fault]:
@@ -107,7 +94,7 @@ def _verify_prompts(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
         elif derived := _derived_fault(row, asked, recorded.timed[prompt_id]):
             yield Fault("hitl_interactions", prompt_id, derived)
         ended = recorded.ended.get(prompt_id)
-        state = _STATES[ended.event.type] if ended is not None else "PENDING"
+        state = PROMPT_STATES[ended.event.type] if ended is not None else "PENDING"
         if row["status"] != state:
             yield Fault("hitl_interactions", prompt_id, f"it is {row['status']}, and its events say {state}")
         ended_linked = ended is None or ended.hash is not None

@@ -86,7 +86,7 @@ class Folded:
     """(prompt_id, steps, reminders) of those that were escalated or reminded, in the same order."""
 
 
-_PROMPT_STATE = {
+PROMPT_STATES = {
     EventType.PROMPT_ASKED: "PENDING",
     EventType.PROMPT_ANSWERED: "ANSWERED",
     EventType.PROMPT_EXPIRED: "EXPIRED",
@@ -113,7 +113,7 @@ def fold(events: Iterable[Event]) -> Folded:
         version, state = event.seq, event.state
         data = event.data or {}
         attempt, token = data.get("attempt", attempt), data.get("token", token)
-        if (becomes := _PROMPT_STATE.get(event.type)) and event.prompt_id:
+        if (becomes := PROMPT_STATES.get(event.type)) and event.prompt_id:
             if prompts.get(event.prompt_id, "PENDING") != "PENDING":
                 raise ValueError(f"prompt {event.prompt_id} changed after its end")
             prompts[event.prompt_id] = becomes

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring as quote
 from typing import Any
 
-import rfc8785
-
 from askback_server.domain.content import Correction, Part, PromptContent
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.evolve import cached_on_argument
@@ -168,8 +166,28 @@ def _integer(asked: IntegerInput) -> str:
 
 
 def _number(asked: NumberInput) -> str:
-    members = [f'"{name}":{rfc8785.dumps(float(value)).decode()}' for name, value in _bounds(asked)]
+    members = [f'"{name}":{double_text(float(value))}' for name, value in _bounds(asked)]
     return f'"number":{{{",".join(members)}}}'
+
+
+def double_text(value: float) -> str:
+    """A finite double as ECMAScript writes it (RFC 8785, 3.2.2.3): the shortest digits that mean it."""
+    if value == 0:
+        return "0"
+    sign, rest = ("-", repr(value)[1:]) if value < 0 else ("", repr(value))
+    mantissa, _, exponent = rest.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    if 0 < point <= 21:
+        if len(digits) <= point:
+            return sign + digits.ljust(point, "0")
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    tail = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
 
 
 def _bounds(asked: IntegerInput | NumberInput) -> list[tuple[str, float]]:

@@ -44,26 +44,19 @@ class Checkpoints:
         if mark.at is not None and now - mark.at < INTERVAL:
             return mark.at - SLACK
         try:
-            await self._make_all(mark)
+            while (after := await self._make(mark)) is not None:
+                mark, more = after
+                if not more:
+                    break
         except BadSigningKeys as error:
             _log.error("no checkpoint was made, because it cannot be signed: %s", error)
             return None
         await self._store.delete_before(now - KEEP)
-        covered = await self._store.mark()
-        return now - SLACK if covered.at is not None else None
+        return now - SLACK if mark.at is not None else None
 
-    async def _make_all(self, mark: CheckpointMark) -> int:
-        made = 0
-        while (after := await self._make(mark)) is not None:
-            mark, count, more = after
-            made += count
-            if not more:
-                break
-        return made
-
-    async def _make(self, mark: CheckpointMark) -> tuple[CheckpointMark, int, bool] | None:
-        """Make checkpoints of the next part of the log. Returns the new mark, how many were made, and whether
-        the log goes on; None if nothing is new, or another replica makes them."""
+    async def _make(self, mark: CheckpointMark) -> tuple[CheckpointMark, bool] | None:
+        """Make checkpoints of the next part of the log. Returns the new mark, and whether the log goes on;
+        None if nothing is new, or another replica makes them."""
         heads: dict[str, dict[str, Head]] = {}
         end, more, count = mark.position, True, 0
         while more and count < MAX_HEADS:
@@ -74,6 +67,8 @@ class Checkpoints:
                     heads[namespace][head.job_id] = head
             end, more = page.end, page.more
             count = sum(map(len, heads.values()))
+        if end == mark.position:
+            return None
         at = self._clock.now()
         newest = await self._store.newest(heads)
         made = []
@@ -81,7 +76,5 @@ class Checkpoints:
             number, previous = newest.get(namespace, (0, ""))
             checkpoint, packed = make_checkpoint(namespace, found.values(), at, number + 1, previous)
             made.append(StoredCheckpoint(checkpoint, self._sign(checkpoint.to_json()), packed))
-        if end == mark.position:
-            return None
         after = CheckpointMark(end, at)
-        return (after, len(made), more) if await self._store.add(mark, after, made) else None
+        return (after, more) if await self._store.add(mark, after, made) else None

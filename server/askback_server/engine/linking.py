@@ -15,11 +15,13 @@ from askback_server.domain.chain import (
     time_text,
 )
 from askback_server.domain.documents import answer_to_json, content_to_json, dump, resolution_to_json
-from askback_server.domain.events import EventType
+from askback_server.domain.events import PROMPT_STATES, EventType
 from askback_server.domain.evolve import complete
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.ports.storage import BadData, JobWrite
+
+_CLOSING = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
 
 
 def link_events(write: JobWrite, before: Job | None) -> None:
@@ -68,12 +70,13 @@ def _documents_by_seq(write: JobWrite, before: Job | None) -> dict[int, list[tup
     events = write.events
     if write.new_prompts or write.changed_prompts:
         last_of = {event.prompt_id: event.seq for event in events}
+        closed = {event.prompt_id for event in events if event.type in _CLOSING}
         images = [(prompt, True) for prompt in write.new_prompts.values()]
         for prompt, is_written in (*images, *write.changed_prompts.values()):
             documents = found.setdefault(last_of[prompt.prompt_id], [])
             if is_written:
                 documents.append((Document.CONTENT, content_to_json(prompt.content)))
-            if prompt.resolution is not None:
+            if prompt.prompt_id in closed and prompt.resolution is not None:
                 documents.append((Document.RESOLUTION, resolution_to_json(prompt.resolution)))
     for submission in write.submissions:
         if submission.status is not AnswerStatus.ACCEPTED:
