@@ -77,9 +77,9 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.PROMPT_CLAIMED: Meaning("A person claimed the prompt, or extended the claim.", ("round",)),
     _E.PROMPT_RELEASED: Meaning("The claim was released.", ("round",)),
     _E.PROMPT_ANSWERED: Meaning(
-        "A person, or the default of a passed deadline, answered.",
+        "A person, or the default of a passed deadline, answered; with `votes`, by these answers together.",
         ("round", "key", "answer_id", "decision", "source"),
-        ("carried_from", "by"),
+        ("carried_from", "by", "votes"),
     ),
     _E.PROMPT_EXPIRED: Meaning("No answer in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
@@ -100,9 +100,18 @@ EVENTS: Mapping[EventType, Meaning] = {
         "`replace` instead of the previous audience.",
         ("round", "key", "step", "users", "groups", "replace", "priority"),
     ),
+    _E.PROMPT_VOTED: Meaning(
+        "A person voted on a prompt with an approval. `outcome` is what the vote is for, `replaces` the "
+        "person's vote before, `lapsed` the people whose votes lost a group because they have left it.",
+        ("round", "key", "answer_id", "decision", "outcome", "groups"),
+        ("replaces", "lapsed"),
+    ),
+    _E.VOTE_WITHDRAWN: Meaning("A person withdrew its vote.", ("round", "key", "answer_id")),
     _E.PROMPT_EXCLUDED: Meaning(
-        "The people (`users`) who answered another prompt (`answered`, its key) may not answer this one.",
+        "The people (`users`) who answered another prompt (`answered`, its key) may not answer this one; "
+        "the votes of some of them (`votes_of`) have ended.",
         ("round", "key", "users", "answered"),
+        ("votes_of",),
     ),
     _E.PROMPT_REMINDED: Meaning("Consoles were sent the prompt again.", ("round", "key", "count")),
     _E.ANSWER_REFUSED: Meaning(

@@ -74,6 +74,7 @@ async def build(
         queue=config.queue,
         observer=observers,
         attended=index.is_attended,
+        read_electorate=storage.people.read_electorate,
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)

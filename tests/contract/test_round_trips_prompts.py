@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from askback_server.domain import documents
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import (
     Audience,
@@ -24,7 +25,7 @@ from askback_server.domain.forms import (
     TextInput,
 )
 from askback_server.domain.json_text import Violation
-from askback_server.domain.prompts import AnswerSource, AnswerStatus, PromptState, Resolution
+from askback_server.domain.prompts import AnswerStatus, PromptState, Resolution
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted
 from askback_server.storage import tables

@@ -9,9 +9,9 @@ import pytest
 
 from askback_server.domain import job_rules, worker_rules
 from askback_server.domain.aggregate import ANY_EPOCH, Change
+from askback_server.domain.answers import Answer
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.domain.prompts import Answer
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.storage.event_feed import EventFeed

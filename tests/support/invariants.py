@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Change
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
@@ -21,7 +22,7 @@ from askback_server.domain.documents import (
 from askback_server.domain.events import Event, EventType, fold
 from askback_server.domain.jobs import Job, JobState, Wake
 from askback_server.domain.principals import Role
-from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, PromptState
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JOB_TRANSITIONS, Actor
 from scripts.gen_states import EVENTS

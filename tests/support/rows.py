@@ -7,19 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from askback_server.domain.aggregate import Guard
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job, JobState
-from askback_server.domain.prompts import (
-    Answer,
-    AnswerSource,
-    AnswerStatus,
-    Prompt,
-    PromptState,
-    Resolution,
-    Submission,
-)
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Resolution, Submission
 from askback_server.domain.shown_form import shown_digest
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite

@@ -341,7 +341,14 @@ async def node(
         await feed.start()
         store = wrap(database.jobs) if wrap else database.jobs
         engine = Engine(
-            store, clock, limits or Limits(), hot, feed.publish, attended=presence.is_attended, **settings
+            store,
+            clock,
+            limits or Limits(),
+            hot,
+            feed.publish,
+            attended=presence.is_attended,
+            read_electorate=database.people.read_electorate,
+            **settings,
         )
         running = asyncio.create_task(engine.run())
         made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from askback.v1 import prompt_pb2 as pb
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.nudges import Nudges
-from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
+from askback_server.domain.prompts import Prompt, PromptState, Resolution
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert.contents import content
 from askback_server.transport.convert.values import duration, timestamp

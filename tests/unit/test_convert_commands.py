@@ -12,11 +12,11 @@ from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain import commands as c
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.errors import InvalidField, JobNotFound, PermissionDenied, PromptNotFound
 from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import AnswerSource
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert import commands as convert
 from askback_server.transport.convert.contents import content

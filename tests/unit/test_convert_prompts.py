@@ -7,19 +7,13 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as pb
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.documents import resolution_from_json, resolution_to_json
 from askback_server.domain.errors import InvalidField, JobNotFound, PermissionDenied, PromptNotFound
 from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import (
-    AnswerResult,
-    AnswerSource,
-    AnswerStatus,
-    PromptState,
-    Resolution,
-    Submission,
-)
+from askback_server.domain.prompts import AnswerResult, AnswerStatus, PromptState, Resolution, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.sessions import frames as f
 from askback_server.transport.convert import prompts as convert

@@ -8,13 +8,14 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from askback_server.domain.answers import Answer
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.events import Event
 from askback_server.domain.evolve import cached_property, evolve, fast_init, from_fields
 from askback_server.domain.job_values import JobFields, JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Job
-from askback_server.domain.prompts import Answer, Prompt, Submission
+from askback_server.domain.prompts import Prompt, Submission
 from tests.support.aggregates import JobWorld
 
 

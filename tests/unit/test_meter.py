@@ -5,11 +5,12 @@ from datetime import timedelta
 from itertools import accumulate
 
 from askback._metrics import families
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.overview import AGES
-from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
+from askback_server.domain.prompts import Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
 from askback_server.metrics.collector import _limit_labels

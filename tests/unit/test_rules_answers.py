@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from askback_server.domain import commands as c
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import FinalAction, Part
 from askback_server.domain.decisions import Decision, Edit
@@ -22,7 +23,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.events import EventType
 from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import JobState
-from askback_server.domain.prompts import AnswerSource, AnswerStatus, PromptState
+from askback_server.domain.prompts import AnswerStatus, PromptState
 from tests.support.aggregates import (
     ADMIN,
     ANN,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.checks import normalise
 from askback_server.domain.content import (
     Audience,
@@ -46,7 +47,7 @@ from askback_server.domain.forms import (
 )
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
-from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
+from askback_server.domain.prompts import PromptState, Resolution
 
 AT = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 OPTIONS = (Option("a", "A", "first", True), Option("b"))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, DefaultAnswer, EscalationStep, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import IdReused, IllegalState, InvalidField, JobNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
-from askback_server.domain.prompts import AnswerSource, PromptState
+from askback_server.domain.prompts import PromptState
 from askback_server.domain.retries import (
     PAGE_SIZE,
     CarriedAnswer,

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from askback_server.domain import commands as c
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import DefaultAnswer, FinalAction
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import PromptClosed
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
-from askback_server.domain.prompts import AnswerSource, AnswerStatus, PromptState
+from askback_server.domain.prompts import AnswerStatus, PromptState
 from tests.support.aggregates import HOUR, S1, SECOND, JobWorld, deadline, question, waiting
 
 INSTANT = timedelta(microseconds=1)

@@ -8,10 +8,11 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 
 from askback.v1 import job_pb2, prompt_pb2
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.decisions import Decision
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.nudges import Nudges
-from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
+from askback_server.domain.prompts import Prompt, PromptState, Resolution
 from askback_server.transport.convert.contents import content
 
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -124,6 +124,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED: the prompt excludes you from answering and claiming it (`PromptContent.exclude`),
     whatever your role. Another person must answer. Metadata: `prompt_id`.
     """
+    ERROR_REASON_ANSWER_NOT_FOUND: _ErrorReason.ValueType  # 27
+    """NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`."""
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -239,6 +241,8 @@ ERROR_REASON_EXCLUDED: ErrorReason.ValueType  # 26
 """PERMISSION_DENIED: the prompt excludes you from answering and claiming it (`PromptContent.exclude`),
 whatever your role. Another person must answer. Metadata: `prompt_id`.
 """
+ERROR_REASON_ANSWER_NOT_FOUND: ErrorReason.ValueType  # 27
+"""NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`."""
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

@@ -748,6 +748,148 @@ class AnswerResult(_message.Message):
 Global___AnswerResult: _TypeAlias = AnswerResult  # noqa: Y015
 
 @_typing.final
+class OverridePromptRequest(_message.Message):
+    """Resolves a prompt as an admin. Names it by `prompt_id`, or by `job_id` and `key`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    VALUES_JSON_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    SHOWN_DIGEST_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt's id. Empty: `job_id` and `key` name it."""
+    job_id: _builtins.str
+    """The job that asked; together with `key`."""
+    key: _builtins.str
+    """The asker's name of the prompt; together with `job_id`."""
+    answer_id: _builtins.str
+    """An idempotency key, as in AnswerPromptRequest. Required."""
+    revision: _builtins.int
+    """`Prompt.revision` of what was on the screen. Required."""
+    decision: _prompt_pb2.Decision.ValueType
+    """One of `PromptContent.decisions`. Required."""
+    values_json: _builtins.str
+    """The values of the form, as in AnswerPromptRequest."""
+    comment: _builtins.str
+    """Why the rules of the prompt are overridden, at most 16 KiB. Required."""
+    shown_digest: _builtins.str
+    """`Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Edit]:
+        """Replacements of editable contents. Only with EDIT."""
+
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        decision: _prompt_pb2.Decision.ValueType = ...,
+        values_json: _builtins.str = ...,
+        edits: _abc.Iterable[_prompt_pb2.Edit] | None = ...,
+        comment: _builtins.str = ...,
+        shown_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "decision", b"decision", "edits", b"edits", "job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id", "revision", b"revision", "shown_digest", b"shown_digest", "values_json", b"values_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverridePromptRequest: _TypeAlias = OverridePromptRequest  # noqa: Y015
+
+@_typing.final
+class OverridePromptResponse(_message.Message):
+    """The reply to an override."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def result(self) -> Global___AnswerResult:
+        """The verdict. From the unary call it is ACCEPTED; on the stream it may be any but RECORDED."""
+
+    def __init__(
+        self,
+        *,
+        result: Global___AnswerResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverridePromptResponse: _TypeAlias = OverridePromptResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawAnswerRequest(_message.Message):
+    """Withdraws a vote. Names the prompt by `prompt_id`, or by `job_id` and `key`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt's id. Empty: `job_id` and `key` name it."""
+    job_id: _builtins.str
+    """The job that asked; together with `key`."""
+    key: _builtins.str
+    """The asker's name of the prompt; together with `job_id`."""
+    answer_id: _builtins.str
+    """The id of the caller's vote. Required."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawAnswerRequest: _TypeAlias = WithdrawAnswerRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawAnswerResponse(_message.Message):
+    """The vote is withdrawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt(self) -> _prompt_pb2.Prompt:
+        """The prompt without the vote."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _prompt_pb2.Prompt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawAnswerResponse: _TypeAlias = WithdrawAnswerResponse  # noqa: Y015
+
+@_typing.final
 class ClaimPromptRequest(_message.Message):
     """Claims a prompt."""
 
@@ -1029,6 +1171,8 @@ class ConverseClientFrame(_message.Message):
     LIST_PROMPTS_FIELD_NUMBER: _builtins.int
     GET_PROMPT_FIELD_NUMBER: _builtins.int
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
+    WITHDRAW_ANSWER_FIELD_NUMBER: _builtins.int
+    OVERRIDE_PROMPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """A number of your choice, which the reply has too. 0: send no reply, not even an error.
     Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
@@ -1081,6 +1225,14 @@ class ConverseClientFrame(_message.Message):
     def list_answers(self) -> Global___ListAnswersRequest:
         """As the unary call ListAnswers."""
 
+    @_builtins.property
+    def withdraw_answer(self) -> Global___WithdrawAnswerRequest:
+        """As the unary call WithdrawAnswer."""
+
+    @_builtins.property
+    def override_prompt(self) -> Global___OverridePromptRequest:
+        """As the unary call OverridePrompt. Every verdict is a reply `override_prompt`."""
+
     def __init__(
         self,
         *,
@@ -1096,12 +1248,14 @@ class ConverseClientFrame(_message.Message):
         list_prompts: Global___ListPromptsRequest | None = ...,
         get_prompt: Global___GetPromptRequest | None = ...,
         list_answers: Global___ListAnswersRequest | None = ...,
+        withdraw_answer: Global___WithdrawAnswerRequest | None = ...,
+        override_prompt: Global___OverridePromptRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "release_prompt", b"release_prompt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "ref", b"ref", "release_prompt", b"release_prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1126,6 +1280,8 @@ class ConverseServerFrame(_message.Message):
     LIST_PROMPTS_FIELD_NUMBER: _builtins.int
     GET_PROMPT_FIELD_NUMBER: _builtins.int
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
+    WITHDRAW_ANSWER_FIELD_NUMBER: _builtins.int
+    OVERRIDE_PROMPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """The `ref` of the frame that this replies to. 0: not a reply; the server
     sends it unprompted.
@@ -1178,6 +1334,14 @@ class ConverseServerFrame(_message.Message):
     def list_answers(self) -> Global___ListAnswersResponse:
         """Reply to `list_answers`."""
 
+    @_builtins.property
+    def withdraw_answer(self) -> Global___WithdrawAnswerResponse:
+        """Reply to `withdraw_answer`."""
+
+    @_builtins.property
+    def override_prompt(self) -> Global___OverridePromptResponse:
+        """Reply to `override_prompt`, with any verdict."""
+
     def __init__(
         self,
         *,
@@ -1194,12 +1358,14 @@ class ConverseServerFrame(_message.Message):
         list_prompts: Global___ListPromptsResponse | None = ...,
         get_prompt: Global___GetPromptResponse | None = ...,
         list_answers: Global___ListAnswersResponse | None = ...,
+        withdraw_answer: Global___WithdrawAnswerResponse | None = ...,
+        override_prompt: Global___OverridePromptResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

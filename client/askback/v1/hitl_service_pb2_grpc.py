@@ -31,7 +31,9 @@ class HitlServiceStub(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+    ReleasePrompt                        console
+    OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
@@ -76,6 +78,16 @@ class HitlServiceStub(object):
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptResponse.FromString,
                 _registered_method=True)
+        self.OverridePrompt = channel.unary_unary(
+                '/askback.v1.HitlService/OverridePrompt',
+                request_serializer=askback_dot_v1_dot_hitl__service__pb2.OverridePromptRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_hitl__service__pb2.OverridePromptResponse.FromString,
+                _registered_method=True)
+        self.WithdrawAnswer = channel.unary_unary(
+                '/askback.v1.HitlService/WithdrawAnswer',
+                request_serializer=askback_dot_v1_dot_hitl__service__pb2.WithdrawAnswerRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_hitl__service__pb2.WithdrawAnswerResponse.FromString,
+                _registered_method=True)
         self.ClaimPrompt = channel.unary_unary(
                 '/askback.v1.HitlService/ClaimPrompt',
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.ClaimPromptRequest.SerializeToString,
@@ -104,7 +116,9 @@ class HitlServiceServicer(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+    ReleasePrompt                        console
+    OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
@@ -182,12 +196,29 @@ class HitlServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AnswerPrompt(self, request, context):
-        """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
+        """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED, or RECORDED for a vote. Otherwise the
         status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
         open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
         never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
         (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
-        NOT_TEST_MODE).
+        NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverridePrompt(self, request, context):
+        """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
+        Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
+        with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawAnswer(self, request, context):
+        """Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
+        (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -254,6 +285,16 @@ def add_HitlServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptRequest.FromString,
                     response_serializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptResponse.SerializeToString,
             ),
+            'OverridePrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverridePrompt,
+                    request_deserializer=askback_dot_v1_dot_hitl__service__pb2.OverridePromptRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_hitl__service__pb2.OverridePromptResponse.SerializeToString,
+            ),
+            'WithdrawAnswer': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawAnswer,
+                    request_deserializer=askback_dot_v1_dot_hitl__service__pb2.WithdrawAnswerRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_hitl__service__pb2.WithdrawAnswerResponse.SerializeToString,
+            ),
             'ClaimPrompt': grpc.unary_unary_rpc_method_handler(
                     servicer.ClaimPrompt,
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.ClaimPromptRequest.FromString,
@@ -288,7 +329,9 @@ class HitlService(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+    ReleasePrompt                        console
+    OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
@@ -427,6 +470,60 @@ class HitlService(object):
             '/askback.v1.HitlService/AnswerPrompt',
             askback_dot_v1_dot_hitl__service__pb2.AnswerPromptRequest.SerializeToString,
             askback_dot_v1_dot_hitl__service__pb2.AnswerPromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverridePrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.HitlService/OverridePrompt',
+            askback_dot_v1_dot_hitl__service__pb2.OverridePromptRequest.SerializeToString,
+            askback_dot_v1_dot_hitl__service__pb2.OverridePromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawAnswer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.HitlService/WithdrawAnswer',
+            askback_dot_v1_dot_hitl__service__pb2.WithdrawAnswerRequest.SerializeToString,
+            askback_dot_v1_dot_hitl__service__pb2.WithdrawAnswerResponse.FromString,
             options,
             channel_credentials,
             insecure,

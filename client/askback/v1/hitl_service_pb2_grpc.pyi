@@ -32,7 +32,9 @@ class HitlServiceStub:
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+      ReleasePrompt                        console
+      OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
@@ -98,12 +100,21 @@ class HitlServiceStub:
     (INVALID_FIELD).
     """
     AnswerPrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.AnswerPromptRequest, _hitl_service_pb2.AnswerPromptResponse]
-    """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
+    """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED, or RECORDED for a vote. Otherwise the
     status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
     open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
     never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
     (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
-    NOT_TEST_MODE).
+    NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
+    """
+    OverridePrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.OverridePromptRequest, _hitl_service_pb2.OverridePromptResponse]
+    """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
+    Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
+    with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+    """
+    WithdrawAnswer: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.WithdrawAnswerRequest, _hitl_service_pb2.WithdrawAnswerResponse]
+    """Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
+    (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
     """
     ClaimPrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ClaimPromptRequest, _hitl_service_pb2.ClaimPromptResponse]
     """Claims an open prompt: until the claim ends others see it and cannot answer it. The holder may
@@ -130,7 +141,9 @@ class HitlServiceAsyncStub(HitlServiceStub):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+      ReleasePrompt                        console
+      OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
@@ -193,12 +206,21 @@ class HitlServiceAsyncStub(HitlServiceStub):
     (INVALID_FIELD).
     """
     AnswerPrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.AnswerPromptRequest, _hitl_service_pb2.AnswerPromptResponse]  # type: ignore[assignment]
-    """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
+    """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED, or RECORDED for a vote. Otherwise the
     status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
     open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
     never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
     (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
-    NOT_TEST_MODE).
+    NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
+    """
+    OverridePrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.OverridePromptRequest, _hitl_service_pb2.OverridePromptResponse]  # type: ignore[assignment]
+    """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
+    Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
+    with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+    """
+    WithdrawAnswer: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.WithdrawAnswerRequest, _hitl_service_pb2.WithdrawAnswerResponse]  # type: ignore[assignment]
+    """Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
+    (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
     """
     ClaimPrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ClaimPromptRequest, _hitl_service_pb2.ClaimPromptResponse]  # type: ignore[assignment]
     """Claims an open prompt: until the claim ends others see it and cannot answer it. The holder may
@@ -224,7 +246,9 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+      ReleasePrompt                        console
+      OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
@@ -315,12 +339,33 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hitl_service_pb2.AnswerPromptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hitl_service_pb2.AnswerPromptResponse, _abc.Awaitable[_hitl_service_pb2.AnswerPromptResponse]]:
-        """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
+        """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED, or RECORDED for a vote. Otherwise the
         status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
         open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
         never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
         (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
-        NOT_TEST_MODE).
+        NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
+        """
+
+    @_abc_1.abstractmethod
+    def OverridePrompt(
+        self,
+        request: _hitl_service_pb2.OverridePromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hitl_service_pb2.OverridePromptResponse, _abc.Awaitable[_hitl_service_pb2.OverridePromptResponse]]:
+        """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
+        Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
+        with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawAnswer(
+        self,
+        request: _hitl_service_pb2.WithdrawAnswerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hitl_service_pb2.WithdrawAnswerResponse, _abc.Awaitable[_hitl_service_pb2.WithdrawAnswerResponse]]:
+        """Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
+        (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
         """
 
     @_abc_1.abstractmethod

@@ -179,6 +179,12 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """
     JOB_EVENT_TYPE_PROMPT_EXCLUDED: _JobEventType.ValueType  # 44
     """Who answered another prompt of the job may not answer this one (`PromptContent.exclude`)."""
+    JOB_EVENT_TYPE_PROMPT_VOTED: _JobEventType.ValueType  # 45
+    """A vote was taken. Data: `answer_id`, `decision`, `outcome`, `groups`; `replaces`, the person's vote before;
+    `lapsed`, the people whose votes lost a group.
+    """
+    JOB_EVENT_TYPE_VOTE_WITHDRAWN: _JobEventType.ValueType  # 46
+    """A person withdrew its vote. Data: `answer_id`."""
     JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
     """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
     console that watches a job of which it sees the head (`Job.head_only`).
@@ -276,6 +282,12 @@ again.
 """
 JOB_EVENT_TYPE_PROMPT_EXCLUDED: JobEventType.ValueType  # 44
 """Who answered another prompt of the job may not answer this one (`PromptContent.exclude`)."""
+JOB_EVENT_TYPE_PROMPT_VOTED: JobEventType.ValueType  # 45
+"""A vote was taken. Data: `answer_id`, `decision`, `outcome`, `groups`; `replaces`, the person's vote before;
+`lapsed`, the people whose votes lost a group.
+"""
+JOB_EVENT_TYPE_VOTE_WITHDRAWN: JobEventType.ValueType  # 46
+"""A person withdrew its vote. Data: `answer_id`."""
 JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
 """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 console that watches a job of which it sees the head (`Job.head_only`).

@@ -157,6 +157,8 @@ class _AnswerSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSo
     """The default that the asker declared for the deadline."""
     ANSWER_SOURCE_TEST: _AnswerSource.ValueType  # 3
     """The scripted human of a test, on a server in test mode."""
+    ANSWER_SOURCE_OVERRIDE: _AnswerSource.ValueType  # 4
+    """An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply."""
 
 class AnswerSource(_AnswerSource, metaclass=_AnswerSourceEnumTypeWrapper):
     """Who gave an answer."""
@@ -169,6 +171,8 @@ ANSWER_SOURCE_TIMEOUT_DEFAULT: AnswerSource.ValueType  # 2
 """The default that the asker declared for the deadline."""
 ANSWER_SOURCE_TEST: AnswerSource.ValueType  # 3
 """The scripted human of a test, on a server in test mode."""
+ANSWER_SOURCE_OVERRIDE: AnswerSource.ValueType  # 4
+"""An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply."""
 Global___AnswerSource: _TypeAlias = AnswerSource  # noqa: Y015
 
 class _AnswerStatus:
@@ -182,8 +186,8 @@ class _AnswerStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSt
     ANSWER_STATUS_ACCEPTED: _AnswerStatus.ValueType  # 1
     """The answer is the prompt's resolution, and is committed."""
     ANSWER_STATUS_RECORDED: _AnswerStatus.ValueType  # 2
-    """The answer is committed and the prompt stays open. Reserved for votes and held answers; not
-    sent today.
+    """The answer is committed and does not resolve the prompt by itself: it is a vote on a prompt with an
+    `approval`, and `prompt.votes` has it. The vote that is the last one needed gets ACCEPTED.
     """
     ANSWER_STATUS_CLOSED: _AnswerStatus.ValueType  # 3
     """The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
@@ -206,8 +210,8 @@ ANSWER_STATUS_UNSPECIFIED: AnswerStatus.ValueType  # 0
 ANSWER_STATUS_ACCEPTED: AnswerStatus.ValueType  # 1
 """The answer is the prompt's resolution, and is committed."""
 ANSWER_STATUS_RECORDED: AnswerStatus.ValueType  # 2
-"""The answer is committed and the prompt stays open. Reserved for votes and held answers; not
-sent today.
+"""The answer is committed and does not resolve the prompt by itself: it is a vote on a prompt with an
+`approval`, and `prompt.votes` has it. The vote that is the last one needed gets ACCEPTED.
 """
 ANSWER_STATUS_CLOSED: AnswerStatus.ValueType  # 3
 """The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
@@ -258,6 +262,9 @@ class Prompt(_message.Message):
     REWORDING_FIELD_NUMBER: _builtins.int
     REQUESTED_BY_FIELD_NUMBER: _builtins.int
     SHOWN_DIGEST_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
+    VOTE_COUNTS_FIELD_NUMBER: _builtins.int
+    SHORTFALLS_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The id, made by the server."""
     job_id: _builtins.str
@@ -360,6 +367,24 @@ class Prompt(_message.Message):
         (`AskPromptRequest.same`): the newest such wording.
         """
 
+    @_builtins.property
+    def votes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Vote]:
+        """The votes on a prompt with an `approval`, oldest first; each person has one at most. A vote that was
+        withdrawn is not among them, nor one from before an amendment. They stay when the prompt is closed.
+        """
+
+    @_builtins.property
+    def vote_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoteCount]:
+        """What the votes come to, by outcome, in the order of its first vote. It is computed when the prompt is sent,
+        and takes each vote as valid; a membership that has ended since is found by the next vote.
+        """
+
+    @_builtins.property
+    def shortfalls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalShortfall]:
+        """Where the directory of people knew fewer people than the approval needs, when the prompt was asked or amended,
+        and could not know whether there are more. Empty: enough are known.
+        """
+
     def __init__(
         self,
         *,
@@ -390,14 +415,149 @@ class Prompt(_message.Message):
         rewording: Global___PromptRewording | None = ...,
         requested_by: _builtins.str = ...,
         shown_digest: _builtins.str = ...,
+        votes: _abc.Iterable[Global___Vote] | None = ...,
+        vote_counts: _abc.Iterable[Global___VoteCount] | None = ...,
+        shortfalls: _abc.Iterable[Global___ApprovalShortfall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "rewording", b"rewording", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "shortfalls", b"shortfalls", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version", "vote_counts", b"vote_counts", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
+class Vote(_message.Message):
+    """The answer of a person to a prompt with an `approval`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    VALUES_JSON_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    answer_id: _builtins.str
+    """The id of the answer, which WithdrawAnswer takes."""
+    user_id: _builtins.str
+    """The person."""
+    decision: Global___Decision.ValueType
+    """What the person decided."""
+    outcome: _builtins.str
+    """A digest of what is decided: votes with the same one count together. For ACCEPT and EDIT it is of the decision,
+    the values and the edits, otherwise of the decision.
+    """
+    values_json: _builtins.str
+    """The values. Of several votes with the same outcome only the first one has values and edits."""
+    comment: _builtins.str
+    """What the person added."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
+        """The edits: a proposal for which others can vote by an EDIT with the same ones."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the vote was taken."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups of the person at that time, as far as the approval names them."""
+
+    def __init__(
+        self,
+        *,
+        answer_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        decision: Global___Decision.ValueType = ...,
+        outcome: _builtins.str = ...,
+        values_json: _builtins.str = ...,
+        edits: _abc.Iterable[Global___Edit] | None = ...,
+        comment: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "outcome", b"outcome", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vote: _TypeAlias = Vote  # noqa: Y015
+
+@_typing.final
+class VoteCount(_message.Message):
+    """The votes for one outcome."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    outcome: _builtins.str
+    """`Vote.outcome`."""
+    decision: Global___Decision.ValueType
+    """What is decided."""
+    votes: _builtins.int
+    """How many votes it has."""
+    required: _builtins.int
+    """How many are needed in all."""
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupApproval]:
+        """The groups of which members are still missing, and how many. Empty: none."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _builtins.str = ...,
+        decision: Global___Decision.ValueType = ...,
+        votes: _builtins.int = ...,
+        required: _builtins.int = ...,
+        missing: _abc.Iterable[Global___GroupApproval] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "missing", b"missing", "outcome", b"outcome", "required", b"required", "votes", b"votes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoteCount: _TypeAlias = VoteCount  # noqa: Y015
+
+@_typing.final
+class ApprovalShortfall(_message.Message):
+    """Fewer people than an approval needs are known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """The group. Empty: all who may approve."""
+    required: _builtins.int
+    """How many are needed."""
+    known: _builtins.int
+    """How many the directory knew who may approve."""
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        required: _builtins.int = ...,
+        known: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "known", b"known", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalShortfall: _TypeAlias = ApprovalShortfall  # noqa: Y015
 
 @_typing.final
 class PromptRewording(_message.Message):
@@ -475,6 +635,7 @@ class PromptContent(_message.Message):
     DEADLINE_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """What kind of question it is: `clarify`, `confirm`, `preview`, `validate`, `deep_understanding`,
     `structure_fix`, or a name of your own (a letter, then letters, digits, `_`, `.`, `-`; at most
@@ -573,9 +734,13 @@ class PromptContent(_message.Message):
     @_builtins.property
     def exclude(self) -> Global___Exclusion:
         """Who may not answer it, whatever their role: separation of duties. Unset: the namespace's default, which is
-        nobody unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
+        empty unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
         asked or amended: asking again under the same key with another one changes nothing.
         """
+
+    @_builtins.property
+    def approval(self) -> Global___Approval:
+        """How many people must decide alike. Unset: the first valid answer decides. It is part of the question."""
 
     def __init__(
         self,
@@ -601,16 +766,89 @@ class PromptContent(_message.Message):
         deadline: _timestamp_pb2.Timestamp | None = ...,
         correction: Global___Correction | None = ...,
         exclude: Global___Exclusion | None = ...,
+        approval: Global___Approval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "exclude", b"exclude", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "exclude", b"exclude", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
 
 Global___PromptContent: _TypeAlias = PromptContent  # noqa: Y015
+
+@_typing.final
+class Approval(_message.Message):
+    """Approval by several people. Each answer is a vote; its verdict is RECORDED until no further vote is needed. Votes
+    count together by what they decide: the decision, and for ACCEPT and EDIT the values and edits. The first that is
+    complete resolves the prompt, in this order: REJECT, REVISE, all others. An EDIT is a proposal beside the prompt and
+    does not change it. A person has one vote: another answer replaces it. Only people in the audience vote, admins too.
+    At each vote the earlier ones are checked by the directory of people: who has left a group since no longer counts for
+    it.
+
+    Where more than one person is needed RESPOND and DISMISS cannot be offered. A default answer must not be ACCEPT
+    or EDIT. An approval that cannot be reached, because the directory has all members of the groups and they are too
+    few, is refused (INVALID_FIELD); see `Prompt.shortfalls` for what is less certain. A retry of the job asks again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    PER_GROUP_FIELD_NUMBER: _builtins.int
+    REJECT_AT_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
+    required: _builtins.int
+    """How many people must accept, of all groups together, up to 50. 0: as many as `per_group` needs, or 1 without."""
+    reject_at: _builtins.int
+    """How many must reject, up to 50. 0: one."""
+    shared: _builtins.bool
+    """True: a member of several groups counts in each of them. Default: false, each person counts for one group."""
+    @_builtins.property
+    def per_group(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupApproval]:
+        """How many of them must be members of these groups; all of them are needed."""
+
+    def __init__(
+        self,
+        *,
+        required: _builtins.int = ...,
+        per_group: _abc.Iterable[Global___GroupApproval] | None = ...,
+        reject_at: _builtins.int = ...,
+        shared: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_group", b"per_group", "reject_at", b"reject_at", "required", b"required", "shared", b"shared"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Approval: _TypeAlias = Approval  # noqa: Y015
+
+@_typing.final
+class GroupApproval(_message.Message):
+    """How many members of a group are needed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """The group."""
+    required: _builtins.int
+    """How many, from 1 to 50."""
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        required: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupApproval: _TypeAlias = GroupApproval  # noqa: Y015
 
 @_typing.final
 class Exclusion(_message.Message):

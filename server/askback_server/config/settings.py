@@ -156,6 +156,11 @@ class Config:
         "Namespaces in which who asks may not answer, unless a prompt says otherwise; '*': all.",
         metavar="NAMESPACE,…",
     )
+    allow_override: str = _setting(
+        "",
+        "Namespaces in which admins may override a prompt's exclusion and approval; '*': all.",
+        metavar="NAMESPACE,…",
+    )
     allow_short_retention: bool = _setting(
         False, "Allow a retention under 1 h: jobs and answers are deleted that soon after their end."
     )
@@ -284,9 +289,10 @@ class Config:
     @property
     def limits(self) -> Limits:
         """The limits of the service."""
-        excluded = (name.strip() for name in self.exclude_requester.split(","))
         return Limits(
-            retention=job_retention(self.retention), requester_excluded=frozenset(filter(None, excluded))
+            retention=job_retention(self.retention),
+            requester_excluded=_names(self.exclude_requester),
+            override_allowed=_names(self.allow_override),
         )
 
     @property
@@ -299,6 +305,11 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Config)}  # type: ignore[arg-type]
 )
 """All settings by name, in the order of help and docs."""
+
+
+def _names(listed: str) -> frozenset[str]:
+    """The names of a list with commas."""
+    return frozenset(filter(None, (name.strip() for name in listed.split(","))))
 
 
 def mask_password(url: str) -> str:

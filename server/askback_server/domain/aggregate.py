@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Generic, Unpack
 
 from askback_server.domain.commands import PromptRef, R, SessionRef
+from askback_server.domain.electorate import UNKNOWN, Electorate
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import cached_property, evolve, fast_init, from_fields
@@ -52,6 +53,8 @@ class Facts:
     stream of that epoch has lost it, and another stream may have resumed it."""
     attended: Callable[[Prompt], bool] = assume_attended
     """Whether a person who may answer the prompt is present."""
+    electorate: Electorate = UNKNOWN
+    """What the directory says of the people who are to approve, and of those who have voted."""
 
     def is_dead(self, session: SessionRef) -> bool:
         """Whether a guard on this session is known to fail."""

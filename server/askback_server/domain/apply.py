@@ -15,9 +15,11 @@ from askback_server.domain import (
     lost_leases,
     presence,
     prompt_rules,
+    voting_rules,
     worker_rules,
 )
 from askback_server.domain import commands as c
+from askback_server.domain import vote_commands as v
 from askback_server.domain.aggregate import Aggregate, Facts, RuleResult
 
 Rule = Callable[[Aggregate, Any, Facts], RuleResult[Any]]
@@ -45,6 +47,8 @@ RULES: dict[type[c.Command[object]], Rule] = {
     c.FailJob: worker_rules.fail_job,
     c.ReleaseJob: worker_rules.release_job,
     c.AnswerPrompt: prompt_rules.answer_prompt,
+    v.OverridePrompt: prompt_rules.override_prompt,
+    v.WithdrawAnswer: voting_rules.withdraw_answer,
     c.ClaimPrompt: prompt_rules.claim_prompt,
     c.ReleasePrompt: prompt_rules.release_prompt,
     c.CancelPrompt: prompt_rules.cancel_prompt,

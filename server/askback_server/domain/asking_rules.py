@@ -23,6 +23,7 @@ from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
+from askback_server.domain.voting_rules import first_votes
 from askback_server.domain.waiting import open_blocking, wait_again
 from askback_server.domain.worker_rules import begin_holder_change
 
@@ -58,6 +59,8 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
             return RuleResult(*accept_rewording(change, known, command, content))
         content = normalise(content, facts.limits, facts.now).resolve_deadline(facts.now)
         return RuleResult(PromptAsked(amend(change, known, content)), change)
+    if content.approval is not None:
+        carried = None  # several people approve one job: its retry asks them again
     if carried is not None and exclude_people(change, content).excludes_author(carried.answer.user_id):
         carried = None  # who gave the answer may not give it to this job: people are asked again
         content = normalise(content, facts.limits, facts.now)
@@ -155,6 +158,7 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
         updated_at=facts.now,
         expires_at=facts.now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, facts.now),
+        votes=first_votes(change, content),
     )
     if content.kind == UNDERSTANDING:
         note_question(change, prompt)

@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from askback_server.domain.approval_checks import ALONE, check_approval, check_decisions
 from askback_server.domain.content import Audience, Correction, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, fill_labels
 from askback_server.domain.documents import content_to_json
+from askback_server.domain.evolve import evolve
 from askback_server.domain.forms import Unjudged, check_form
 from askback_server.domain.json_text import Violation, check_text, is_plain, parse_json
 from askback_server.domain.limits import Limits
@@ -127,6 +129,8 @@ def normalise(
         _check_escalation(check, content)
     if content.exclusion is not None:
         _check_exclusion(check, content)
+    if content.approval is not None:
+        content = evolve(content, approval=check_approval(check, content.approval))
     if content.reminders is not None:
         check.number("reminders.max_count", content.reminders.maximum, 0, limits.reminders)
     if content.correction is not None:
@@ -144,9 +148,13 @@ def normalise(
     else:
         # Not for an invalid kind, because `default_options` caches by kind.
         options = () if check.found else default_options(content.kind, form is not None)
+        if content.approval is not None and content.approval.required > 1:
+            options = tuple(option for option in options if option.decision not in ALONE)
     if content.decisions != options:
         content = content.with_decisions(options)
     _check_default(check, content)
+    if content.approval is not None:
+        check_decisions(check, content, content.approval)
     check.done()
     size = len(content_to_json(content).encode())
     if size > limits.content_bytes:
@@ -200,7 +208,7 @@ def _check_audience(check: Checker, field: str, audience: Audience) -> None:
 
 
 def _check_exclusion(check: Checker, content: PromptContent) -> None:
-    """Check the names, and that somebody in the audience is left, as far as it names users only."""
+    """Check the names, and that a person of the audience is left, as far as it names users only."""
     excluded = content.exclusion
     assert excluded is not None
     count = len(excluded.users) + len(excluded.groups) + len(excluded.answerers_of)

@@ -1,15 +1,13 @@
-"""Commands: requests to change one job, as data.
-
-A command names one aggregate (a job with its prompts): by the job's id (`OnJob`), by a prompt (`OnPrompt`),
-or as a new job. `apply.py` finds its rule, and the rule checks the principal's role and access."""
+"""Commands: requests to change one job, as data. `apply.py` finds the rule, which checks role and access."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.evolve import fast_init
@@ -17,7 +15,7 @@ from askback_server.domain.forms import Judgement
 from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
 from askback_server.domain.principals import SYSTEM, Principal
-from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
+from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
@@ -241,6 +239,7 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     comment: str = ""
     source: AnswerSource = AnswerSource.HUMAN
     shown_digest: str = ""
+    OVERRIDES: ClassVar[bool] = False  # see `vote_commands.OverridePrompt`
     judgement: Judgement | None = None
     """The result of `judge_values` for these values, if judging them takes too long for the event loop."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from askback_server.domain.approvals import Approval, approval_to_doc
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
 from askback_server.domain.digests import digest_of
 from askback_server.domain.evolve import cached_property, evolve, fast_init, fields_of
@@ -145,6 +146,8 @@ class PromptContent:
     """In place of `timeout`; `resolve_deadline` replaces it, so a stored content has none."""
     correction: Correction | None = None
     exclusion: Exclusion | None = None
+    approval: Approval | None = None
+    """How many people must decide alike. None: the first valid answer decides."""
 
     @cached_property
     def size(self) -> int:
@@ -261,4 +264,6 @@ class PromptContent:
         if self.correction is not None:  # without one, the digest is that of older versions
             faults = [[v.field, v.description] for v in self.correction.violations]
             seen.append([self.correction.key, faults])
+        if self.approval is not None:  # a yes of one person means less where two are needed
+            seen.append({"approval": approval_to_doc(self.approval)})
         return digest_of(seen)

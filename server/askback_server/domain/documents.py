@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 
 from pydantic_core import from_json, to_json
 
+from askback_server.domain.answers import Answer, AnswerSource
+from askback_server.domain.approvals import approval_from_doc, approval_to_doc
 from askback_server.domain.content import (
     Audience,
     Correction,
@@ -26,7 +28,7 @@ from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.form_documents import form_from_doc
 from askback_server.domain.json_text import Json, JsonObject, Violation
-from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
+from askback_server.domain.prompts import PromptState, Resolution
 from askback_server.domain.routing_documents import (
     audience_from_doc,
     audience_to_doc,
@@ -129,6 +131,8 @@ def _write_content(content: PromptContent) -> str:
         doc["reminders"] = reminders_to_doc(content.reminders)
     if content.exclusion is not None:
         doc["exclusion"] = exclusion_to_doc(content.exclusion)
+    if content.approval is not None:
+        doc["approval"] = approval_to_doc(content.approval)
     if content.correction is not None:
         faults = [fields_of(violation) for violation in content.correction.violations]
         doc["correction"] = {"key": content.correction.key, "violations": faults}
@@ -187,6 +191,7 @@ def parse_content(text: str) -> PromptContent:
         reminders=reminders_from_doc(doc["reminders"]) if "reminders" in doc else None,
         correction=_correction_from_doc(doc["correction"]) if "correction" in doc else None,
         exclusion=exclusion_from_doc(doc["exclusion"]) if "exclusion" in doc else None,
+        approval=approval_from_doc(doc["approval"]) if "approval" in doc else None,
     )
 
 

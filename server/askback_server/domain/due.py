@@ -9,12 +9,13 @@ import heapq
 from datetime import datetime, timedelta
 
 from askback_server.domain.aggregate import Change
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import FinalAction
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
 from askback_server.domain.life import cancel_now, close_prompt, fail_now, retry_attempt
-from askback_server.domain.prompts import Answer, AnswerSource, Prompt
+from askback_server.domain.prompts import Prompt
 from askback_server.domain.routing_documents import audience_to_doc
 from askback_server.domain.transitions import JobTrigger, PromptTrigger, next_prompt_state
 

@@ -6,7 +6,7 @@
     │   ├── BadPageToken
     │   └── BadHello
     ├── NotFound
-    │   ├── JobNotFound, PromptNotFound, SessionNotFound, ServiceNotFound
+    │   ├── JobNotFound, PromptNotFound, SessionNotFound, ServiceNotFound (AnswerNotFound, in `voting_rules`)
     ├── AlreadyExists
     │   └── IdReused             an id or key with other content than before
     ├── FailedPrecondition     the current state does not allow it: do not retry unchanged

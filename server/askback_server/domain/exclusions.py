@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from askback_server.domain.aggregate import Change
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Exclusion, PromptContent
 from askback_server.domain.errors import PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.prompts import Answer, AnswerSource, Prompt
+from askback_server.domain.prompts import Prompt
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 
@@ -49,32 +50,34 @@ def exclude_people(change: Change, content: PromptContent) -> PromptContent:
 
 
 def answerers_of(prompt: Prompt) -> frozenset[str]:
-    """The people who answered a prompt: the author of the answer, and who sent it."""
+    """The people who answered a prompt: the author of the answer, who sent it, and all who have voted."""
+    names = prompt.votes.people if prompt.votes is not None else frozenset[str]()
     resolution = prompt.resolution
     if resolution is None or resolution.answer is None or not _is_of_a_person(resolution.answer):
-        return frozenset()
-    return frozenset({resolution.actor, resolution.answer.user_id} - {""})
+        return names
+    return names | frozenset({resolution.actor, resolution.answer.user_id} - {""})
 
 
-def exclude_answerer(change: Change, answered: Prompt) -> None:
-    """Exclude who answered a prompt from the open prompts that exclude its answerers. Ends their claims."""
+def exclude_answerers(change: Change, answered: Prompt) -> None:
+    """Exclude who answered a prompt from the open prompts that exclude its answerers. Ends their claims and
+    votes there."""
     names = answerers_of(answered)
     for prompt in change.open if names else ():
         exclusion = prompt.content.exclusion
         if exclusion is None or answered.key not in exclusion.answerers_of or names <= exclusion.users:
             continue
         next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.EXCLUDE)
-        added = sorted(names - exclusion.users)
-        change.record(
-            EventType.PROMPT_EXCLUDED,
-            prompt.prompt_id,
-            {"round": prompt.round, "key": prompt.key, "users": added, "answered": answered.key},
-        )
+        data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answered": answered.key}
+        data["users"] = sorted(names - exclusion.users)
         after = evolve(prompt, content=prompt.content.exclude(names))
+        if prompt.votes is not None and (votes := prompt.votes.end(names)) != prompt.votes:
+            data["votes_of"] = sorted(v.user_id for v in prompt.votes.live if v not in votes.live)
+            after = evolve(after, votes=votes)
+        change.record(EventType.PROMPT_EXCLUDED, prompt.prompt_id, data)
         if prompt.claimed_by in names:
             after = evolve(after, claimed_by="", claimed_until=None)
         change.put(after)
 
 
 def _is_of_a_person(answer: Answer) -> bool:
-    return answer.source in (AnswerSource.HUMAN, AnswerSource.TEST)
+    return answer.source is not AnswerSource.TIMEOUT_DEFAULT

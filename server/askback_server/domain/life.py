@@ -7,15 +7,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from askback_server.domain.aggregate import ANY_EPOCH, Change, Facts
+from askback_server.domain.answers import Answer
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.documents import append_to_array, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.exclusions import exclude_answerer
+from askback_server.domain.exclusions import exclude_answerers
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState, Wake
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import Answer, Prompt, PromptState, Resolution
+from askback_server.domain.prompts import Prompt, PromptState, Resolution
 from askback_server.domain.transitions import (
     JobTrigger,
     PromptTrigger,
@@ -78,13 +79,14 @@ def close_prompt(
     reason: str = "",
     answer: Answer | None = None,
     carried_from: str = "",
+    votes: tuple[str, ...] = (),
     resume_job: bool = True,
 ) -> Prompt:
     """Close an open prompt and record its event.
 
     With `resume_job` the job continues if this resolution allows it; its new state is in the same event.
     `carried_from` is the earlier job in which the answer was given: then the resolution's actor is the author
-    of the answer and not the sender of the command.
+    of the answer and not the sender of the command. `votes`: the ids of the answers that decided together.
     """
     state = next_prompt_state(prompt.prompt_id, prompt.state, trigger)
     job = change.job
@@ -106,13 +108,15 @@ def close_prompt(
     if answer is not None:
         data |= {"answer_id": answer.answer_id}
         data |= {"decision": str(answer.decision), "source": str(answer.source)}
+        if votes:
+            data["votes"] = list(votes)
         if carried_from:
             data |= {"carried_from": carried_from, "by": answer.user_id}
         if prompt.content.kind == UNDERSTANDING:
             _note_answer(change, prompt, answer)
     change.record(_CLOSING[trigger], prompt.prompt_id, data)
     closed = change.put(closed)
-    exclude_answerer(change, closed)
+    exclude_answerers(change, closed)
     if resume_job and change.job.workerless and change.job.is_terminal:
         ended = change.job.state is JobState.COMPLETED
         change.record(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)

@@ -33,6 +33,10 @@ class Limits:
     """A label's name, and its value."""
     audience: int = 100
     """Users and groups that one prompt names."""
+    approvers: int = 50
+    """People whose approval one prompt needs."""
+    votes_bytes: int = 256 * 1024
+    """The live votes of one prompt: values, edits and comments together."""
     parts: int = 20
     """Contents that one prompt shows, and edits of one answer."""
     decisions: int = 16
@@ -176,6 +180,13 @@ class Limits:
     def excludes_requester(self, namespace: str) -> bool:
         """Whether prompts of a namespace exclude who asks by default."""
         return namespace in self.requester_excluded or "*" in self.requester_excluded
+
+    override_allowed: frozenset[str] = frozenset()
+    """Namespaces in which admins may override exclusions and approvals (OverridePrompt). `*`: all."""
+
+    def allows_override(self, namespace: str) -> bool:
+        """Whether admins may override in a namespace."""
+        return namespace in self.override_allowed or "*" in self.override_allowed
 
     def retention_of(self, namespace: str, state: str) -> timedelta:
         """How long a job that ended in this state is kept. The most specific setting applies."""

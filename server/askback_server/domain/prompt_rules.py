@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
+from askback_server.domain.answers import Answer
 from askback_server.domain.checks import Checker
 from askback_server.domain.commands import (
     AnswerPrompt,
@@ -19,6 +20,7 @@ from askback_server.domain.due import run_overdue
 from askback_server.domain.errors import (
     IdReused,
     LimitExceeded,
+    PermissionDenied,
     PromptClaimed,
     PromptClosed,
     PromptNotFound,
@@ -29,15 +31,10 @@ from askback_server.domain.exclusions import Excluded
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
 from askback_server.domain.principals import Role
-from askback_server.domain.prompts import (
-    Answer,
-    AnswerResult,
-    AnswerStatus,
-    Prompt,
-    PromptState,
-    Submission,
-)
+from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
+from askback_server.domain.vote_commands import OverridePrompt
+from askback_server.domain.voting_rules import cast_vote
 
 _SHOWN_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -59,6 +56,26 @@ def _not_found(command: OnPrompt[object]) -> PromptNotFound:
 def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> RuleResult[AnswerResult]:
     """Judge an answer. The verdict is final: a repeated `answer_id` gets it again. Raises Unjudged."""
     prompt = _find_for_person(aggregate, command)
+    check = _check_answer(command, facts)
+    check.done()
+    return _take_answer(aggregate, command, facts, prompt)
+
+
+def override_prompt(aggregate: Aggregate, command: OverridePrompt, facts: Facts) -> RuleResult[AnswerResult]:
+    """Resolve a prompt as an admin. Exclusions, approvals and claims do not apply. Raises Unjudged."""
+    command.principal.require(Role.ADMIN)
+    prompt = _find_for_person(aggregate, command)
+    if not facts.limits.allows_override(prompt.namespace):
+        message = "this namespace is not one of the server's setting allow_override: overrides are refused"
+        raise PermissionDenied(message, namespace=prompt.namespace, needs="allow_override")
+    check = _check_answer(command, facts)
+    if not command.comment.strip():
+        check.bad("comment", "is required: say why the rules of the prompt are overridden")
+    check.done()
+    return _take_answer(aggregate, command, facts, prompt)
+
+
+def _check_answer(command: AnswerPrompt, facts: Facts) -> Checker:
     check = Checker(facts.limits)
     check.key("answer_id", command.answer_id)
     if command.revision < 0:
@@ -74,7 +91,12 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
         if sum(len(e.text) + len(e.content_id) for e in command.edits) > facts.limits.content_bytes:
             check.bad("edits", f"must have {facts.limits.content_bytes} characters at most in all")
         check.edits("edits", command.edits)
-    check.done()
+    return check
+
+
+def _take_answer(
+    aggregate: Aggregate, command: AnswerPrompt, facts: Facts, prompt: Prompt
+) -> RuleResult[AnswerResult]:
     digest = _build_answer(command, facts.now).digest
     before = aggregate.submissions.get((prompt.prompt_id, command.answer_id))
     if before is not None:
@@ -87,7 +109,7 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
             limit="submissions_per_prompt",
             value=facts.limits.submissions_per_prompt,
         )
-    if prompt.excludes(command.principal):
+    if not command.OVERRIDES and prompt.excludes(command.principal):
         raise Excluded(prompt.prompt_id)
     change = Change(aggregate, facts, command.principal.subject)
     run_overdue(change)
@@ -108,7 +130,7 @@ def _judge_answer(
                 raise _not_found(command)  # this answer may have had another verdict, which is deleted
             change.require(not_after=before.purge_at)
         return _record_refusal(change, command, prompt, AnswerStatus.CLOSED, digest)
-    claimant = prompt.claimant(change.facts.now)
+    claimant = "" if command.OVERRIDES else prompt.claimant(change.facts.now)
     if claimant and claimant != command.principal.subject:
         raise PromptClaimed(prompt.prompt_id, claimant)
     if not _is_about(command, prompt):
@@ -126,6 +148,8 @@ def _judge_answer(
     # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
     answer = _build_answer(command, change.facts.now)
+    if prompt.content.approval is not None and not command.OVERRIDES:
+        return cast_vote(change, command, prompt, answer, digest)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
     prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=answer)
     status = AnswerStatus.ACCEPTED

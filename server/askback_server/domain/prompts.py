@@ -1,4 +1,4 @@
-"""Prompts, answers and resolutions."""
+"""Prompts and resolutions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from askback_server.domain.answers import Answer
 from askback_server.domain.content import PromptContent
-from askback_server.domain.decisions import Decision, Edit
-from askback_server.domain.digests import digest_of
-from askback_server.domain.evolve import cached_property, fast_init
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
+from askback_server.domain.votes import Votes
 
 
 class PromptState(StrEnum):
@@ -25,14 +25,6 @@ class PromptState(StrEnum):
     SUPERSEDED = "SUPERSEDED"
 
 
-class AnswerSource(StrEnum):
-    """Where an answer comes from."""
-
-    HUMAN = "HUMAN"
-    TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
-    TEST = "TEST"
-
-
 class AnswerStatus(StrEnum):
     """The verdict on a submitted answer."""
 
@@ -41,43 +33,6 @@ class AnswerStatus(StrEnum):
     CLOSED = "CLOSED"
     STALE = "STALE"
     INVALID = "INVALID"
-
-
-@fast_init
-@dataclass(frozen=True)  # no slots: see evolve.py
-class Answer:
-    """A decision on a prompt. `values_json` is stored as it was sent; empty if there are no values."""
-
-    answer_id: str
-    decision: Decision
-    values_json: str
-    edits: tuple[Edit, ...]
-    comment: str
-    source: AnswerSource
-    user_id: str
-    revision: int
-    created_at: datetime
-
-    @cached_property
-    def size(self) -> int:
-        """About how many bytes its texts take."""
-        edited = sum(len(e.text) for e in self.edits) if self.edits else 0
-        return len(self.values_json) + len(self.comment) + edited
-
-    @property
-    def digest(self) -> str:
-        """A digest of the answer and its author, without the time: equal answers have equal digests."""
-        parts = [
-            self.user_id,
-            self.revision,
-            str(self.decision),
-            self.values_json,
-            [[e.content_id, e.text] for e in self.edits],
-            self.comment,
-        ]
-        if self.source is not AnswerSource.HUMAN:
-            parts.append(str(self.source))
-        return digest_of(parts)
 
 
 @fast_init
@@ -149,6 +104,8 @@ class Prompt:
     Cleared when one connects, and when the prompt is closed."""
     requested_by: str = ""
     """The job's creator, `Job.user_id`; fixed. Empty for a prompt that an older server asked."""
+    votes: Votes | None = None
+    """Set by the votes of people; None for a prompt without an approval."""
     same_digest: str = ""
     """The digest of the newest other wording that the job asked after the prompt was closed, and for which
     the resolution was kept (`rewording.py`)."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.decisions import CARRIES_VALUES, Decision
 from askback_server.domain.json_text import Json
-from askback_server.domain.prompts import Answer, AnswerSource, Resolution
+from askback_server.domain.prompts import Resolution
 
 PAGE_SIZE = 100
 """Answers and checkpoints per event, so that each event fits into a message."""

@@ -17,6 +17,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
+from askback_server.domain.voting_rules import first_votes
 from askback_server.domain.waiting import open_blocking
 
 
@@ -32,6 +33,11 @@ def accept_rewording(
             f"the key {command.key!r} belongs to a prompt that is {known.state} and was another question, "
             f"{known.content.title!r} (digest {known.digest}); now it is {content.title!r} (digest "
             f"{content.digest}). Use another key, or set `same` if it is the same question in other words"
+        )
+        raise IdReused("key", command.key, message, prompt_id=known.prompt_id, state=known.state)
+    if known.content.approval != content.approval:
+        message = (
+            f"the key {command.key!r} belongs to a prompt that is {known.state} and needed another approval"
         )
         raise IdReused("key", command.key, message, prompt_id=known.prompt_id, state=known.state)
     if known.same_digest == content.digest:
@@ -75,5 +81,6 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         revision=revision,
         expires_at=now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, now),
+        votes=first_votes(change, content, known.votes),
     )
     return change.put(mark_presence(change, amended))

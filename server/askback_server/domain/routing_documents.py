@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic_core import to_json
 
 from askback_server.domain.content import Audience, EscalationStep, Exclusion, PromptContent, Reminders
+from askback_server.domain.evolve import fields_of
 from askback_server.domain.json_text import Json, JsonObject
+from askback_server.domain.nudges import Nudges
 
 
 def audience_to_doc(audience: Audience) -> dict[str, list[str]]:
@@ -88,3 +91,15 @@ def audience_to_json(content: PromptContent) -> str | None:
     doc: JsonObject = {**audience_to_doc(audience), "everyone": is_open, "hide": excluded.hide}
     doc |= {"no_users": sorted(excluded.users), "no_groups": sorted(excluded.groups)}
     return to_json(doc).decode()
+
+
+def nudges_to_json(nudges: Nudges) -> str:
+    """The document of the progress of escalation and reminders; what has not begun is left out."""
+    return to_json({name: value for name, value in fields_of(nudges).items() if value}).decode()
+
+
+def nudges_from_json(text: str) -> Nudges:
+    """The progress that `nudges_to_json` wrote."""
+    found = json.loads(text)
+    found |= {n: datetime.fromisoformat(v) for n, v in found.items() if n.endswith("_at")}
+    return Nudges(**found)

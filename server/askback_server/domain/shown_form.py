@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring as quote
 from typing import Any
 
+from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Correction, Part, PromptContent
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.evolve import cached_on_argument
@@ -50,7 +51,9 @@ def canonical_form(content: PromptContent) -> str:
 
     `quote` escapes as RFC 8785 does: quotation marks, backslashes and control characters.
     """
-    text = f'{{"body":{quote(content.body)},' if content.body else "{"
+    text = "{" if content.approval is None else f'{{"approval":{_approval(content.approval)},'
+    if content.body:
+        text += f'"body":{quote(content.body)},'
     if content.parts:
         text += f'"contents":[{",".join(map(_part, content.parts))}],'
     if content.correction is not None:
@@ -62,6 +65,15 @@ def canonical_form(content: PromptContent) -> str:
     elif form is not None:
         text += f'"schemaJson":{quote(form.schema_json)},'
     return f'{text}"title":{quote(content.title)}}}'
+
+
+def _approval(approval: Approval) -> str:
+    text = "{"
+    if approval.per_group:
+        places = (f'{{"group":{quote(g.group)},"required":{g.required}}}' for g in approval.per_group)
+        text += f'"perGroup":[{",".join(places)}],'
+    text += f'"rejectAt":{approval.reject_at},"required":{approval.required}'
+    return text + (',"shared":true}' if approval.shared else "}")
 
 
 def _part(part: Part) -> str:

@@ -57,6 +57,8 @@ class PromptTrigger(StrEnum):
     ESCALATE = "ESCALATE"
     REMIND = "REMIND"
     EXCLUDE = "EXCLUDE"
+    VOTE = "VOTE"
+    WITHDRAW = "WITHDRAW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,17 @@ PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
         (Actor.PERSON, Actor.WORKER),
         "another prompt of the job is answered, and who answers that one may not answer this one",
     ),
+    (PromptState.PENDING, PromptTrigger.VOTE): Transition(
+        PromptState.PENDING, (Actor.PERSON,), "a vote of a prompt that needs several people"
+    ),
+    (PromptState.PENDING, PromptTrigger.WITHDRAW): Transition(
+        PromptState.PENDING, (Actor.PERSON,), "a person withdraws its vote"
+    ),
     (PromptState.PENDING, PromptTrigger.REFUSE): Transition(
         PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer; it is stored for the audit"
     ),
     (PromptState.PENDING, PromptTrigger.ANSWER): Transition(
-        PromptState.ANSWERED, (Actor.PERSON,), "the first valid answer"
+        PromptState.ANSWERED, (Actor.PERSON,), "the first valid answer, or the last vote that is needed"
     ),
     (PromptState.PENDING, PromptTrigger.DEFAULT): Transition(
         PromptState.ANSWERED, (Actor.SYSTEM,), "the deadline passed; the default answer applies"

@@ -6,6 +6,12 @@ from collections.abc import Sequence
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
+from askback_server.engine.electorate import (
+    ReadElectorate,
+    electorate_query,
+    merge_queries,
+    read_nothing,
+)
 from askback_server.engine.grouping import Group
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.needs import covers
@@ -15,9 +21,10 @@ from askback_server.ports.storage import JobStore
 class BatchReads:
     """The reads of one batch."""
 
-    def __init__(self, store: JobStore, hot: HotJobs) -> None:
+    def __init__(self, store: JobStore, hot: HotJobs, read_electorate: ReadElectorate = read_nothing) -> None:
         self._store = store
         self._hot = hot
+        self._read_electorate = read_electorate
 
     async def locate(self, refs: Sequence[PromptRef]) -> dict[PromptRef, tuple[str, str]]:
         """Job id and prompt id of the prompts that exist: from memory, else by one read for all ids. It
@@ -61,3 +68,13 @@ class BatchReads:
             for group, aggregate in zip(missing, loaded, strict=True):
                 group.aggregate = aggregate if group.wanted.is_head else self._hot.put(aggregate)
                 group.fresh = True
+        queries = [
+            query
+            for group in groups
+            for item in group.items
+            if (query := electorate_query(group.aggregate, item.command)) is not None
+        ]
+        if queries:
+            electorate = await self._read_electorate(merge_queries(queries))
+            for group in groups:
+                group.electorate = electorate

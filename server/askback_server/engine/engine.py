@@ -37,6 +37,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.engine.batch_reads import BatchReads
 from askback_server.engine.command_queue import MAX_COMMANDS, CommandQueue
 from askback_server.engine.committed import Committed
+from askback_server.engine.electorate import ReadElectorate, read_nothing
 from askback_server.engine.grouping import ChooseWorker, Group, Item, choose_none, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.judges import Judges
@@ -75,8 +76,10 @@ class Engine:
         observer: Observer | None = None,
         judges: Judges | None = None,
         attended: Callable[[Prompt], bool] = assume_attended,
+        read_electorate: ReadElectorate = read_nothing,
     ) -> None:
-        """`attended` tells whether a console shows a prompt to one of its reviewers."""
+        """`attended` tells whether a console shows a prompt to one of its reviewers. `read_electorate` reads
+        the directory of people."""
         self._store = store
         self._clock = clock
         self.limits = limits
@@ -92,6 +95,7 @@ class Engine:
         self._decided = 0
         self._judges = judges or Judges()
         self._attended = attended
+        self._read_electorate = read_electorate
         self._choose_worker: ChooseWorker = choose_none
         self._leases: list[Item] = []
         """Leases of the current batch that are a part of the write which makes their job claimable."""
@@ -183,7 +187,7 @@ class Engine:
         return len(self._queue)
 
     async def _process(self, items: Sequence[Item]) -> None:
-        reads = BatchReads(self._store, self.hot)
+        reads = BatchReads(self._store, self.hot, self._read_electorate)
         groups = await group_by_job(items, reads.locate)
         while groups:
             await reads.fill(groups)

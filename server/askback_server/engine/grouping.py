@@ -12,6 +12,7 @@ from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Change, Facts, assume_attended
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
+from askback_server.domain.electorate import UNKNOWN, Electorate
 from askback_server.domain.errors import AskbackError, Contention
 from askback_server.domain.forms import Unjudged
 from askback_server.domain.jobs import Job
@@ -91,6 +92,7 @@ class Group:
     """The lease of the job that the write makes claimable, as a part of the write."""
     dead_sessions: frozenset[SessionRef] = frozenset()
     """Sessions known to have expired, from guards that failed."""
+    electorate: Electorate = UNKNOWN
     reread: bool = False
     """Read the aggregate from the database, even if it is in memory."""
 
@@ -110,7 +112,7 @@ class Group:
         self.after = self.aggregate
         for place, item in enumerate(self.items):
             yield item
-            facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions, attended)
+            facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions, attended, self.electorate)
             try:
                 decided = apply(self.after, item.command, facts)
             except AskbackError as error:

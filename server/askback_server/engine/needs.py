@@ -5,6 +5,7 @@ from __future__ import annotations
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
+from askback_server.domain.vote_commands import WithdrawAnswer
 from askback_server.ports.storage import Wanted
 
 
@@ -23,7 +24,7 @@ def add_needs(wanted: Wanted, command: c.Command[object], prompt_id: str = "") -
         wanted.prompt_ids.update(command.prompt_ids)
     elif prompt_id:
         wanted.prompt_ids.add(prompt_id)
-        if isinstance(command, c.AnswerPrompt):
+        if isinstance(command, c.AnswerPrompt | WithdrawAnswer):
             wanted.submissions.add((prompt_id, command.answer_id))
 
 

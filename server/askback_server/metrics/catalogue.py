@@ -37,7 +37,8 @@ PROMPTS_ASKED = Metric("askback_prompts_asked", _COUNTER, "Prompts asked.", labe
 PROMPTS_RESOLVED = Metric(
     "askback_prompts_resolved",
     _COUNTER,
-    "Prompts that ended. `outcome`: answered (by a person), defaulted (by the default of a passed deadline), "
+    "Prompts that ended. `outcome`: answered (by a person), overridden (by an admin), defaulted (by the "
+    "default of a passed deadline), "
     "expired, cancelled, superseded.",
     labels=("kind", "outcome"),
 )

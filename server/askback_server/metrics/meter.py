@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from askback._metrics.metric import Histogram
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.prompts import AnswerSource, Prompt
+from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
 from askback_server.ports.storage import Lost
@@ -98,8 +99,9 @@ class Meter:
         if prompt is None or prompt.resolution is None:
             return
         kind, outcome = self.kinds.label(prompt.content.kind), _RESOLVED[event.type]
-        if outcome == "answered" and not _by_a_person(prompt):
-            outcome = "defaulted"
+        if outcome == "answered":
+            source = _source_of(prompt)
+            outcome = _OUTCOMES.get(source, "defaulted") if source is not None else outcome
         self.resolved[kind, outcome] += 1
         if outcome == "answered":
             if kind not in self.answer_seconds:
@@ -107,6 +109,9 @@ class Meter:
             self.answer_seconds[kind].observe((prompt.resolution.at - prompt.created_at).total_seconds())
 
 
-def _by_a_person(prompt: Prompt) -> bool:
+_OUTCOMES = {AnswerSource.HUMAN: "answered", AnswerSource.OVERRIDE: "overridden"}
+
+
+def _source_of(prompt: Prompt) -> AnswerSource | None:
     answer = prompt.resolution.answer if prompt.resolution is not None else None
-    return answer is not None and answer.source is AnswerSource.HUMAN
+    return answer.source if answer is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from askback_server.domain.electorate import Electorate, ElectorateQuery
 from askback_server.domain.people import Decision, Group, PeopleFilter, Person, PersonKey
 
 
@@ -19,6 +20,13 @@ class PeopleStore(Protocol):
         Writes what differs: a membership that is not in the result is ended, never deleted. Changes of the
         same person at several replicas follow each other. Returns the people as stored, in the order of
         `subjects`. Raises StorageUnavailable.
+        """
+
+    async def read_electorate(self, queries: Sequence[ElectorateQuery]) -> Electorate:
+        """What is known of the people who are to approve prompts, and of those who have voted.
+
+        At most one query for each namespace. Of a group with many members some are enough. Raises
+        StorageUnavailable.
         """
 
     async def list_with_credentials(self) -> Sequence[PersonKey]:

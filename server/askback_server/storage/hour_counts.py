@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.events import EventType
 from askback_server.domain.overview import BOUNDS, NO_TIME, Measure, Window
-from askback_server.domain.prompts import AnswerSource
 from askback_server.ports.overview import CountMark, CountPage, HourCount
 from askback_server.ports.storage import Position
 from askback_server.storage.hour_table import hour_counts

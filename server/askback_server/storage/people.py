@@ -21,8 +21,8 @@ from askback_server.domain.people import (
     search_text,
 )
 from askback_server.ports.clock import uuid7
+from askback_server.storage.electorate import ElectorateReads
 from askback_server.storage.people_tables import group_members, people, people_groups
-from askback_server.storage.reader import Reader
 from askback_server.storage.types import Instant
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -35,7 +35,7 @@ _FACT = ("namespace", "subject", "group_name", "source")
 _CURRENT_FACT = sa.and_(_CURRENT, *(group_members.c[name] == sa.bindparam(f"of_{name}") for name in _FACT))
 
 
-class PeopleRows(Reader):
+class PeopleRows(ElectorateReads):
     """The PeopleStore port."""
 
     async def change(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from askback_server.domain.chain import Link
@@ -26,10 +26,10 @@ from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import fields_of
 from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progress, Wake
 from askback_server.domain.json_text import Violation
-from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
-from askback_server.domain.routing_documents import audience_to_json
+from askback_server.domain.routing_documents import audience_to_json, nudges_from_json, nudges_to_json
 from askback_server.domain.shown_form import shown_digest
+from askback_server.domain.vote_documents import votes_from_json, votes_to_json
 
 Row = Mapping[str, Any]
 
@@ -143,7 +143,7 @@ def _span(seconds: float | None) -> timedelta | None:
 PROMPT_CHANGED_COLUMNS = (
     "interaction_id", "job_id", "revision", "version", "status", "response_data", "claimed_by",
     "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions", "nudges", "nudge_at",
-    "unattended_since", "same_digest",
+    "unattended_since", "same_digest", "votes",
 )  # fmt: skip
 """The columns that may change without an amendment of the content; the first two are the keys."""
 
@@ -166,19 +166,10 @@ def prompt_change_values(prompt: Prompt) -> tuple[Any, ...]:
         prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state,
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
-        None if nudges is None else _nudges_to_json(nudges), None if nudges is None else nudges.next_at,
+        None if nudges is None else nudges_to_json(nudges), None if nudges is None else nudges.next_at,
         prompt.unattended_since, prompt.same_digest or None,
+        None if prompt.votes is None else votes_to_json(prompt.votes),
     )  # fmt: skip
-
-
-def _nudges_to_json(nudges: Nudges) -> str:
-    return dump({name: value for name, value in fields_of(nudges).items() if value})
-
-
-def _nudges_from_json(text: str) -> Nudges:
-    found: dict[str, Any] = json.loads(text)
-    found |= {n: datetime.fromisoformat(v) for n, v in found.items() if n.endswith("_at")}
-    return Nudges(**found)
 
 
 def prompt_content_values(prompt: Prompt) -> tuple[Any, ...]:
@@ -225,9 +216,10 @@ def to_prompt(row: Row) -> Prompt:
         resolution=resolution_from_json(response) if response else None,
         consumed_at=row["consumed_at"],
         submissions=row["submissions"],
-        nudges=_nudges_from_json(row["nudges"]) if row["nudges"] else None,
+        nudges=nudges_from_json(row["nudges"]) if row["nudges"] else None,
         unattended_since=row["unattended_since"],
         same_digest=row["same_digest"] or "",
+        votes=votes_from_json(row["votes"]) if row["votes"] else None,
         requested_by=row["requested_by"] or "",
     )
 

@@ -147,6 +147,8 @@ prompts = sa.Table(
     sa.Column("nudge_at", Instant),
     sa.Column("unattended_since", Instant),
     sa.Column("same_digest", sa.Text),
+    # The votes of people, of a prompt with an approval.
+    sa.Column("votes", sa.Text),
     sa.Column("requested_by", sa.Text),
     sa.Column("shown_digest", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),

@@ -13,7 +13,7 @@ from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.sizes import fit_bytes
 from askback_server.ports.queries import PromptPosition
 from askback_server.sessions.replica import Replica
-from askback_server.transport.convert import commands
+from askback_server.transport.convert import prompt_commands as commands
 from askback_server.transport.convert.prompts import (
     prompt_id,
     prompt_list_filter,
@@ -44,6 +44,13 @@ class HitlCalls:
         if request.test and not self._replica.test_mode:
             raise NotTestMode(request.answer_id)
         return self._submit(commands.answer_prompt(request, self._principal))
+
+    def override_prompt(self, request: pb.OverridePromptRequest) -> Awaitable[AnswerResult]:
+        """The verdict on the answer of an admin, accepted or not."""
+        return self._submit(commands.override_prompt(request, self._principal))
+
+    def withdraw_answer(self, request: pb.WithdrawAnswerRequest) -> Awaitable[Prompt]:
+        return self._submit(commands.withdraw_answer(request, self._principal))
 
     def claim_prompt(self, request: pb.ClaimPromptRequest) -> Awaitable[Prompt]:
         return self._submit(commands.claim_prompt(request, self._principal))

@@ -46,6 +46,13 @@ class HitlServicer:
         verdict = require_accepted(await self._calls().answer_prompt(request))
         return response(pb.AnswerPromptResponse, verdict)
 
+    async def OverridePrompt(self, request: pb.OverridePromptRequest, _: object) -> pb.OverridePromptResponse:
+        verdict = require_accepted(await self._calls().override_prompt(request))
+        return response(pb.OverridePromptResponse, verdict)
+
+    async def WithdrawAnswer(self, request: pb.WithdrawAnswerRequest, _: object) -> pb.WithdrawAnswerResponse:
+        return response(pb.WithdrawAnswerResponse, await self._calls().withdraw_answer(request))
+
     async def ClaimPrompt(self, request: pb.ClaimPromptRequest, _: object) -> pb.ClaimPromptResponse:
         return response(pb.ClaimPromptResponse, await self._calls().claim_prompt(request))
 

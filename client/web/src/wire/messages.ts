@@ -162,6 +162,7 @@ export type ErrorReason =
   | "ERROR_REASON_SESSION_ENDED"
   | "ERROR_REASON_PERSON_NOT_FOUND"
   | "ERROR_REASON_EXCLUDED"
+  | "ERROR_REASON_ANSWER_NOT_FOUND"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -287,6 +288,34 @@ export interface AnswerResult {
   readonly violations?: readonly FieldViolation[];
 }
 
+export interface OverridePromptRequest {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly key?: string;
+  readonly answerId?: string;
+  readonly revision?: number;
+  readonly decision?: Decision;
+  readonly valuesJson?: string;
+  readonly edits?: readonly Edit[];
+  readonly comment?: string;
+  readonly shownDigest?: string;
+}
+
+export interface OverridePromptResponse {
+  readonly result?: AnswerResult;
+}
+
+export interface WithdrawAnswerRequest {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly key?: string;
+  readonly answerId?: string;
+}
+
+export interface WithdrawAnswerResponse {
+  readonly prompt?: Prompt;
+}
+
 export interface ClaimPromptRequest {
   readonly promptId?: string;
   readonly duration?: Duration;
@@ -347,6 +376,8 @@ export interface ConverseClientFrame {
   readonly listPrompts?: ListPromptsRequest;
   readonly getPrompt?: GetPromptRequest;
   readonly listAnswers?: ListAnswersRequest;
+  readonly withdrawAnswer?: WithdrawAnswerRequest;
+  readonly overridePrompt?: OverridePromptRequest;
 }
 
 export interface ConverseServerFrame {
@@ -363,6 +394,8 @@ export interface ConverseServerFrame {
   readonly listPrompts?: ListPromptsResponse;
   readonly getPrompt?: GetPromptResponse;
   readonly listAnswers?: ListAnswersResponse;
+  readonly withdrawAnswer?: WithdrawAnswerResponse;
+  readonly overridePrompt?: OverridePromptResponse;
 }
 
 export interface ConverseHello {
@@ -444,6 +477,8 @@ export type JobEventType =
   | "JOB_EVENT_TYPE_PROMPT_REWORDED"
   | "JOB_EVENT_TYPE_JOB_WAITS"
   | "JOB_EVENT_TYPE_PROMPT_EXCLUDED"
+  | "JOB_EVENT_TYPE_PROMPT_VOTED"
+  | "JOB_EVENT_TYPE_VOTE_WITHDRAWN"
   | "JOB_EVENT_TYPE_WITHHELD";
 
 export interface Job {
@@ -801,7 +836,8 @@ export type AnswerSource =
   | "ANSWER_SOURCE_UNSPECIFIED"
   | "ANSWER_SOURCE_HUMAN"
   | "ANSWER_SOURCE_TIMEOUT_DEFAULT"
-  | "ANSWER_SOURCE_TEST";
+  | "ANSWER_SOURCE_TEST"
+  | "ANSWER_SOURCE_OVERRIDE";
 
 export type AnswerStatus =
   | "ANSWER_STATUS_UNSPECIFIED"
@@ -839,6 +875,35 @@ export interface Prompt {
   readonly rewording?: PromptRewording;
   readonly requestedBy?: string;
   readonly shownDigest?: string;
+  readonly votes?: readonly Vote[];
+  readonly voteCounts?: readonly VoteCount[];
+  readonly shortfalls?: readonly ApprovalShortfall[];
+}
+
+export interface Vote {
+  readonly answerId?: string;
+  readonly userId?: string;
+  readonly decision?: Decision;
+  readonly outcome?: string;
+  readonly valuesJson?: string;
+  readonly edits?: readonly Edit[];
+  readonly comment?: string;
+  readonly createTime?: Timestamp;
+  readonly groups?: readonly string[];
+}
+
+export interface VoteCount {
+  readonly outcome?: string;
+  readonly decision?: Decision;
+  readonly votes?: number;
+  readonly required?: number;
+  readonly missing?: readonly GroupApproval[];
+}
+
+export interface ApprovalShortfall {
+  readonly group?: string;
+  readonly required?: number;
+  readonly known?: number;
 }
 
 export interface PromptRewording {
@@ -868,6 +933,19 @@ export interface PromptContent {
   readonly deadline?: Timestamp;
   readonly correction?: Correction;
   readonly exclude?: Exclusion;
+  readonly approval?: Approval;
+}
+
+export interface Approval {
+  readonly required?: number;
+  readonly perGroup?: readonly GroupApproval[];
+  readonly rejectAt?: number;
+  readonly shared?: boolean;
+}
+
+export interface GroupApproval {
+  readonly group?: string;
+  readonly required?: number;
 }
 
 export interface Exclusion {
@@ -1318,6 +1396,8 @@ export interface Methods {
   "HitlService/ListPrompts": { request: ListPromptsRequest; response: ListPromptsResponse };
   "HitlService/GetPrompt": { request: GetPromptRequest; response: GetPromptResponse };
   "HitlService/AnswerPrompt": { request: AnswerPromptRequest; response: AnswerPromptResponse };
+  "HitlService/OverridePrompt": { request: OverridePromptRequest; response: OverridePromptResponse };
+  "HitlService/WithdrawAnswer": { request: WithdrawAnswerRequest; response: WithdrawAnswerResponse };
   "HitlService/ClaimPrompt": { request: ClaimPromptRequest; response: ClaimPromptResponse };
   "HitlService/ReleasePrompt": { request: ReleasePromptRequest; response: ReleasePromptResponse };
   "HitlService/CancelPrompt": { request: CancelPromptRequest; response: CancelPromptResponse };

@@ -1398,6 +1398,298 @@ func (x *AnswerResult) GetViolations() []*FieldViolation {
 	return nil
 }
 
+// Resolves a prompt as an admin. Names it by `prompt_id`, or by `job_id` and `key`.
+type OverridePromptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt's id. Empty: `job_id` and `key` name it.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The job that asked; together with `key`.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The asker's name of the prompt; together with `job_id`.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// An idempotency key, as in AnswerPromptRequest. Required.
+	AnswerId string `protobuf:"bytes,4,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
+	// `Prompt.revision` of what was on the screen. Required.
+	Revision int32 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// One of `PromptContent.decisions`. Required.
+	Decision Decision `protobuf:"varint,6,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
+	// The values of the form, as in AnswerPromptRequest.
+	ValuesJson string `protobuf:"bytes,7,opt,name=values_json,json=valuesJson,proto3" json:"values_json,omitempty"`
+	// Replacements of editable contents. Only with EDIT.
+	Edits []*Edit `protobuf:"bytes,8,rep,name=edits,proto3" json:"edits,omitempty"`
+	// Why the rules of the prompt are overridden, at most 16 KiB. Required.
+	Comment string `protobuf:"bytes,9,opt,name=comment,proto3" json:"comment,omitempty"`
+	// `Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest.
+	ShownDigest   string `protobuf:"bytes,10,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverridePromptRequest) Reset() {
+	*x = OverridePromptRequest{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverridePromptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverridePromptRequest) ProtoMessage() {}
+
+func (x *OverridePromptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverridePromptRequest.ProtoReflect.Descriptor instead.
+func (*OverridePromptRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *OverridePromptRequest) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *OverridePromptRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *OverridePromptRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *OverridePromptRequest) GetAnswerId() string {
+	if x != nil {
+		return x.AnswerId
+	}
+	return ""
+}
+
+func (x *OverridePromptRequest) GetRevision() int32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *OverridePromptRequest) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *OverridePromptRequest) GetValuesJson() string {
+	if x != nil {
+		return x.ValuesJson
+	}
+	return ""
+}
+
+func (x *OverridePromptRequest) GetEdits() []*Edit {
+	if x != nil {
+		return x.Edits
+	}
+	return nil
+}
+
+func (x *OverridePromptRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *OverridePromptRequest) GetShownDigest() string {
+	if x != nil {
+		return x.ShownDigest
+	}
+	return ""
+}
+
+// The reply to an override.
+type OverridePromptResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verdict. From the unary call it is ACCEPTED; on the stream it may be any but RECORDED.
+	Result        *AnswerResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverridePromptResponse) Reset() {
+	*x = OverridePromptResponse{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverridePromptResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverridePromptResponse) ProtoMessage() {}
+
+func (x *OverridePromptResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverridePromptResponse.ProtoReflect.Descriptor instead.
+func (*OverridePromptResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *OverridePromptResponse) GetResult() *AnswerResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// Withdraws a vote. Names the prompt by `prompt_id`, or by `job_id` and `key`.
+type WithdrawAnswerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt's id. Empty: `job_id` and `key` name it.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The job that asked; together with `key`.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The asker's name of the prompt; together with `job_id`.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// The id of the caller's vote. Required.
+	AnswerId      string `protobuf:"bytes,4,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawAnswerRequest) Reset() {
+	*x = WithdrawAnswerRequest{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawAnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawAnswerRequest) ProtoMessage() {}
+
+func (x *WithdrawAnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawAnswerRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawAnswerRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WithdrawAnswerRequest) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *WithdrawAnswerRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *WithdrawAnswerRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *WithdrawAnswerRequest) GetAnswerId() string {
+	if x != nil {
+		return x.AnswerId
+	}
+	return ""
+}
+
+// The vote is withdrawn.
+type WithdrawAnswerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt without the vote.
+	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawAnswerResponse) Reset() {
+	*x = WithdrawAnswerResponse{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawAnswerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawAnswerResponse) ProtoMessage() {}
+
+func (x *WithdrawAnswerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawAnswerResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawAnswerResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WithdrawAnswerResponse) GetPrompt() *Prompt {
+	if x != nil {
+		return x.Prompt
+	}
+	return nil
+}
+
 // Claims a prompt.
 type ClaimPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1411,7 +1703,7 @@ type ClaimPromptRequest struct {
 
 func (x *ClaimPromptRequest) Reset() {
 	*x = ClaimPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1715,7 @@ func (x *ClaimPromptRequest) String() string {
 func (*ClaimPromptRequest) ProtoMessage() {}
 
 func (x *ClaimPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1728,7 @@ func (x *ClaimPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimPromptRequest.ProtoReflect.Descriptor instead.
 func (*ClaimPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ClaimPromptRequest) GetPromptId() string {
@@ -1464,7 +1756,7 @@ type ClaimPromptResponse struct {
 
 func (x *ClaimPromptResponse) Reset() {
 	*x = ClaimPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1768,7 @@ func (x *ClaimPromptResponse) String() string {
 func (*ClaimPromptResponse) ProtoMessage() {}
 
 func (x *ClaimPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1781,7 @@ func (x *ClaimPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimPromptResponse.ProtoReflect.Descriptor instead.
 func (*ClaimPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ClaimPromptResponse) GetPrompt() *Prompt {
@@ -1510,7 +1802,7 @@ type ReleasePromptRequest struct {
 
 func (x *ReleasePromptRequest) Reset() {
 	*x = ReleasePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1814,7 @@ func (x *ReleasePromptRequest) String() string {
 func (*ReleasePromptRequest) ProtoMessage() {}
 
 func (x *ReleasePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1827,7 @@ func (x *ReleasePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePromptRequest.ProtoReflect.Descriptor instead.
 func (*ReleasePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReleasePromptRequest) GetPromptId() string {
@@ -1556,7 +1848,7 @@ type ReleasePromptResponse struct {
 
 func (x *ReleasePromptResponse) Reset() {
 	*x = ReleasePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1860,7 @@ func (x *ReleasePromptResponse) String() string {
 func (*ReleasePromptResponse) ProtoMessage() {}
 
 func (x *ReleasePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1873,7 @@ func (x *ReleasePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePromptResponse.ProtoReflect.Descriptor instead.
 func (*ReleasePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReleasePromptResponse) GetPrompt() *Prompt {
@@ -1608,7 +1900,7 @@ type CancelPromptRequest struct {
 
 func (x *CancelPromptRequest) Reset() {
 	*x = CancelPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1912,7 @@ func (x *CancelPromptRequest) String() string {
 func (*CancelPromptRequest) ProtoMessage() {}
 
 func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1925,7 @@ func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptRequest.ProtoReflect.Descriptor instead.
 func (*CancelPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelPromptRequest) GetPromptId() string {
@@ -1675,7 +1967,7 @@ type CancelPromptResponse struct {
 
 func (x *CancelPromptResponse) Reset() {
 	*x = CancelPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1979,7 @@ func (x *CancelPromptResponse) String() string {
 func (*CancelPromptResponse) ProtoMessage() {}
 
 func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1992,7 @@ func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptResponse.ProtoReflect.Descriptor instead.
 func (*CancelPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CancelPromptResponse) GetPrompt() *Prompt {
@@ -1726,7 +2018,7 @@ type ListAnswersRequest struct {
 
 func (x *ListAnswersRequest) Reset() {
 	*x = ListAnswersRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +2030,7 @@ func (x *ListAnswersRequest) String() string {
 func (*ListAnswersRequest) ProtoMessage() {}
 
 func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +2043,7 @@ func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersRequest.ProtoReflect.Descriptor instead.
 func (*ListAnswersRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListAnswersRequest) GetPromptId() string {
@@ -1788,7 +2080,7 @@ type ListAnswersResponse struct {
 
 func (x *ListAnswersResponse) Reset() {
 	*x = ListAnswersResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +2092,7 @@ func (x *ListAnswersResponse) String() string {
 func (*ListAnswersResponse) ProtoMessage() {}
 
 func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +2105,7 @@ func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersResponse.ProtoReflect.Descriptor instead.
 func (*ListAnswersResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{24}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListAnswersResponse) GetAnswers() []*AnswerRecord {
@@ -1841,7 +2133,7 @@ type ConverseRequest struct {
 
 func (x *ConverseRequest) Reset() {
 	*x = ConverseRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2145,7 @@ func (x *ConverseRequest) String() string {
 func (*ConverseRequest) ProtoMessage() {}
 
 func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2158,7 @@ func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseRequest.ProtoReflect.Descriptor instead.
 func (*ConverseRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{25}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ConverseRequest) GetFrames() []*ConverseClientFrame {
@@ -1887,7 +2179,7 @@ type ConverseResponse struct {
 
 func (x *ConverseResponse) Reset() {
 	*x = ConverseResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2191,7 @@ func (x *ConverseResponse) String() string {
 func (*ConverseResponse) ProtoMessage() {}
 
 func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2204,7 @@ func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseResponse.ProtoReflect.Descriptor instead.
 func (*ConverseResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{26}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ConverseResponse) GetFrames() []*ConverseServerFrame {
@@ -1943,6 +2235,8 @@ type ConverseClientFrame struct {
 	//	*ConverseClientFrame_ListPrompts
 	//	*ConverseClientFrame_GetPrompt
 	//	*ConverseClientFrame_ListAnswers
+	//	*ConverseClientFrame_WithdrawAnswer
+	//	*ConverseClientFrame_OverridePrompt
 	Body          isConverseClientFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1950,7 +2244,7 @@ type ConverseClientFrame struct {
 
 func (x *ConverseClientFrame) Reset() {
 	*x = ConverseClientFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2256,7 @@ func (x *ConverseClientFrame) String() string {
 func (*ConverseClientFrame) ProtoMessage() {}
 
 func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2269,7 @@ func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseClientFrame.ProtoReflect.Descriptor instead.
 func (*ConverseClientFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{27}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ConverseClientFrame) GetRef() int64 {
@@ -2091,6 +2385,24 @@ func (x *ConverseClientFrame) GetListAnswers() *ListAnswersRequest {
 	return nil
 }
 
+func (x *ConverseClientFrame) GetWithdrawAnswer() *WithdrawAnswerRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_WithdrawAnswer); ok {
+			return x.WithdrawAnswer
+		}
+	}
+	return nil
+}
+
+func (x *ConverseClientFrame) GetOverridePrompt() *OverridePromptRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_OverridePrompt); ok {
+			return x.OverridePrompt
+		}
+	}
+	return nil
+}
+
 type isConverseClientFrame_Body interface {
 	isConverseClientFrame_Body()
 }
@@ -2152,6 +2464,16 @@ type ConverseClientFrame_ListAnswers struct {
 	ListAnswers *ListAnswersRequest `protobuf:"bytes,12,opt,name=list_answers,json=listAnswers,proto3,oneof"`
 }
 
+type ConverseClientFrame_WithdrawAnswer struct {
+	// As the unary call WithdrawAnswer.
+	WithdrawAnswer *WithdrawAnswerRequest `protobuf:"bytes,13,opt,name=withdraw_answer,json=withdrawAnswer,proto3,oneof"`
+}
+
+type ConverseClientFrame_OverridePrompt struct {
+	// As the unary call OverridePrompt. Every verdict is a reply `override_prompt`.
+	OverridePrompt *OverridePromptRequest `protobuf:"bytes,14,opt,name=override_prompt,json=overridePrompt,proto3,oneof"`
+}
+
 func (*ConverseClientFrame_Hello) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_Heartbeat) isConverseClientFrame_Body() {}
@@ -2173,6 +2495,10 @@ func (*ConverseClientFrame_ListPrompts) isConverseClientFrame_Body() {}
 func (*ConverseClientFrame_GetPrompt) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_ListAnswers) isConverseClientFrame_Body() {}
+
+func (*ConverseClientFrame_WithdrawAnswer) isConverseClientFrame_Body() {}
+
+func (*ConverseClientFrame_OverridePrompt) isConverseClientFrame_Body() {}
 
 // One frame from the server.
 type ConverseServerFrame struct {
@@ -2196,6 +2522,8 @@ type ConverseServerFrame struct {
 	//	*ConverseServerFrame_ListPrompts
 	//	*ConverseServerFrame_GetPrompt
 	//	*ConverseServerFrame_ListAnswers
+	//	*ConverseServerFrame_WithdrawAnswer
+	//	*ConverseServerFrame_OverridePrompt
 	Body          isConverseServerFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2203,7 +2531,7 @@ type ConverseServerFrame struct {
 
 func (x *ConverseServerFrame) Reset() {
 	*x = ConverseServerFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2215,7 +2543,7 @@ func (x *ConverseServerFrame) String() string {
 func (*ConverseServerFrame) ProtoMessage() {}
 
 func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2228,7 +2556,7 @@ func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseServerFrame.ProtoReflect.Descriptor instead.
 func (*ConverseServerFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{28}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ConverseServerFrame) GetRef() int64 {
@@ -2353,6 +2681,24 @@ func (x *ConverseServerFrame) GetListAnswers() *ListAnswersResponse {
 	return nil
 }
 
+func (x *ConverseServerFrame) GetWithdrawAnswer() *WithdrawAnswerResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_WithdrawAnswer); ok {
+			return x.WithdrawAnswer
+		}
+	}
+	return nil
+}
+
+func (x *ConverseServerFrame) GetOverridePrompt() *OverridePromptResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_OverridePrompt); ok {
+			return x.OverridePrompt
+		}
+	}
+	return nil
+}
+
 type isConverseServerFrame_Body interface {
 	isConverseServerFrame_Body()
 }
@@ -2417,6 +2763,16 @@ type ConverseServerFrame_ListAnswers struct {
 	ListAnswers *ListAnswersResponse `protobuf:"bytes,13,opt,name=list_answers,json=listAnswers,proto3,oneof"`
 }
 
+type ConverseServerFrame_WithdrawAnswer struct {
+	// Reply to `withdraw_answer`.
+	WithdrawAnswer *WithdrawAnswerResponse `protobuf:"bytes,14,opt,name=withdraw_answer,json=withdrawAnswer,proto3,oneof"`
+}
+
+type ConverseServerFrame_OverridePrompt struct {
+	// Reply to `override_prompt`, with any verdict.
+	OverridePrompt *OverridePromptResponse `protobuf:"bytes,15,opt,name=override_prompt,json=overridePrompt,proto3,oneof"`
+}
+
 func (*ConverseServerFrame_Welcome) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_Heartbeat) isConverseServerFrame_Body() {}
@@ -2440,6 +2796,10 @@ func (*ConverseServerFrame_ListPrompts) isConverseServerFrame_Body() {}
 func (*ConverseServerFrame_GetPrompt) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_ListAnswers) isConverseServerFrame_Body() {}
+
+func (*ConverseServerFrame_WithdrawAnswer) isConverseServerFrame_Body() {}
+
+func (*ConverseServerFrame_OverridePrompt) isConverseServerFrame_Body() {}
 
 // Opens the conversation. All fields may be left out.
 type ConverseHello struct {
@@ -2467,7 +2827,7 @@ type ConverseHello struct {
 
 func (x *ConverseHello) Reset() {
 	*x = ConverseHello{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2839,7 @@ func (x *ConverseHello) String() string {
 func (*ConverseHello) ProtoMessage() {}
 
 func (x *ConverseHello) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2852,7 @@ func (x *ConverseHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHello.ProtoReflect.Descriptor instead.
 func (*ConverseHello) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ConverseHello) GetNamespace() string {
@@ -2560,7 +2920,7 @@ type ConverseWelcome struct {
 
 func (x *ConverseWelcome) Reset() {
 	*x = ConverseWelcome{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2932,7 @@ func (x *ConverseWelcome) String() string {
 func (*ConverseWelcome) ProtoMessage() {}
 
 func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2945,7 @@ func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseWelcome.ProtoReflect.Descriptor instead.
 func (*ConverseWelcome) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ConverseWelcome) GetSessionId() string {
@@ -2643,7 +3003,7 @@ type ConverseHeartbeat struct {
 
 func (x *ConverseHeartbeat) Reset() {
 	*x = ConverseHeartbeat{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +3015,7 @@ func (x *ConverseHeartbeat) String() string {
 func (*ConverseHeartbeat) ProtoMessage() {}
 
 func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +3028,7 @@ func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHeartbeat.ProtoReflect.Descriptor instead.
 func (*ConverseHeartbeat) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ConverseHeartbeat) GetResumeToken() string {
@@ -2696,7 +3056,7 @@ type ConverseCredit struct {
 
 func (x *ConverseCredit) Reset() {
 	*x = ConverseCredit{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2708,7 +3068,7 @@ func (x *ConverseCredit) String() string {
 func (*ConverseCredit) ProtoMessage() {}
 
 func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2721,7 +3081,7 @@ func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseCredit.ProtoReflect.Descriptor instead.
 func (*ConverseCredit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ConverseCredit) GetPrompts() int32 {
@@ -2740,7 +3100,7 @@ type ConverseGoodbye struct {
 
 func (x *ConverseGoodbye) Reset() {
 	*x = ConverseGoodbye{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +3112,7 @@ func (x *ConverseGoodbye) String() string {
 func (*ConverseGoodbye) ProtoMessage() {}
 
 func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +3125,7 @@ func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoodbye.ProtoReflect.Descriptor instead.
 func (*ConverseGoodbye) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
 }
 
 // The server asks the console to move to another stream, because the replica shuts down or the
@@ -2784,7 +3144,7 @@ type ConverseGoAway struct {
 
 func (x *ConverseGoAway) Reset() {
 	*x = ConverseGoAway{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +3156,7 @@ func (x *ConverseGoAway) String() string {
 func (*ConverseGoAway) ProtoMessage() {}
 
 func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +3169,7 @@ func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoAway.ProtoReflect.Descriptor instead.
 func (*ConverseGoAway) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ConverseGoAway) GetReason() string {
@@ -2931,7 +3291,29 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x06prompt\x18\x04 \x01(\v2\x12.askback.v1.PromptR\x06prompt\x12:\n" +
 	"\n" +
 	"violations\x18\x05 \x03(\v2\x1a.askback.v1.FieldViolationR\n" +
-	"violations\"h\n" +
+	"violations\"\xce\x02\n" +
+	"\x15OverridePromptRequest\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x1b\n" +
+	"\tanswer_id\x18\x04 \x01(\tR\banswerId\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x05R\brevision\x120\n" +
+	"\bdecision\x18\x06 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x1f\n" +
+	"\vvalues_json\x18\a \x01(\tR\n" +
+	"valuesJson\x12&\n" +
+	"\x05edits\x18\b \x03(\v2\x10.askback.v1.EditR\x05edits\x12\x18\n" +
+	"\acomment\x18\t \x01(\tR\acomment\x12!\n" +
+	"\fshown_digest\x18\n" +
+	" \x01(\tR\vshownDigest\"J\n" +
+	"\x16OverridePromptResponse\x120\n" +
+	"\x06result\x18\x01 \x01(\v2\x18.askback.v1.AnswerResultR\x06result\"z\n" +
+	"\x15WithdrawAnswerRequest\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x1b\n" +
+	"\tanswer_id\x18\x04 \x01(\tR\banswerId\"D\n" +
+	"\x16WithdrawAnswerResponse\x12*\n" +
+	"\x06prompt\x18\x01 \x01(\v2\x12.askback.v1.PromptR\x06prompt\"h\n" +
 	"\x12ClaimPromptRequest\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\"A\n" +
@@ -2959,7 +3341,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0fConverseRequest\x127\n" +
 	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseClientFrameR\x06frames\"K\n" +
 	"\x10ConverseResponse\x127\n" +
-	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xf9\x05\n" +
+	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\x95\a\n" +
 	"\x13ConverseClientFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x121\n" +
 	"\x05hello\x18\x02 \x01(\v2\x19.askback.v1.ConverseHelloH\x00R\x05hello\x12=\n" +
@@ -2974,8 +3356,10 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	" \x01(\v2\x1e.askback.v1.ListPromptsRequestH\x00R\vlistPrompts\x12=\n" +
 	"\n" +
 	"get_prompt\x18\v \x01(\v2\x1c.askback.v1.GetPromptRequestH\x00R\tgetPrompt\x12C\n" +
-	"\flist_answers\x18\f \x01(\v2\x1e.askback.v1.ListAnswersRequestH\x00R\vlistAnswersB\x06\n" +
-	"\x04body\"\xbc\x06\n" +
+	"\flist_answers\x18\f \x01(\v2\x1e.askback.v1.ListAnswersRequestH\x00R\vlistAnswers\x12L\n" +
+	"\x0fwithdraw_answer\x18\r \x01(\v2!.askback.v1.WithdrawAnswerRequestH\x00R\x0ewithdrawAnswer\x12L\n" +
+	"\x0foverride_prompt\x18\x0e \x01(\v2!.askback.v1.OverridePromptRequestH\x00R\x0eoverridePromptB\x06\n" +
+	"\x04body\"\xda\a\n" +
 	"\x13ConverseServerFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x127\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1b.askback.v1.ConverseWelcomeH\x00R\awelcome\x12=\n" +
@@ -2991,7 +3375,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\flist_prompts\x18\v \x01(\v2\x1f.askback.v1.ListPromptsResponseH\x00R\vlistPrompts\x12>\n" +
 	"\n" +
 	"get_prompt\x18\f \x01(\v2\x1d.askback.v1.GetPromptResponseH\x00R\tgetPrompt\x12D\n" +
-	"\flist_answers\x18\r \x01(\v2\x1f.askback.v1.ListAnswersResponseH\x00R\vlistAnswersB\x06\n" +
+	"\flist_answers\x18\r \x01(\v2\x1f.askback.v1.ListAnswersResponseH\x00R\vlistAnswers\x12M\n" +
+	"\x0fwithdraw_answer\x18\x0e \x01(\v2\".askback.v1.WithdrawAnswerResponseH\x00R\x0ewithdrawAnswer\x12M\n" +
+	"\x0foverride_prompt\x18\x0f \x01(\v2\".askback.v1.OverridePromptResponseH\x00R\x0eoverridePromptB\x06\n" +
 	"\x04body\"\xda\x01\n" +
 	"\rConverseHello\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
@@ -3022,13 +3408,15 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\vPromptOrder\x12\x1c\n" +
 	"\x18PROMPT_ORDER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROMPT_ORDER_URGENCY\x10\x01\x12\x1b\n" +
-	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x022\xe3\x05\n" +
+	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x022\x95\a\n" +
 	"\vHitlService\x12I\n" +
 	"\bConverse\x12\x1b.askback.v1.ConverseRequest\x1a\x1c.askback.v1.ConverseResponse(\x010\x01\x12S\n" +
 	"\fWatchPrompts\x12\x1f.askback.v1.WatchPromptsRequest\x1a .askback.v1.WatchPromptsResponse0\x01\x12N\n" +
 	"\vListPrompts\x12\x1e.askback.v1.ListPromptsRequest\x1a\x1f.askback.v1.ListPromptsResponse\x12H\n" +
 	"\tGetPrompt\x12\x1c.askback.v1.GetPromptRequest\x1a\x1d.askback.v1.GetPromptResponse\x12Q\n" +
-	"\fAnswerPrompt\x12\x1f.askback.v1.AnswerPromptRequest\x1a .askback.v1.AnswerPromptResponse\x12N\n" +
+	"\fAnswerPrompt\x12\x1f.askback.v1.AnswerPromptRequest\x1a .askback.v1.AnswerPromptResponse\x12W\n" +
+	"\x0eOverridePrompt\x12!.askback.v1.OverridePromptRequest\x1a\".askback.v1.OverridePromptResponse\x12W\n" +
+	"\x0eWithdrawAnswer\x12!.askback.v1.WithdrawAnswerRequest\x1a\".askback.v1.WithdrawAnswerResponse\x12N\n" +
 	"\vClaimPrompt\x12\x1e.askback.v1.ClaimPromptRequest\x1a\x1f.askback.v1.ClaimPromptResponse\x12T\n" +
 	"\rReleasePrompt\x12 .askback.v1.ReleasePromptRequest\x1a!.askback.v1.ReleasePromptResponse\x12Q\n" +
 	"\fCancelPrompt\x12\x1f.askback.v1.CancelPromptRequest\x1a .askback.v1.CancelPromptResponse\x12N\n" +
@@ -3048,67 +3436,71 @@ func file_askback_v1_hitl_service_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_hitl_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_askback_v1_hitl_service_proto_goTypes = []any{
-	(PromptOrder)(0),              // 0: askback.v1.PromptOrder
-	(*PromptFilter)(nil),          // 1: askback.v1.PromptFilter
-	(*ListPromptsRequest)(nil),    // 2: askback.v1.ListPromptsRequest
-	(*ListPromptsResponse)(nil),   // 3: askback.v1.ListPromptsResponse
-	(*GetPromptRequest)(nil),      // 4: askback.v1.GetPromptRequest
-	(*GetPromptResponse)(nil),     // 5: askback.v1.GetPromptResponse
-	(*WatchPromptsRequest)(nil),   // 6: askback.v1.WatchPromptsRequest
-	(*WatchPromptsResponse)(nil),  // 7: askback.v1.WatchPromptsResponse
-	(*PromptEvent)(nil),           // 8: askback.v1.PromptEvent
-	(*PromptUpserted)(nil),        // 9: askback.v1.PromptUpserted
-	(*PromptClosed)(nil),          // 10: askback.v1.PromptClosed
-	(*PromptRemoved)(nil),         // 11: askback.v1.PromptRemoved
-	(*PromptsCaughtUp)(nil),       // 12: askback.v1.PromptsCaughtUp
-	(*PromptsReset)(nil),          // 13: askback.v1.PromptsReset
-	(*PromptsBookmark)(nil),       // 14: askback.v1.PromptsBookmark
-	(*AnswerPromptRequest)(nil),   // 15: askback.v1.AnswerPromptRequest
-	(*AnswerPromptResponse)(nil),  // 16: askback.v1.AnswerPromptResponse
-	(*AnswerResult)(nil),          // 17: askback.v1.AnswerResult
-	(*ClaimPromptRequest)(nil),    // 18: askback.v1.ClaimPromptRequest
-	(*ClaimPromptResponse)(nil),   // 19: askback.v1.ClaimPromptResponse
-	(*ReleasePromptRequest)(nil),  // 20: askback.v1.ReleasePromptRequest
-	(*ReleasePromptResponse)(nil), // 21: askback.v1.ReleasePromptResponse
-	(*CancelPromptRequest)(nil),   // 22: askback.v1.CancelPromptRequest
-	(*CancelPromptResponse)(nil),  // 23: askback.v1.CancelPromptResponse
-	(*ListAnswersRequest)(nil),    // 24: askback.v1.ListAnswersRequest
-	(*ListAnswersResponse)(nil),   // 25: askback.v1.ListAnswersResponse
-	(*ConverseRequest)(nil),       // 26: askback.v1.ConverseRequest
-	(*ConverseResponse)(nil),      // 27: askback.v1.ConverseResponse
-	(*ConverseClientFrame)(nil),   // 28: askback.v1.ConverseClientFrame
-	(*ConverseServerFrame)(nil),   // 29: askback.v1.ConverseServerFrame
-	(*ConverseHello)(nil),         // 30: askback.v1.ConverseHello
-	(*ConverseWelcome)(nil),       // 31: askback.v1.ConverseWelcome
-	(*ConverseHeartbeat)(nil),     // 32: askback.v1.ConverseHeartbeat
-	(*ConverseCredit)(nil),        // 33: askback.v1.ConverseCredit
-	(*ConverseGoodbye)(nil),       // 34: askback.v1.ConverseGoodbye
-	(*ConverseGoAway)(nil),        // 35: askback.v1.ConverseGoAway
-	nil,                           // 36: askback.v1.PromptFilter.LabelsEntry
-	(PromptState)(0),              // 37: askback.v1.PromptState
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
-	(*LabelCondition)(nil),        // 39: askback.v1.LabelCondition
-	(*Prompt)(nil),                // 40: askback.v1.Prompt
-	(*Resolution)(nil),            // 41: askback.v1.Resolution
-	(Decision)(0),                 // 42: askback.v1.Decision
-	(*Edit)(nil),                  // 43: askback.v1.Edit
-	(AnswerStatus)(0),             // 44: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),        // 45: askback.v1.FieldViolation
-	(*durationpb.Duration)(nil),   // 46: google.protobuf.Duration
-	(*AnswerRecord)(nil),          // 47: askback.v1.AnswerRecord
-	(*FrameError)(nil),            // 48: askback.v1.FrameError
+	(PromptOrder)(0),               // 0: askback.v1.PromptOrder
+	(*PromptFilter)(nil),           // 1: askback.v1.PromptFilter
+	(*ListPromptsRequest)(nil),     // 2: askback.v1.ListPromptsRequest
+	(*ListPromptsResponse)(nil),    // 3: askback.v1.ListPromptsResponse
+	(*GetPromptRequest)(nil),       // 4: askback.v1.GetPromptRequest
+	(*GetPromptResponse)(nil),      // 5: askback.v1.GetPromptResponse
+	(*WatchPromptsRequest)(nil),    // 6: askback.v1.WatchPromptsRequest
+	(*WatchPromptsResponse)(nil),   // 7: askback.v1.WatchPromptsResponse
+	(*PromptEvent)(nil),            // 8: askback.v1.PromptEvent
+	(*PromptUpserted)(nil),         // 9: askback.v1.PromptUpserted
+	(*PromptClosed)(nil),           // 10: askback.v1.PromptClosed
+	(*PromptRemoved)(nil),          // 11: askback.v1.PromptRemoved
+	(*PromptsCaughtUp)(nil),        // 12: askback.v1.PromptsCaughtUp
+	(*PromptsReset)(nil),           // 13: askback.v1.PromptsReset
+	(*PromptsBookmark)(nil),        // 14: askback.v1.PromptsBookmark
+	(*AnswerPromptRequest)(nil),    // 15: askback.v1.AnswerPromptRequest
+	(*AnswerPromptResponse)(nil),   // 16: askback.v1.AnswerPromptResponse
+	(*AnswerResult)(nil),           // 17: askback.v1.AnswerResult
+	(*OverridePromptRequest)(nil),  // 18: askback.v1.OverridePromptRequest
+	(*OverridePromptResponse)(nil), // 19: askback.v1.OverridePromptResponse
+	(*WithdrawAnswerRequest)(nil),  // 20: askback.v1.WithdrawAnswerRequest
+	(*WithdrawAnswerResponse)(nil), // 21: askback.v1.WithdrawAnswerResponse
+	(*ClaimPromptRequest)(nil),     // 22: askback.v1.ClaimPromptRequest
+	(*ClaimPromptResponse)(nil),    // 23: askback.v1.ClaimPromptResponse
+	(*ReleasePromptRequest)(nil),   // 24: askback.v1.ReleasePromptRequest
+	(*ReleasePromptResponse)(nil),  // 25: askback.v1.ReleasePromptResponse
+	(*CancelPromptRequest)(nil),    // 26: askback.v1.CancelPromptRequest
+	(*CancelPromptResponse)(nil),   // 27: askback.v1.CancelPromptResponse
+	(*ListAnswersRequest)(nil),     // 28: askback.v1.ListAnswersRequest
+	(*ListAnswersResponse)(nil),    // 29: askback.v1.ListAnswersResponse
+	(*ConverseRequest)(nil),        // 30: askback.v1.ConverseRequest
+	(*ConverseResponse)(nil),       // 31: askback.v1.ConverseResponse
+	(*ConverseClientFrame)(nil),    // 32: askback.v1.ConverseClientFrame
+	(*ConverseServerFrame)(nil),    // 33: askback.v1.ConverseServerFrame
+	(*ConverseHello)(nil),          // 34: askback.v1.ConverseHello
+	(*ConverseWelcome)(nil),        // 35: askback.v1.ConverseWelcome
+	(*ConverseHeartbeat)(nil),      // 36: askback.v1.ConverseHeartbeat
+	(*ConverseCredit)(nil),         // 37: askback.v1.ConverseCredit
+	(*ConverseGoodbye)(nil),        // 38: askback.v1.ConverseGoodbye
+	(*ConverseGoAway)(nil),         // 39: askback.v1.ConverseGoAway
+	nil,                            // 40: askback.v1.PromptFilter.LabelsEntry
+	(PromptState)(0),               // 41: askback.v1.PromptState
+	(*timestamppb.Timestamp)(nil),  // 42: google.protobuf.Timestamp
+	(*LabelCondition)(nil),         // 43: askback.v1.LabelCondition
+	(*Prompt)(nil),                 // 44: askback.v1.Prompt
+	(*Resolution)(nil),             // 45: askback.v1.Resolution
+	(Decision)(0),                  // 46: askback.v1.Decision
+	(*Edit)(nil),                   // 47: askback.v1.Edit
+	(AnswerStatus)(0),              // 48: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),         // 49: askback.v1.FieldViolation
+	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
+	(*AnswerRecord)(nil),           // 51: askback.v1.AnswerRecord
+	(*FrameError)(nil),             // 52: askback.v1.FrameError
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
-	36, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
-	37, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	38, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
-	39, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	40, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
+	41, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
+	42, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
+	43, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
 	1,  // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
 	0,  // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
-	40, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	40, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	44, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	44, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
 	1,  // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
 	8,  // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
 	9,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
@@ -3117,71 +3509,83 @@ var file_askback_v1_hitl_service_proto_depIdxs = []int32{
 	12, // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
 	13, // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
 	14, // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	40, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	41, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	42, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	43, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	44, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	45, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	46, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	47, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
 	17, // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	44, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	40, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	45, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	46, // 24: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	40, // 25: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	40, // 26: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
-	40, // 27: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	47, // 28: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	28, // 29: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	29, // 30: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	30, // 31: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	32, // 32: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	33, // 33: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	34, // 34: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	15, // 35: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	18, // 36: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	20, // 37: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	22, // 38: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
-	2,  // 39: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
-	4,  // 40: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	24, // 41: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	31, // 42: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	32, // 43: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	35, // 44: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	48, // 45: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	8,  // 46: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	16, // 47: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	19, // 48: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	21, // 49: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	23, // 50: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	3,  // 51: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	5,  // 52: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	25, // 53: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	1,  // 54: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	46, // 55: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	38, // 56: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	46, // 57: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	26, // 58: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	6,  // 59: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	2,  // 60: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	4,  // 61: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	15, // 62: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	18, // 63: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	20, // 64: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	22, // 65: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	24, // 66: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	27, // 67: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	7,  // 68: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	3,  // 69: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	5,  // 70: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	16, // 71: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	19, // 72: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	21, // 73: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	23, // 74: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	25, // 75: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	67, // [67:76] is the sub-list for method output_type
-	58, // [58:67] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	48, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	44, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	49, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	46, // 24: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
+	47, // 25: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
+	17, // 26: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
+	44, // 27: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
+	50, // 28: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	44, // 29: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	44, // 30: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	44, // 31: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	51, // 32: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	32, // 33: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	33, // 34: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	34, // 35: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	36, // 36: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	37, // 37: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	38, // 38: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	15, // 39: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	22, // 40: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	24, // 41: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	26, // 42: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	2,  // 43: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
+	4,  // 44: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
+	28, // 45: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	20, // 46: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
+	18, // 47: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
+	35, // 48: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	36, // 49: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	39, // 50: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	52, // 51: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	8,  // 52: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	16, // 53: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	23, // 54: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	25, // 55: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	27, // 56: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	3,  // 57: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	5,  // 58: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	29, // 59: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	21, // 60: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
+	19, // 61: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
+	1,  // 62: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	50, // 63: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	42, // 64: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	50, // 65: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	30, // 66: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	6,  // 67: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	2,  // 68: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	4,  // 69: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	15, // 70: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	18, // 71: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
+	20, // 72: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
+	22, // 73: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	24, // 74: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	26, // 75: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	28, // 76: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	31, // 77: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	7,  // 78: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	3,  // 79: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	5,  // 80: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	16, // 81: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	19, // 82: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
+	21, // 83: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
+	23, // 84: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	25, // 85: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	27, // 86: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	29, // 87: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	77, // [77:88] is the sub-list for method output_type
+	66, // [66:77] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -3200,7 +3604,7 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*PromptEvent_ResetView)(nil),
 		(*PromptEvent_Bookmark)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[27].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[31].OneofWrappers = []any{
 		(*ConverseClientFrame_Hello)(nil),
 		(*ConverseClientFrame_Heartbeat)(nil),
 		(*ConverseClientFrame_Credit)(nil),
@@ -3212,8 +3616,10 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseClientFrame_ListPrompts)(nil),
 		(*ConverseClientFrame_GetPrompt)(nil),
 		(*ConverseClientFrame_ListAnswers)(nil),
+		(*ConverseClientFrame_WithdrawAnswer)(nil),
+		(*ConverseClientFrame_OverridePrompt)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[28].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[32].OneofWrappers = []any{
 		(*ConverseServerFrame_Welcome)(nil),
 		(*ConverseServerFrame_Heartbeat)(nil),
 		(*ConverseServerFrame_GoAway)(nil),
@@ -3226,6 +3632,8 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseServerFrame_ListPrompts)(nil),
 		(*ConverseServerFrame_GetPrompt)(nil),
 		(*ConverseServerFrame_ListAnswers)(nil),
+		(*ConverseServerFrame_WithdrawAnswer)(nil),
+		(*ConverseServerFrame_OverridePrompt)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3233,7 +3641,7 @@ func file_askback_v1_hitl_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_hitl_service_proto_rawDesc), len(file_askback_v1_hitl_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

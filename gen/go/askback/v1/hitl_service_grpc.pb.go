@@ -21,15 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HitlService_Converse_FullMethodName      = "/askback.v1.HitlService/Converse"
-	HitlService_WatchPrompts_FullMethodName  = "/askback.v1.HitlService/WatchPrompts"
-	HitlService_ListPrompts_FullMethodName   = "/askback.v1.HitlService/ListPrompts"
-	HitlService_GetPrompt_FullMethodName     = "/askback.v1.HitlService/GetPrompt"
-	HitlService_AnswerPrompt_FullMethodName  = "/askback.v1.HitlService/AnswerPrompt"
-	HitlService_ClaimPrompt_FullMethodName   = "/askback.v1.HitlService/ClaimPrompt"
-	HitlService_ReleasePrompt_FullMethodName = "/askback.v1.HitlService/ReleasePrompt"
-	HitlService_CancelPrompt_FullMethodName  = "/askback.v1.HitlService/CancelPrompt"
-	HitlService_ListAnswers_FullMethodName   = "/askback.v1.HitlService/ListAnswers"
+	HitlService_Converse_FullMethodName       = "/askback.v1.HitlService/Converse"
+	HitlService_WatchPrompts_FullMethodName   = "/askback.v1.HitlService/WatchPrompts"
+	HitlService_ListPrompts_FullMethodName    = "/askback.v1.HitlService/ListPrompts"
+	HitlService_GetPrompt_FullMethodName      = "/askback.v1.HitlService/GetPrompt"
+	HitlService_AnswerPrompt_FullMethodName   = "/askback.v1.HitlService/AnswerPrompt"
+	HitlService_OverridePrompt_FullMethodName = "/askback.v1.HitlService/OverridePrompt"
+	HitlService_WithdrawAnswer_FullMethodName = "/askback.v1.HitlService/WithdrawAnswer"
+	HitlService_ClaimPrompt_FullMethodName    = "/askback.v1.HitlService/ClaimPrompt"
+	HitlService_ReleasePrompt_FullMethodName  = "/askback.v1.HitlService/ReleasePrompt"
+	HitlService_CancelPrompt_FullMethodName   = "/askback.v1.HitlService/CancelPrompt"
+	HitlService_ListAnswers_FullMethodName    = "/askback.v1.HitlService/ListAnswers"
 )
 
 // HitlServiceClient is the client API for HitlService service.
@@ -41,7 +43,9 @@ const (
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
-//	Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+//	ReleasePrompt                        console
+//	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
 //	GetPrompt, ListAnswers               console, client or worker
@@ -97,13 +101,20 @@ type HitlServiceClient interface {
 	// Reads one prompt, in any state. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
 	// (INVALID_FIELD).
 	GetPrompt(ctx context.Context, in *GetPromptRequest, opts ...grpc.CallOption) (*GetPromptResponse, error)
-	// Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
+	// Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED, or RECORDED for a vote. Otherwise the
 	// status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
 	// open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
 	// never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
 	// (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
-	// NOT_TEST_MODE).
+	// NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
 	AnswerPrompt(ctx context.Context, in *AnswerPromptRequest, opts ...grpc.CallOption) (*AnswerPromptResponse, error)
+	// Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
+	// Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
+	// with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+	OverridePrompt(ctx context.Context, in *OverridePromptRequest, opts ...grpc.CallOption) (*OverridePromptResponse, error)
+	// Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
+	// (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+	WithdrawAnswer(ctx context.Context, in *WithdrawAnswerRequest, opts ...grpc.CallOption) (*WithdrawAnswerResponse, error)
 	// Claims an open prompt: until the claim ends others see it and cannot answer it. The holder may
 	// call again, which extends the claim. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION
 	// (PROMPT_CLAIMED, PROMPT_CLOSED), INVALID_ARGUMENT (INVALID_FIELD).
@@ -189,6 +200,26 @@ func (c *hitlServiceClient) AnswerPrompt(ctx context.Context, in *AnswerPromptRe
 	return out, nil
 }
 
+func (c *hitlServiceClient) OverridePrompt(ctx context.Context, in *OverridePromptRequest, opts ...grpc.CallOption) (*OverridePromptResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OverridePromptResponse)
+	err := c.cc.Invoke(ctx, HitlService_OverridePrompt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hitlServiceClient) WithdrawAnswer(ctx context.Context, in *WithdrawAnswerRequest, opts ...grpc.CallOption) (*WithdrawAnswerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawAnswerResponse)
+	err := c.cc.Invoke(ctx, HitlService_WithdrawAnswer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *hitlServiceClient) ClaimPrompt(ctx context.Context, in *ClaimPromptRequest, opts ...grpc.CallOption) (*ClaimPromptResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ClaimPromptResponse)
@@ -238,7 +269,9 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
-//	Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
+//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
+//	ReleasePrompt                        console
+//	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
 //	GetPrompt, ListAnswers               console, client or worker
@@ -294,13 +327,20 @@ type HitlServiceServer interface {
 	// Reads one prompt, in any state. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
 	// (INVALID_FIELD).
 	GetPrompt(context.Context, *GetPromptRequest) (*GetPromptResponse, error)
-	// Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
+	// Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED, or RECORDED for a vote. Otherwise the
 	// status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
 	// open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
 	// never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
 	// (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
-	// NOT_TEST_MODE).
+	// NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
 	AnswerPrompt(context.Context, *AnswerPromptRequest) (*AnswerPromptResponse, error)
+	// Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
+	// Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
+	// with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+	OverridePrompt(context.Context, *OverridePromptRequest) (*OverridePromptResponse, error)
+	// Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
+	// (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+	WithdrawAnswer(context.Context, *WithdrawAnswerRequest) (*WithdrawAnswerResponse, error)
 	// Claims an open prompt: until the claim ends others see it and cannot answer it. The holder may
 	// call again, which extends the claim. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION
 	// (PROMPT_CLAIMED, PROMPT_CLOSED), INVALID_ARGUMENT (INVALID_FIELD).
@@ -338,6 +378,12 @@ func (UnimplementedHitlServiceServer) GetPrompt(context.Context, *GetPromptReque
 }
 func (UnimplementedHitlServiceServer) AnswerPrompt(context.Context, *AnswerPromptRequest) (*AnswerPromptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AnswerPrompt not implemented")
+}
+func (UnimplementedHitlServiceServer) OverridePrompt(context.Context, *OverridePromptRequest) (*OverridePromptResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OverridePrompt not implemented")
+}
+func (UnimplementedHitlServiceServer) WithdrawAnswer(context.Context, *WithdrawAnswerRequest) (*WithdrawAnswerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawAnswer not implemented")
 }
 func (UnimplementedHitlServiceServer) ClaimPrompt(context.Context, *ClaimPromptRequest) (*ClaimPromptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClaimPrompt not implemented")
@@ -444,6 +490,42 @@ func _HitlService_AnswerPrompt_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HitlService_OverridePrompt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OverridePromptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HitlServiceServer).OverridePrompt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HitlService_OverridePrompt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HitlServiceServer).OverridePrompt(ctx, req.(*OverridePromptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HitlService_WithdrawAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawAnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HitlServiceServer).WithdrawAnswer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HitlService_WithdrawAnswer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HitlServiceServer).WithdrawAnswer(ctx, req.(*WithdrawAnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _HitlService_ClaimPrompt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ClaimPromptRequest)
 	if err := dec(in); err != nil {
@@ -534,6 +616,14 @@ var HitlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AnswerPrompt",
 			Handler:    _HitlService_AnswerPrompt_Handler,
+		},
+		{
+			MethodName: "OverridePrompt",
+			Handler:    _HitlService_OverridePrompt_Handler,
+		},
+		{
+			MethodName: "WithdrawAnswer",
+			Handler:    _HitlService_WithdrawAnswer_Handler,
 		},
 		{
 			MethodName: "ClaimPrompt",

@@ -191,6 +191,11 @@ const (
 	JobEventType_JOB_EVENT_TYPE_JOB_WAITS JobEventType = 42
 	// Who answered another prompt of the job may not answer this one (`PromptContent.exclude`).
 	JobEventType_JOB_EVENT_TYPE_PROMPT_EXCLUDED JobEventType = 44
+	// A vote was taken. Data: `answer_id`, `decision`, `outcome`, `groups`; `replaces`, the person's vote before;
+	// `lapsed`, the people whose votes lost a group.
+	JobEventType_JOB_EVENT_TYPE_PROMPT_VOTED JobEventType = 45
+	// A person withdrew its vote. Data: `answer_id`.
+	JobEventType_JOB_EVENT_TYPE_VOTE_WITHDRAWN JobEventType = 46
 	// An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 	// console that watches a job of which it sees the head (`Job.head_only`).
 	JobEventType_JOB_EVENT_TYPE_WITHHELD JobEventType = 43
@@ -233,6 +238,8 @@ var (
 		41: "JOB_EVENT_TYPE_PROMPT_REWORDED",
 		42: "JOB_EVENT_TYPE_JOB_WAITS",
 		44: "JOB_EVENT_TYPE_PROMPT_EXCLUDED",
+		45: "JOB_EVENT_TYPE_PROMPT_VOTED",
+		46: "JOB_EVENT_TYPE_VOTE_WITHDRAWN",
 		43: "JOB_EVENT_TYPE_WITHHELD",
 	}
 	JobEventType_value = map[string]int32{
@@ -270,6 +277,8 @@ var (
 		"JOB_EVENT_TYPE_PROMPT_REWORDED":       41,
 		"JOB_EVENT_TYPE_JOB_WAITS":             42,
 		"JOB_EVENT_TYPE_PROMPT_EXCLUDED":       44,
+		"JOB_EVENT_TYPE_PROMPT_VOTED":          45,
+		"JOB_EVENT_TYPE_VOTE_WITHDRAWN":        46,
 		"JOB_EVENT_TYPE_WITHHELD":              43,
 	}
 )
@@ -1241,7 +1250,8 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x16JOB_STATE_PENDING_HITL\x10\x03\x12\x17\n" +
 	"\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x06*\xce\t\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x06*\x92\n" +
+	"\n" +
 	"\fJobEventType\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_JOB_CREATED\x10\x01\x12\x1d\n" +
@@ -1277,7 +1287,9 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x1fJOB_EVENT_TYPE_JOB_CARRIED_OVER\x10&\x12\"\n" +
 	"\x1eJOB_EVENT_TYPE_PROMPT_REWORDED\x10)\x12\x1c\n" +
 	"\x18JOB_EVENT_TYPE_JOB_WAITS\x10*\x12\"\n" +
-	"\x1eJOB_EVENT_TYPE_PROMPT_EXCLUDED\x10,\x12\x1b\n" +
+	"\x1eJOB_EVENT_TYPE_PROMPT_EXCLUDED\x10,\x12\x1f\n" +
+	"\x1bJOB_EVENT_TYPE_PROMPT_VOTED\x10-\x12!\n" +
+	"\x1dJOB_EVENT_TYPE_VOTE_WITHDRAWN\x10.\x12\x1b\n" +
 	"\x17JOB_EVENT_TYPE_WITHHELD\x10+BT\n" +
 	"\x0edev.askback.v1B\bJobProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 

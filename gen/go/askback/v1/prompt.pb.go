@@ -234,6 +234,8 @@ const (
 	AnswerSource_ANSWER_SOURCE_TIMEOUT_DEFAULT AnswerSource = 2
 	// The scripted human of a test, on a server in test mode.
 	AnswerSource_ANSWER_SOURCE_TEST AnswerSource = 3
+	// An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply.
+	AnswerSource_ANSWER_SOURCE_OVERRIDE AnswerSource = 4
 )
 
 // Enum value maps for AnswerSource.
@@ -243,12 +245,14 @@ var (
 		1: "ANSWER_SOURCE_HUMAN",
 		2: "ANSWER_SOURCE_TIMEOUT_DEFAULT",
 		3: "ANSWER_SOURCE_TEST",
+		4: "ANSWER_SOURCE_OVERRIDE",
 	}
 	AnswerSource_value = map[string]int32{
 		"ANSWER_SOURCE_UNSPECIFIED":     0,
 		"ANSWER_SOURCE_HUMAN":           1,
 		"ANSWER_SOURCE_TIMEOUT_DEFAULT": 2,
 		"ANSWER_SOURCE_TEST":            3,
+		"ANSWER_SOURCE_OVERRIDE":        4,
 	}
 )
 
@@ -287,8 +291,8 @@ const (
 	AnswerStatus_ANSWER_STATUS_UNSPECIFIED AnswerStatus = 0
 	// The answer is the prompt's resolution, and is committed.
 	AnswerStatus_ANSWER_STATUS_ACCEPTED AnswerStatus = 1
-	// The answer is committed and the prompt stays open. Reserved for votes and held answers; not
-	// sent today.
+	// The answer is committed and does not resolve the prompt by itself: it is a vote on a prompt with an
+	// `approval`, and `prompt.votes` has it. The vote that is the last one needed gets ACCEPTED.
 	AnswerStatus_ANSWER_STATUS_RECORDED AnswerStatus = 2
 	// The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
 	// stored as late.
@@ -419,7 +423,16 @@ type Prompt struct {
 	// canonical form of `content`, which the page "Canonical form of a prompt" specifies, so you can compute it from
 	// what you have displayed. Send it with the answer. It changes with `revision`, and is the same in every
 	// prompt that asks the same. Empty only from a server older than this field.
-	ShownDigest   string `protobuf:"bytes,33,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
+	ShownDigest string `protobuf:"bytes,33,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
+	// The votes on a prompt with an `approval`, oldest first; each person has one at most. A vote that was
+	// withdrawn is not among them, nor one from before an amendment. They stay when the prompt is closed.
+	Votes []*Vote `protobuf:"bytes,34,rep,name=votes,proto3" json:"votes,omitempty"`
+	// What the votes come to, by outcome, in the order of its first vote. It is computed when the prompt is sent,
+	// and takes each vote as valid; a membership that has ended since is found by the next vote.
+	VoteCounts []*VoteCount `protobuf:"bytes,35,rep,name=vote_counts,json=voteCounts,proto3" json:"vote_counts,omitempty"`
+	// Where the directory of people knew fewer people than the approval needs, when the prompt was asked or amended,
+	// and could not know whether there are more. Empty: enough are known.
+	Shortfalls    []*ApprovalShortfall `protobuf:"bytes,36,rep,name=shortfalls,proto3" json:"shortfalls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -643,6 +656,292 @@ func (x *Prompt) GetShownDigest() string {
 	return ""
 }
 
+func (x *Prompt) GetVotes() []*Vote {
+	if x != nil {
+		return x.Votes
+	}
+	return nil
+}
+
+func (x *Prompt) GetVoteCounts() []*VoteCount {
+	if x != nil {
+		return x.VoteCounts
+	}
+	return nil
+}
+
+func (x *Prompt) GetShortfalls() []*ApprovalShortfall {
+	if x != nil {
+		return x.Shortfalls
+	}
+	return nil
+}
+
+// The answer of a person to a prompt with an `approval`.
+type Vote struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the answer, which WithdrawAnswer takes.
+	AnswerId string `protobuf:"bytes,1,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
+	// The person.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the person decided.
+	Decision Decision `protobuf:"varint,3,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
+	// A digest of what is decided: votes with the same one count together. For ACCEPT and EDIT it is of the decision,
+	// the values and the edits, otherwise of the decision.
+	Outcome string `protobuf:"bytes,4,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// The values. Of several votes with the same outcome only the first one has values and edits.
+	ValuesJson string `protobuf:"bytes,5,opt,name=values_json,json=valuesJson,proto3" json:"values_json,omitempty"`
+	// The edits: a proposal for which others can vote by an EDIT with the same ones.
+	Edits []*Edit `protobuf:"bytes,6,rep,name=edits,proto3" json:"edits,omitempty"`
+	// What the person added.
+	Comment string `protobuf:"bytes,7,opt,name=comment,proto3" json:"comment,omitempty"`
+	// When the vote was taken.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The groups of the person at that time, as far as the approval names them.
+	Groups        []string `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vote) Reset() {
+	*x = Vote{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vote) ProtoMessage() {}
+
+func (x *Vote) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vote.ProtoReflect.Descriptor instead.
+func (*Vote) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Vote) GetAnswerId() string {
+	if x != nil {
+		return x.AnswerId
+	}
+	return ""
+}
+
+func (x *Vote) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Vote) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *Vote) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *Vote) GetValuesJson() string {
+	if x != nil {
+		return x.ValuesJson
+	}
+	return ""
+}
+
+func (x *Vote) GetEdits() []*Edit {
+	if x != nil {
+		return x.Edits
+	}
+	return nil
+}
+
+func (x *Vote) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *Vote) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Vote) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// The votes for one outcome.
+type VoteCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `Vote.outcome`.
+	Outcome string `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// What is decided.
+	Decision Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
+	// How many votes it has.
+	Votes int32 `protobuf:"varint,3,opt,name=votes,proto3" json:"votes,omitempty"`
+	// How many are needed in all.
+	Required int32 `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
+	// The groups of which members are still missing, and how many. Empty: none.
+	Missing       []*GroupApproval `protobuf:"bytes,5,rep,name=missing,proto3" json:"missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoteCount) Reset() {
+	*x = VoteCount{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoteCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoteCount) ProtoMessage() {}
+
+func (x *VoteCount) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoteCount.ProtoReflect.Descriptor instead.
+func (*VoteCount) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *VoteCount) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *VoteCount) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *VoteCount) GetVotes() int32 {
+	if x != nil {
+		return x.Votes
+	}
+	return 0
+}
+
+func (x *VoteCount) GetRequired() int32 {
+	if x != nil {
+		return x.Required
+	}
+	return 0
+}
+
+func (x *VoteCount) GetMissing() []*GroupApproval {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// Fewer people than an approval needs are known.
+type ApprovalShortfall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group. Empty: all who may approve.
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// How many are needed.
+	Required int32 `protobuf:"varint,2,opt,name=required,proto3" json:"required,omitempty"`
+	// How many the directory knew who may approve.
+	Known         int32 `protobuf:"varint,3,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalShortfall) Reset() {
+	*x = ApprovalShortfall{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalShortfall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalShortfall) ProtoMessage() {}
+
+func (x *ApprovalShortfall) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalShortfall.ProtoReflect.Descriptor instead.
+func (*ApprovalShortfall) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ApprovalShortfall) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ApprovalShortfall) GetRequired() int32 {
+	if x != nil {
+		return x.Required
+	}
+	return 0
+}
+
+func (x *ApprovalShortfall) GetKnown() int32 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
 // A new wording of a closed prompt's question, for which its resolution was kept.
 type PromptRewording struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -656,7 +955,7 @@ type PromptRewording struct {
 
 func (x *PromptRewording) Reset() {
 	*x = PromptRewording{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +967,7 @@ func (x *PromptRewording) String() string {
 func (*PromptRewording) ProtoMessage() {}
 
 func (x *PromptRewording) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +980,7 @@ func (x *PromptRewording) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptRewording.ProtoReflect.Descriptor instead.
 func (*PromptRewording) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{1}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PromptRewording) GetDigest() string {
@@ -765,16 +1064,18 @@ type PromptContent struct {
 	// what was wrong with that answer. It is part of the question.
 	Correction *Correction `protobuf:"bytes,20,opt,name=correction,proto3" json:"correction,omitempty"`
 	// Who may not answer it, whatever their role: separation of duties. Unset: the namespace's default, which is
-	// nobody unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
+	// empty unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
 	// asked or amended: asking again under the same key with another one changes nothing.
-	Exclude       *Exclusion `protobuf:"bytes,21,opt,name=exclude,proto3" json:"exclude,omitempty"`
+	Exclude *Exclusion `protobuf:"bytes,21,opt,name=exclude,proto3" json:"exclude,omitempty"`
+	// How many people must decide alike. Unset: the first valid answer decides. It is part of the question.
+	Approval      *Approval `protobuf:"bytes,22,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PromptContent) Reset() {
 	*x = PromptContent{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[2]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +1087,7 @@ func (x *PromptContent) String() string {
 func (*PromptContent) ProtoMessage() {}
 
 func (x *PromptContent) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[2]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +1100,7 @@ func (x *PromptContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptContent.ProtoReflect.Descriptor instead.
 func (*PromptContent) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{2}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PromptContent) GetKind() string {
@@ -960,6 +1261,13 @@ func (x *PromptContent) GetExclude() *Exclusion {
 	return nil
 }
 
+func (x *PromptContent) GetApproval() *Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
 type isPromptContent_Form interface {
 	isPromptContent_Form()
 }
@@ -979,6 +1287,143 @@ type PromptContent_SchemaJson struct {
 func (*PromptContent_Questions) isPromptContent_Form() {}
 
 func (*PromptContent_SchemaJson) isPromptContent_Form() {}
+
+// Approval by several people. Each answer is a vote; its verdict is RECORDED until no further vote is needed. Votes
+// count together by what they decide: the decision, and for ACCEPT and EDIT the values and edits. The first that is
+// complete resolves the prompt, in this order: REJECT, REVISE, all others. An EDIT is a proposal beside the prompt and
+// does not change it. A person has one vote: another answer replaces it. Only people in the audience vote, admins too.
+// At each vote the earlier ones are checked by the directory of people: who has left a group since no longer counts for
+// it.
+//
+// Where more than one person is needed RESPOND and DISMISS cannot be offered. A default answer must not be ACCEPT
+// or EDIT. An approval that cannot be reached, because the directory has all members of the groups and they are too
+// few, is refused (INVALID_FIELD); see `Prompt.shortfalls` for what is less certain. A retry of the job asks again.
+type Approval struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many people must accept, of all groups together, up to 50. 0: as many as `per_group` needs, or 1 without.
+	Required int32 `protobuf:"varint,1,opt,name=required,proto3" json:"required,omitempty"`
+	// How many of them must be members of these groups; all of them are needed.
+	PerGroup []*GroupApproval `protobuf:"bytes,2,rep,name=per_group,json=perGroup,proto3" json:"per_group,omitempty"`
+	// How many must reject, up to 50. 0: one.
+	RejectAt int32 `protobuf:"varint,3,opt,name=reject_at,json=rejectAt,proto3" json:"reject_at,omitempty"`
+	// True: a member of several groups counts in each of them. Default: false, each person counts for one group.
+	Shared        bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Approval) Reset() {
+	*x = Approval{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Approval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Approval) ProtoMessage() {}
+
+func (x *Approval) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Approval.ProtoReflect.Descriptor instead.
+func (*Approval) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Approval) GetRequired() int32 {
+	if x != nil {
+		return x.Required
+	}
+	return 0
+}
+
+func (x *Approval) GetPerGroup() []*GroupApproval {
+	if x != nil {
+		return x.PerGroup
+	}
+	return nil
+}
+
+func (x *Approval) GetRejectAt() int32 {
+	if x != nil {
+		return x.RejectAt
+	}
+	return 0
+}
+
+func (x *Approval) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+// How many members of a group are needed.
+type GroupApproval struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group.
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// How many, from 1 to 50.
+	Required      int32 `protobuf:"varint,2,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupApproval) Reset() {
+	*x = GroupApproval{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupApproval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupApproval) ProtoMessage() {}
+
+func (x *GroupApproval) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupApproval.ProtoReflect.Descriptor instead.
+func (*GroupApproval) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GroupApproval) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *GroupApproval) GetRequired() int32 {
+	if x != nil {
+		return x.Required
+	}
+	return 0
+}
 
 // People who may not answer a prompt, in addition to not being in its audience. They may not claim it either, and
 // no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). In a prompt that is read,
@@ -1003,7 +1448,7 @@ type Exclusion struct {
 
 func (x *Exclusion) Reset() {
 	*x = Exclusion{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1460,7 @@ func (x *Exclusion) String() string {
 func (*Exclusion) ProtoMessage() {}
 
 func (x *Exclusion) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1473,7 @@ func (x *Exclusion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
 func (*Exclusion) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Exclusion) GetRequester() bool {
@@ -1081,7 +1526,7 @@ type Correction struct {
 
 func (x *Correction) Reset() {
 	*x = Correction{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1538,7 @@ func (x *Correction) String() string {
 func (*Correction) ProtoMessage() {}
 
 func (x *Correction) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1551,7 @@ func (x *Correction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correction.ProtoReflect.Descriptor instead.
 func (*Correction) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Correction) GetKey() string {
@@ -1143,7 +1588,7 @@ type EscalationStep struct {
 
 func (x *EscalationStep) Reset() {
 	*x = EscalationStep{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1600,7 @@ func (x *EscalationStep) String() string {
 func (*EscalationStep) ProtoMessage() {}
 
 func (x *EscalationStep) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1613,7 @@ func (x *EscalationStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EscalationStep.ProtoReflect.Descriptor instead.
 func (*EscalationStep) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EscalationStep) GetAfter() *durationpb.Duration {
@@ -1216,7 +1661,7 @@ type Reminders struct {
 
 func (x *Reminders) Reset() {
 	*x = Reminders{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1673,7 @@ func (x *Reminders) String() string {
 func (*Reminders) ProtoMessage() {}
 
 func (x *Reminders) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1686,7 @@ func (x *Reminders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reminders.ProtoReflect.Descriptor instead.
 func (*Reminders) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Reminders) GetAfter() *durationpb.Duration {
@@ -1290,7 +1735,7 @@ type PromptPart struct {
 
 func (x *PromptPart) Reset() {
 	*x = PromptPart{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1747,7 @@ func (x *PromptPart) String() string {
 func (*PromptPart) ProtoMessage() {}
 
 func (x *PromptPart) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1760,7 @@ func (x *PromptPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptPart.ProtoReflect.Descriptor instead.
 func (*PromptPart) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PromptPart) GetContentId() string {
@@ -1401,7 +1846,7 @@ type QuestionForm struct {
 
 func (x *QuestionForm) Reset() {
 	*x = QuestionForm{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1858,7 @@ func (x *QuestionForm) String() string {
 func (*QuestionForm) ProtoMessage() {}
 
 func (x *QuestionForm) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1871,7 @@ func (x *QuestionForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuestionForm.ProtoReflect.Descriptor instead.
 func (*QuestionForm) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *QuestionForm) GetQuestions() []*Question {
@@ -1468,7 +1913,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1925,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1938,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Question) GetQuestionId() string {
@@ -1673,7 +2118,7 @@ type Option struct {
 
 func (x *Option) Reset() {
 	*x = Option{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +2130,7 @@ func (x *Option) String() string {
 func (*Option) ProtoMessage() {}
 
 func (x *Option) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +2143,7 @@ func (x *Option) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Option.ProtoReflect.Descriptor instead.
 func (*Option) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Option) GetValue() string {
@@ -1740,7 +2185,7 @@ type BooleanInput struct {
 
 func (x *BooleanInput) Reset() {
 	*x = BooleanInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +2197,7 @@ func (x *BooleanInput) String() string {
 func (*BooleanInput) ProtoMessage() {}
 
 func (x *BooleanInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +2210,7 @@ func (x *BooleanInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BooleanInput.ProtoReflect.Descriptor instead.
 func (*BooleanInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BooleanInput) GetDefaultValue() bool {
@@ -1790,7 +2235,7 @@ type SingleInput struct {
 
 func (x *SingleInput) Reset() {
 	*x = SingleInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +2247,7 @@ func (x *SingleInput) String() string {
 func (*SingleInput) ProtoMessage() {}
 
 func (x *SingleInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +2260,7 @@ func (x *SingleInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SingleInput.ProtoReflect.Descriptor instead.
 func (*SingleInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SingleInput) GetOptions() []*Option {
@@ -1858,7 +2303,7 @@ type MultiInput struct {
 
 func (x *MultiInput) Reset() {
 	*x = MultiInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +2315,7 @@ func (x *MultiInput) String() string {
 func (*MultiInput) ProtoMessage() {}
 
 func (x *MultiInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +2328,7 @@ func (x *MultiInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MultiInput.ProtoReflect.Descriptor instead.
 func (*MultiInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MultiInput) GetOptions() []*Option {
@@ -1942,7 +2387,7 @@ type TextInput struct {
 
 func (x *TextInput) Reset() {
 	*x = TextInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2399,7 @@ func (x *TextInput) String() string {
 func (*TextInput) ProtoMessage() {}
 
 func (x *TextInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2412,7 @@ func (x *TextInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TextInput.ProtoReflect.Descriptor instead.
 func (*TextInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TextInput) GetDefaultValue() string {
@@ -2020,7 +2465,7 @@ type IntegerInput struct {
 
 func (x *IntegerInput) Reset() {
 	*x = IntegerInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2032,7 +2477,7 @@ func (x *IntegerInput) String() string {
 func (*IntegerInput) ProtoMessage() {}
 
 func (x *IntegerInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2045,7 +2490,7 @@ func (x *IntegerInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegerInput.ProtoReflect.Descriptor instead.
 func (*IntegerInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *IntegerInput) GetDefaultValue() int64 {
@@ -2084,7 +2529,7 @@ type NumberInput struct {
 
 func (x *NumberInput) Reset() {
 	*x = NumberInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2541,7 @@ func (x *NumberInput) String() string {
 func (*NumberInput) ProtoMessage() {}
 
 func (x *NumberInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2554,7 @@ func (x *NumberInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberInput.ProtoReflect.Descriptor instead.
 func (*NumberInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NumberInput) GetDefaultValue() float64 {
@@ -2148,7 +2593,7 @@ type DateInput struct {
 
 func (x *DateInput) Reset() {
 	*x = DateInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2605,7 @@ func (x *DateInput) String() string {
 func (*DateInput) ProtoMessage() {}
 
 func (x *DateInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2618,7 @@ func (x *DateInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateInput.ProtoReflect.Descriptor instead.
 func (*DateInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DateInput) GetDefaultValue() string {
@@ -2214,7 +2659,7 @@ type DecisionOption struct {
 
 func (x *DecisionOption) Reset() {
 	*x = DecisionOption{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2226,7 +2671,7 @@ func (x *DecisionOption) String() string {
 func (*DecisionOption) ProtoMessage() {}
 
 func (x *DecisionOption) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2239,7 +2684,7 @@ func (x *DecisionOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionOption.ProtoReflect.Descriptor instead.
 func (*DecisionOption) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DecisionOption) GetDecision() Decision {
@@ -2277,7 +2722,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2734,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2747,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Audience) GetUsers() []string {
@@ -2334,7 +2779,7 @@ type DefaultAnswer struct {
 
 func (x *DefaultAnswer) Reset() {
 	*x = DefaultAnswer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +2791,7 @@ func (x *DefaultAnswer) String() string {
 func (*DefaultAnswer) ProtoMessage() {}
 
 func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2804,7 @@ func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefaultAnswer.ProtoReflect.Descriptor instead.
 func (*DefaultAnswer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DefaultAnswer) GetDecision() Decision {
@@ -2396,7 +2841,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2853,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2866,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Edit) GetContentId() string {
@@ -2466,7 +2911,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2923,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2936,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Answer) GetAnswerId() string {
@@ -2577,7 +3022,7 @@ type Resolution struct {
 
 func (x *Resolution) Reset() {
 	*x = Resolution{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +3034,7 @@ func (x *Resolution) String() string {
 func (*Resolution) ProtoMessage() {}
 
 func (x *Resolution) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +3047,7 @@ func (x *Resolution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolution.ProtoReflect.Descriptor instead.
 func (*Resolution) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Resolution) GetState() PromptState {
@@ -2655,7 +3100,7 @@ type AnswerRecord struct {
 
 func (x *AnswerRecord) Reset() {
 	*x = AnswerRecord{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[24]
+	mi := &file_askback_v1_prompt_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +3112,7 @@ func (x *AnswerRecord) String() string {
 func (*AnswerRecord) ProtoMessage() {}
 
 func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[24]
+	mi := &file_askback_v1_prompt_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +3125,7 @@ func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRecord.ProtoReflect.Descriptor instead.
 func (*AnswerRecord) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AnswerRecord) GetAnswer() *Answer {
@@ -2717,7 +3162,7 @@ type FieldViolation struct {
 
 func (x *FieldViolation) Reset() {
 	*x = FieldViolation{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[25]
+	mi := &file_askback_v1_prompt_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +3174,7 @@ func (x *FieldViolation) String() string {
 func (*FieldViolation) ProtoMessage() {}
 
 func (x *FieldViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[25]
+	mi := &file_askback_v1_prompt_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +3187,7 @@ func (x *FieldViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldViolation.ProtoReflect.Descriptor instead.
 func (*FieldViolation) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{25}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *FieldViolation) GetField() string {
@@ -2764,7 +3209,8 @@ var File_askback_v1_prompt_proto protoreflect.FileDescriptor
 const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"\x17askback/v1/prompt.proto\x12\n" +
-	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\t\n" +
+	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\n" +
+	"\n" +
 	"\x06Prompt\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1c\n" +
@@ -2799,10 +3245,38 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x0funattended_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampR\x0eunattendedTime\x129\n" +
 	"\trewording\x18\x1f \x01(\v2\x1b.askback.v1.PromptRewordingR\trewording\x12!\n" +
 	"\frequested_by\x18  \x01(\tR\vrequestedBy\x12!\n" +
-	"\fshown_digest\x18! \x01(\tR\vshownDigest\"L\n" +
+	"\fshown_digest\x18! \x01(\tR\vshownDigest\x12&\n" +
+	"\x05votes\x18\" \x03(\v2\x10.askback.v1.VoteR\x05votes\x126\n" +
+	"\vvote_counts\x18# \x03(\v2\x15.askback.v1.VoteCountR\n" +
+	"voteCounts\x12=\n" +
+	"\n" +
+	"shortfalls\x18$ \x03(\v2\x1d.askback.v1.ApprovalShortfallR\n" +
+	"shortfalls\"\xc0\x02\n" +
+	"\x04Vote\x12\x1b\n" +
+	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x120\n" +
+	"\bdecision\x18\x03 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x18\n" +
+	"\aoutcome\x18\x04 \x01(\tR\aoutcome\x12\x1f\n" +
+	"\vvalues_json\x18\x05 \x01(\tR\n" +
+	"valuesJson\x12&\n" +
+	"\x05edits\x18\x06 \x03(\v2\x10.askback.v1.EditR\x05edits\x12\x18\n" +
+	"\acomment\x18\a \x01(\tR\acomment\x12;\n" +
+	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x16\n" +
+	"\x06groups\x18\t \x03(\tR\x06groups\"\xbe\x01\n" +
+	"\tVoteCount\x12\x18\n" +
+	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x120\n" +
+	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x14\n" +
+	"\x05votes\x18\x03 \x01(\x05R\x05votes\x12\x1a\n" +
+	"\brequired\x18\x04 \x01(\x05R\brequired\x123\n" +
+	"\amissing\x18\x05 \x03(\v2\x19.askback.v1.GroupApprovalR\amissing\"[\n" +
+	"\x11ApprovalShortfall\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1a\n" +
+	"\brequired\x18\x02 \x01(\x05R\brequired\x12\x14\n" +
+	"\x05known\x18\x03 \x01(\x05R\x05known\"L\n" +
 	"\x0fPromptRewording\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12!\n" +
-	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\x9e\b\n" +
+	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xd0\b\n" +
 	"\rPromptContent\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -2830,11 +3304,20 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"correction\x18\x14 \x01(\v2\x16.askback.v1.CorrectionR\n" +
 	"correction\x12/\n" +
-	"\aexclude\x18\x15 \x01(\v2\x15.askback.v1.ExclusionR\aexclude\x1a9\n" +
+	"\aexclude\x18\x15 \x01(\v2\x15.askback.v1.ExclusionR\aexclude\x120\n" +
+	"\bapproval\x18\x16 \x01(\v2\x14.askback.v1.ApprovalR\bapproval\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
-	"\x04form\"\x8e\x01\n" +
+	"\x04form\"\x93\x01\n" +
+	"\bApproval\x12\x1a\n" +
+	"\brequired\x18\x01 \x01(\x05R\brequired\x126\n" +
+	"\tper_group\x18\x02 \x03(\v2\x19.askback.v1.GroupApprovalR\bperGroup\x12\x1b\n" +
+	"\treject_at\x18\x03 \x01(\x05R\brejectAt\x12\x16\n" +
+	"\x06shared\x18\x04 \x01(\bR\x06shared\"A\n" +
+	"\rGroupApproval\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1a\n" +
+	"\brequired\x18\x02 \x01(\x05R\brequired\"\x8e\x01\n" +
 	"\tExclusion\x12\x1c\n" +
 	"\trequester\x18\x01 \x01(\bR\trequester\x12!\n" +
 	"\fanswerers_of\x18\x02 \x03(\tR\vanswerersOf\x12\x14\n" +
@@ -3008,12 +3491,13 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x18FINAL_ACTION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13FINAL_ACTION_EXPIRE\x10\x01\x12\x18\n" +
 	"\x14FINAL_ACTION_DEFAULT\x10\x02\x12\x19\n" +
-	"\x15FINAL_ACTION_FAIL_JOB\x10\x03*\x81\x01\n" +
+	"\x15FINAL_ACTION_FAIL_JOB\x10\x03*\x9d\x01\n" +
 	"\fAnswerSource\x12\x1d\n" +
 	"\x19ANSWER_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ANSWER_SOURCE_HUMAN\x10\x01\x12!\n" +
 	"\x1dANSWER_SOURCE_TIMEOUT_DEFAULT\x10\x02\x12\x16\n" +
-	"\x12ANSWER_SOURCE_TEST\x10\x03*\xb3\x01\n" +
+	"\x12ANSWER_SOURCE_TEST\x10\x03\x12\x1a\n" +
+	"\x16ANSWER_SOURCE_OVERRIDE\x10\x04*\xb3\x01\n" +
 	"\fAnswerStatus\x12\x1d\n" +
 	"\x19ANSWER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ANSWER_STATUS_ACCEPTED\x10\x01\x12\x1a\n" +
@@ -3036,7 +3520,7 @@ func file_askback_v1_prompt_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_askback_v1_prompt_proto_goTypes = []any{
 	(PromptState)(0),              // 0: askback.v1.PromptState
 	(Decision)(0),                 // 1: askback.v1.Decision
@@ -3044,94 +3528,109 @@ var file_askback_v1_prompt_proto_goTypes = []any{
 	(AnswerSource)(0),             // 3: askback.v1.AnswerSource
 	(AnswerStatus)(0),             // 4: askback.v1.AnswerStatus
 	(*Prompt)(nil),                // 5: askback.v1.Prompt
-	(*PromptRewording)(nil),       // 6: askback.v1.PromptRewording
-	(*PromptContent)(nil),         // 7: askback.v1.PromptContent
-	(*Exclusion)(nil),             // 8: askback.v1.Exclusion
-	(*Correction)(nil),            // 9: askback.v1.Correction
-	(*EscalationStep)(nil),        // 10: askback.v1.EscalationStep
-	(*Reminders)(nil),             // 11: askback.v1.Reminders
-	(*PromptPart)(nil),            // 12: askback.v1.PromptPart
-	(*QuestionForm)(nil),          // 13: askback.v1.QuestionForm
-	(*Question)(nil),              // 14: askback.v1.Question
-	(*Option)(nil),                // 15: askback.v1.Option
-	(*BooleanInput)(nil),          // 16: askback.v1.BooleanInput
-	(*SingleInput)(nil),           // 17: askback.v1.SingleInput
-	(*MultiInput)(nil),            // 18: askback.v1.MultiInput
-	(*TextInput)(nil),             // 19: askback.v1.TextInput
-	(*IntegerInput)(nil),          // 20: askback.v1.IntegerInput
-	(*NumberInput)(nil),           // 21: askback.v1.NumberInput
-	(*DateInput)(nil),             // 22: askback.v1.DateInput
-	(*DecisionOption)(nil),        // 23: askback.v1.DecisionOption
-	(*Audience)(nil),              // 24: askback.v1.Audience
-	(*DefaultAnswer)(nil),         // 25: askback.v1.DefaultAnswer
-	(*Edit)(nil),                  // 26: askback.v1.Edit
-	(*Answer)(nil),                // 27: askback.v1.Answer
-	(*Resolution)(nil),            // 28: askback.v1.Resolution
-	(*AnswerRecord)(nil),          // 29: askback.v1.AnswerRecord
-	(*FieldViolation)(nil),        // 30: askback.v1.FieldViolation
-	nil,                           // 31: askback.v1.PromptContent.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*Vote)(nil),                  // 6: askback.v1.Vote
+	(*VoteCount)(nil),             // 7: askback.v1.VoteCount
+	(*ApprovalShortfall)(nil),     // 8: askback.v1.ApprovalShortfall
+	(*PromptRewording)(nil),       // 9: askback.v1.PromptRewording
+	(*PromptContent)(nil),         // 10: askback.v1.PromptContent
+	(*Approval)(nil),              // 11: askback.v1.Approval
+	(*GroupApproval)(nil),         // 12: askback.v1.GroupApproval
+	(*Exclusion)(nil),             // 13: askback.v1.Exclusion
+	(*Correction)(nil),            // 14: askback.v1.Correction
+	(*EscalationStep)(nil),        // 15: askback.v1.EscalationStep
+	(*Reminders)(nil),             // 16: askback.v1.Reminders
+	(*PromptPart)(nil),            // 17: askback.v1.PromptPart
+	(*QuestionForm)(nil),          // 18: askback.v1.QuestionForm
+	(*Question)(nil),              // 19: askback.v1.Question
+	(*Option)(nil),                // 20: askback.v1.Option
+	(*BooleanInput)(nil),          // 21: askback.v1.BooleanInput
+	(*SingleInput)(nil),           // 22: askback.v1.SingleInput
+	(*MultiInput)(nil),            // 23: askback.v1.MultiInput
+	(*TextInput)(nil),             // 24: askback.v1.TextInput
+	(*IntegerInput)(nil),          // 25: askback.v1.IntegerInput
+	(*NumberInput)(nil),           // 26: askback.v1.NumberInput
+	(*DateInput)(nil),             // 27: askback.v1.DateInput
+	(*DecisionOption)(nil),        // 28: askback.v1.DecisionOption
+	(*Audience)(nil),              // 29: askback.v1.Audience
+	(*DefaultAnswer)(nil),         // 30: askback.v1.DefaultAnswer
+	(*Edit)(nil),                  // 31: askback.v1.Edit
+	(*Answer)(nil),                // 32: askback.v1.Answer
+	(*Resolution)(nil),            // 33: askback.v1.Resolution
+	(*AnswerRecord)(nil),          // 34: askback.v1.AnswerRecord
+	(*FieldViolation)(nil),        // 35: askback.v1.FieldViolation
+	nil,                           // 36: askback.v1.PromptContent.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
 }
 var file_askback_v1_prompt_proto_depIdxs = []int32{
 	0,  // 0: askback.v1.Prompt.state:type_name -> askback.v1.PromptState
-	7,  // 1: askback.v1.Prompt.content:type_name -> askback.v1.PromptContent
-	32, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
-	32, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
-	32, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
-	32, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
-	32, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
-	32, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
-	32, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
-	32, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
-	32, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
-	6,  // 12: askback.v1.Prompt.rewording:type_name -> askback.v1.PromptRewording
-	12, // 13: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
-	13, // 14: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
-	23, // 15: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
-	24, // 16: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
-	31, // 17: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
-	2,  // 18: askback.v1.PromptContent.final_action:type_name -> askback.v1.FinalAction
-	25, // 19: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
-	33, // 20: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
-	10, // 21: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
-	11, // 22: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
-	32, // 23: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
-	9,  // 24: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
-	8,  // 25: askback.v1.PromptContent.exclude:type_name -> askback.v1.Exclusion
-	30, // 26: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
-	33, // 27: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
-	24, // 28: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
-	33, // 29: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
-	33, // 30: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
-	14, // 31: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
-	16, // 32: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
-	17, // 33: askback.v1.Question.single:type_name -> askback.v1.SingleInput
-	18, // 34: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
-	19, // 35: askback.v1.Question.text:type_name -> askback.v1.TextInput
-	20, // 36: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
-	21, // 37: askback.v1.Question.number:type_name -> askback.v1.NumberInput
-	22, // 38: askback.v1.Question.date:type_name -> askback.v1.DateInput
-	15, // 39: askback.v1.SingleInput.options:type_name -> askback.v1.Option
-	15, // 40: askback.v1.MultiInput.options:type_name -> askback.v1.Option
-	1,  // 41: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
-	1,  // 42: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
-	1,  // 43: askback.v1.Answer.decision:type_name -> askback.v1.Decision
-	26, // 44: askback.v1.Answer.edits:type_name -> askback.v1.Edit
-	3,  // 45: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
-	32, // 46: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 47: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
-	27, // 48: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
-	32, // 49: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
-	27, // 50: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
-	4,  // 51: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
-	30, // 52: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	10, // 1: askback.v1.Prompt.content:type_name -> askback.v1.PromptContent
+	37, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
+	37, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
+	37, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
+	37, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
+	37, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
+	37, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
+	37, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
+	37, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
+	37, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
+	9,  // 12: askback.v1.Prompt.rewording:type_name -> askback.v1.PromptRewording
+	6,  // 13: askback.v1.Prompt.votes:type_name -> askback.v1.Vote
+	7,  // 14: askback.v1.Prompt.vote_counts:type_name -> askback.v1.VoteCount
+	8,  // 15: askback.v1.Prompt.shortfalls:type_name -> askback.v1.ApprovalShortfall
+	1,  // 16: askback.v1.Vote.decision:type_name -> askback.v1.Decision
+	31, // 17: askback.v1.Vote.edits:type_name -> askback.v1.Edit
+	37, // 18: askback.v1.Vote.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 19: askback.v1.VoteCount.decision:type_name -> askback.v1.Decision
+	12, // 20: askback.v1.VoteCount.missing:type_name -> askback.v1.GroupApproval
+	17, // 21: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
+	18, // 22: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
+	28, // 23: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
+	29, // 24: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
+	36, // 25: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
+	2,  // 26: askback.v1.PromptContent.final_action:type_name -> askback.v1.FinalAction
+	30, // 27: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
+	38, // 28: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
+	15, // 29: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
+	16, // 30: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
+	37, // 31: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
+	14, // 32: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
+	13, // 33: askback.v1.PromptContent.exclude:type_name -> askback.v1.Exclusion
+	11, // 34: askback.v1.PromptContent.approval:type_name -> askback.v1.Approval
+	12, // 35: askback.v1.Approval.per_group:type_name -> askback.v1.GroupApproval
+	35, // 36: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
+	38, // 37: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
+	29, // 38: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
+	38, // 39: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
+	38, // 40: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
+	19, // 41: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
+	21, // 42: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
+	22, // 43: askback.v1.Question.single:type_name -> askback.v1.SingleInput
+	23, // 44: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
+	24, // 45: askback.v1.Question.text:type_name -> askback.v1.TextInput
+	25, // 46: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
+	26, // 47: askback.v1.Question.number:type_name -> askback.v1.NumberInput
+	27, // 48: askback.v1.Question.date:type_name -> askback.v1.DateInput
+	20, // 49: askback.v1.SingleInput.options:type_name -> askback.v1.Option
+	20, // 50: askback.v1.MultiInput.options:type_name -> askback.v1.Option
+	1,  // 51: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
+	1,  // 52: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
+	1,  // 53: askback.v1.Answer.decision:type_name -> askback.v1.Decision
+	31, // 54: askback.v1.Answer.edits:type_name -> askback.v1.Edit
+	3,  // 55: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
+	37, // 56: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 57: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
+	32, // 58: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
+	37, // 59: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
+	32, // 60: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
+	4,  // 61: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
+	35, // 62: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_prompt_proto_init() }
@@ -3139,15 +3638,15 @@ func file_askback_v1_prompt_proto_init() {
 	if File_askback_v1_prompt_proto != nil {
 		return
 	}
-	file_askback_v1_prompt_proto_msgTypes[2].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[5].OneofWrappers = []any{
 		(*PromptContent_Questions)(nil),
 		(*PromptContent_SchemaJson)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[7].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[12].OneofWrappers = []any{
 		(*PromptPart_Text)(nil),
 		(*PromptPart_Url)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[9].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[14].OneofWrappers = []any{
 		(*Question_Boolean)(nil),
 		(*Question_Single)(nil),
 		(*Question_Multi)(nil),
@@ -3156,20 +3655,20 @@ func file_askback_v1_prompt_proto_init() {
 		(*Question_Number)(nil),
 		(*Question_Date)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[11].OneofWrappers = []any{}
-	file_askback_v1_prompt_proto_msgTypes[12].OneofWrappers = []any{}
-	file_askback_v1_prompt_proto_msgTypes[13].OneofWrappers = []any{}
-	file_askback_v1_prompt_proto_msgTypes[14].OneofWrappers = []any{}
-	file_askback_v1_prompt_proto_msgTypes[15].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[16].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[17].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[18].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[19].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[20].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[21].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_prompt_proto_rawDesc), len(file_askback_v1_prompt_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   27,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

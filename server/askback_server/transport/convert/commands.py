@@ -11,18 +11,16 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback.v1 import job_service_pb2, worker_service_pb2
 from askback_server.domain import commands
-from askback_server.domain.commands import PromptRef, SessionRef
-from askback_server.domain.decisions import Edit
+from askback_server.domain.commands import SessionRef
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import AnswerSource
 from askback_server.domain.violations import Violations
-from askback_server.transport.convert.contents import DECISIONS, ONE_OF_DECISIONS, content
+from askback_server.transport.convert.contents import content
 from askback_server.transport.convert.jobs import failure, progress
-from askback_server.transport.convert.prompts import prompt_id, prompt_ref
+from askback_server.transport.convert.prompts import prompt_id
 from askback_server.transport.convert.values import job_id, moment, namespace, span
 
 # --- JobService ---------------------------------------------------------------------------------
@@ -245,59 +243,4 @@ def release_job(
         session=session,
         awaited=tuple(request.awaited_keys),
         at_work=request.at_work,
-    )
-
-
-# --- HitlService --------------------------------------------------------------------------------
-
-
-def answer_prompt(
-    request: hitl_service_pb2.AnswerPromptRequest, principal: Principal
-) -> commands.AnswerPrompt:
-    """A person's answer."""
-    ref = prompt_ref(request.prompt_id, request.job_id, request.key)
-    decision = DECISIONS.get(request.decision)
-    if decision is None:
-        raise InvalidField.of("decision", ONE_OF_DECISIONS)
-    check = Violations()
-    check.storable("answer_id", (request.answer_id,))
-    check.done()
-    return commands.AnswerPrompt(
-        principal=principal,
-        ref=ref,
-        answer_id=request.answer_id,
-        revision=request.revision,
-        decision=decision,
-        values_json=request.values_json.strip(),
-        edits=tuple(Edit(e.content_id, e.text) for e in request.edits) if request.edits else (),
-        comment=request.comment,
-        source=AnswerSource.TEST if request.test else AnswerSource.HUMAN,
-        shown_digest=request.shown_digest,
-    )
-
-
-def claim_prompt(request: hitl_service_pb2.ClaimPromptRequest, principal: Principal) -> commands.ClaimPrompt:
-    """Claim a prompt, or extend the claim."""
-    return commands.ClaimPrompt(
-        principal=principal,
-        ref=PromptRef(prompt_id(request.prompt_id)),
-        duration=span(request.duration, "duration") if request.HasField("duration") else None,
-    )
-
-
-def release_prompt(
-    request: hitl_service_pb2.ReleasePromptRequest, principal: Principal
-) -> commands.ReleasePrompt:
-    """A person gives the claim back."""
-    return commands.ReleasePrompt(principal=principal, ref=PromptRef(prompt_id(request.prompt_id)))
-
-
-def cancel_prompt(
-    request: hitl_service_pb2.CancelPromptRequest, principal: Principal
-) -> commands.CancelPrompt:
-    """Withdraw a prompt."""
-    return commands.CancelPrompt(
-        principal=principal,
-        ref=prompt_ref(request.prompt_id, request.job_id, request.key),
-        reason=request.reason,
     )

@@ -12,6 +12,7 @@ from datetime import timedelta
 from google.protobuf.message import Message
 
 from askback.v1 import prompt_pb2
+from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import (
     Audience,
     Correction,
@@ -85,6 +86,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         deadline=deadline,
         correction=correction,
         exclusion=_exclusion(message.exclude) if message.HasField("exclude") else None,
+        approval=_approval(message.approval) if message.HasField("approval") else None,
     )
 
 
@@ -99,6 +101,11 @@ def _audience(message: prompt_pb2.Audience) -> Audience:
 def _exclusion(message: prompt_pb2.Exclusion) -> Exclusion:
     users, groups = frozenset(message.users), frozenset(message.groups)
     return Exclusion(message.requester, tuple(message.answerers_of), users, groups, message.hide)
+
+
+def _approval(message: prompt_pb2.Approval) -> Approval:
+    groups = tuple(GroupApproval(each.group, each.required) for each in message.per_group)
+    return Approval(message.required, groups, message.reject_at, message.shared)
 
 
 def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
@@ -180,6 +187,8 @@ def _serialise(content: PromptContent) -> bytes:
             target.correction.violations.add(field=violation.field, description=violation.description)
     if content.exclusion is not None:
         _put_exclusion(target.exclude, content.exclusion)
+    if content.approval is not None:
+        _put_approval(target.approval, content.approval)
     return target.SerializeToString()
 
 
@@ -195,6 +204,14 @@ def _put_exclusion(target: prompt_pb2.Exclusion, exclusion: Exclusion) -> None:
     target.users.extend(sorted(exclusion.users))
     target.groups.extend(sorted(exclusion.groups))
     target.hide = exclusion.hide
+
+
+def _put_approval(target: prompt_pb2.Approval, approval: Approval) -> None:
+    target.required = approval.required
+    for each in approval.per_group:
+        target.per_group.add(group=each.group, required=each.required)
+    target.reject_at = approval.reject_at
+    target.shared = approval.shared
 
 
 def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:

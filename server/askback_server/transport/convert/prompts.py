@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from askback.v1 import hitl_service_pb2, prompt_pb2
+from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import InvalidField, PromptNotFound
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import (
-    Answer,
     AnswerResult,
-    AnswerSource,
     AnswerStatus,
     Prompt,
     PromptState,
@@ -33,6 +32,7 @@ from askback_server.transport.convert.values import (
     namespace,
     put_time,
 )
+from askback_server.transport.convert.votes import put_votes
 from askback_server.transport.wire import EncodeCache, within
 
 _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
@@ -208,6 +208,8 @@ def _serialise_prompt(prompt: Prompt) -> bytes:
     target.submissions = prompt.submissions
     if prompt.nudges is not None:
         _put_nudges(target, prompt.nudges)
+    if prompt.votes is not None:
+        put_votes(target, prompt)
     return target.SerializeToString() + _CONTENT(content_bytes(prompt.content))
 
 

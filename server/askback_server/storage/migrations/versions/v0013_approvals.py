@@ -1,9 +1,9 @@
-"""Who created a job in the name of another user."""
+"""Who created a job in the name of another user, and the votes of prompts."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013_created_by"
+revision = "0013_approvals"
 down_revision = "0012_chain"
 branch_labels = None
 depends_on = None
@@ -11,3 +11,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("created_by", sa.Text(), nullable=True))
+    op.add_column("hitl_interactions", sa.Column("votes", sa.Text(), nullable=True))

@@ -1,0 +1,34 @@
+"""The votes of a prompt as the JSON document in which they are stored."""
+
+from __future__ import annotations
+
+import json
+
+from askback_server.domain.documents import answer_from_json, answer_to_json, dump
+from askback_server.domain.votes import Shortfall, Vote, Votes
+
+
+def votes_to_json(votes: Votes) -> str:
+    """The `votes` document. The answers are texts in it, so that their values stay as they were sent."""
+    live = [
+        {
+            "answer": answer_to_json(vote.answer),
+            "outcome": vote.outcome,
+            "groups": sorted(vote.groups),
+            "by_group": vote.by_group,
+        }
+        for vote in votes.live
+    ]
+    shortfalls = [[each.group, each.required, each.known] for each in votes.shortfalls]
+    return dump({"live": live, "earlier": sorted(votes.earlier), "shortfalls": shortfalls})
+
+
+def votes_from_json(text: str) -> Votes:
+    """The votes that `votes_to_json` wrote."""
+    doc = json.loads(text)
+    live = tuple(
+        Vote(answer_from_json(v["answer"])[0], v["outcome"], frozenset(v["groups"]), v["by_group"])
+        for v in doc["live"]
+    )
+    shortfalls = tuple(Shortfall(*each) for each in doc["shortfalls"])
+    return Votes(live, frozenset(doc["earlier"]), shortfalls)

@@ -1,0 +1,90 @@
+"""Reads of the directory for approvals: members of groups, and who has left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from askback_server.domain.electorate import (
+    MAX_MEMBERS,
+    Departures,
+    Electorate,
+    ElectorateQuery,
+    GroupMembers,
+)
+from askback_server.storage.people_tables import group_members, people, people_groups
+from askback_server.storage.reader import Reader
+
+_PERSON = sa.and_(
+    people.c.namespace == group_members.c.namespace, people.c.subject == group_members.c.subject
+)
+
+
+class ElectorateReads(Reader):
+    """The part of the PeopleStore port that serves approvals."""
+
+    async def read_electorate(self, queries: Sequence[ElectorateQuery]) -> Electorate:
+        """See PeopleStore."""
+        members: dict[tuple[str, str], GroupMembers] = {}
+        departures: dict[str, Departures] = {}
+        for query in queries:
+            if query.asked:
+                members |= await self._read_members(query.namespace, query.asked)
+            if query.voters:
+                departures[query.namespace] = await self._read_departures(query)
+        return Electorate(members, departures)
+
+    async def _read_members(
+        self, namespace: str, groups: frozenset[str]
+    ) -> dict[tuple[str, str], GroupMembers]:
+        of_group = people_groups.c.namespace == namespace, people_groups.c.complete
+        named = self._dialect.among(people_groups.c.name, sorted(groups))
+        rows = await self._all(sa.select(people_groups.c.name).where(*of_group, named))
+        complete = {row["name"] for row in rows}
+        found: dict[tuple[str, str], GroupMembers] = {}
+        for group in sorted(groups):
+            statement = (
+                sa.select(group_members.c.subject)
+                .distinct()
+                .join(people, _PERSON)
+                .where(
+                    group_members.c.namespace == namespace,
+                    group_members.c.group_name == group,
+                    group_members.c.until_at.is_(None),
+                    people.c.active,
+                    people.c.deleted_at.is_(None),
+                )
+                .order_by(group_members.c.subject)
+                .limit(MAX_MEMBERS)
+            )
+            subjects = frozenset(row["subject"] for row in await self._all(statement))
+            found[namespace, group] = GroupMembers(subjects, group in complete)
+        return found
+
+    async def _read_departures(self, query: ElectorateQuery) -> Departures:
+        mine = self._dialect.among(people.c.subject, sorted(query.voters))
+        away = sa.select(people.c.subject, people.c.updated_at, people.c.deleted_at).where(
+            people.c.namespace == query.namespace,
+            mine,
+            sa.or_(sa.not_(people.c.active), people.c.deleted_at.is_not(None)),
+        )
+        gone = {row["subject"]: row["deleted_at"] or row["updated_at"] for row in await self._all(away)}
+        if not query.voted:
+            return Departures({}, gone)
+        c = group_members.c
+        facts = sa.select(c.subject, c.group_name, c.until_at).where(
+            c.namespace == query.namespace,
+            self._dialect.among(c.subject, sorted(query.voters)),
+            self._dialect.among(c.group_name, sorted(query.voted)),
+        )
+        left: dict[tuple[str, str], datetime] = {}
+        current: set[tuple[str, str]] = set()
+        for row in await self._all(facts):
+            fact = row["subject"], row["group_name"]
+            if row["until_at"] is None:
+                current.add(fact)
+            else:
+                left[fact] = max(row["until_at"], left.get(fact, row["until_at"]))
+        return Departures({fact: at for fact, at in left.items() if fact not in current}, gone)

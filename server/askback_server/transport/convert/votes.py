@@ -1,0 +1,45 @@
+"""The votes of a prompt as messages."""
+
+from __future__ import annotations
+
+from askback.v1 import prompt_pb2
+from askback_server.domain.decisions import AUTHORISING, Decision
+from askback_server.domain.prompts import Prompt
+from askback_server.transport.convert.contents import DECISION_NUMBERS
+from askback_server.transport.convert.values import put_time
+
+
+def put_votes(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
+    """Add the live votes, what they come to, and which people were missing."""
+    votes, approval = prompt.votes, prompt.content.approval
+    if votes is None or approval is None:
+        return
+    shown: set[str] = set()
+    for vote in votes.live:
+        answer = vote.answer
+        message = target.votes.add(
+            answer_id=answer.answer_id,
+            user_id=answer.user_id,
+            decision=DECISION_NUMBERS[answer.decision],
+            outcome=vote.outcome,
+            comment=answer.comment,
+            groups=sorted(vote.groups & approval.groups),
+        )
+        if vote.outcome not in shown:
+            shown.add(vote.outcome)
+            message.values_json = answer.values_json
+            for edit in answer.edits:
+                message.edits.add(content_id=edit.content_id, text=edit.text)
+        put_time(message.create_time, answer.created_at)
+    for count in votes.counts(approval):
+        required = approval.reject_at if count.decision is Decision.REJECT else 1
+        added = target.vote_counts.add(
+            outcome=count.outcome,
+            decision=DECISION_NUMBERS[count.decision],
+            votes=len(count.votes),
+            required=approval.required if count.decision in AUTHORISING else required,
+        )
+        for group, missing in sorted(count.missing.by_group.items()):
+            added.missing.add(group=group, required=missing)
+    for each in votes.shortfalls:
+        target.shortfalls.add(group=each.group, required=each.required, known=each.known)
