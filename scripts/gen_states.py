@@ -103,15 +103,15 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.PROMPT_VOTED: Meaning(
         "A person voted on a prompt with an approval. `outcome` is what the vote is for, `replaces` the "
         "person's vote before, `lapsed` the people whose votes lost a group because they have left it.",
-        ("round", "key", "answer_id", "decision", "outcome", "groups"),
+        ("round", "key", "answer_id", "decision", "outcome", "groups", "status"),
         ("replaces", "lapsed"),
     ),
     _E.VOTE_WITHDRAWN: Meaning("A person withdrew its vote.", ("round", "key", "answer_id")),
     _E.PROMPT_EXCLUDED: Meaning(
         "The people (`users`) who answered another prompt (`answered`, its key) may not answer this one; "
-        "the votes of some of them (`votes_of`) have ended.",
+        "some votes (`votes`, their answer ids) have ended with it.",
         ("round", "key", "users", "answered"),
-        ("votes_of",),
+        ("votes",),
     ),
     _E.PROMPT_REMINDED: Meaning("Consoles were sent the prompt again.", ("round", "key", "count")),
     _E.ANSWER_REFUSED: Meaning(

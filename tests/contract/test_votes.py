@@ -30,6 +30,7 @@ from askback_server.domain.vote_commands import WithdrawAnswer
 from askback_server.domain.voting_rules import AnswerNotFound
 from tests.support.aggregates import ADMIN, question
 from tests.support.storage import Node, check_job
+from tests.support.waiting import until
 
 RECORDED, ACCEPTED = AnswerStatus.RECORDED, AnswerStatus.ACCEPTED
 ACCEPT, EDIT, REVISE, REJECT = Decision.ACCEPT, Decision.EDIT, Decision.REVISE, Decision.REJECT
@@ -320,8 +321,11 @@ async def test_a_claim_ends_with_the_vote(here: Node) -> None:
 async def test_the_deadline_ends_it_without_the_votes(here: Node) -> None:
     job, prompt = await here.waiting(approved(2, timeout=timedelta(milliseconds=200)))
     await vote(here, prompt, AMY)
-    while (await here.do(c.RunDue(job_id=job.job_id))) is not None:
-        await asyncio.sleep(0.02)
+
+    async def is_due() -> bool:
+        return await here.do(c.RunDue(job_id=job.job_id)) is None
+
+    await until(is_due, "the deadline has passed")
     [after] = await here.database.jobs.get_prompts([prompt.prompt_id])
     assert (after.state, [v.user_id for v in after.votes.live]) == (PromptState.EXPIRED, ["amy"])
     await check_job(here.database, job.job_id)

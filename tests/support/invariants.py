@@ -6,11 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 from askback_server.domain import commands as c
+from askback_server.domain import vote_commands as v
 from askback_server.domain.aggregate import Aggregate, Change
-from askback_server.domain.answers import AnswerSource
+from askback_server.domain.answers import Answer, AnswerSource
+from askback_server.domain.approvals import Approval
+from askback_server.domain.decisions import AUTHORISING, Decision
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
@@ -25,6 +28,8 @@ from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JOB_TRANSITIONS, Actor
+from askback_server.domain.vote_documents import votes_from_json, votes_to_json
+from askback_server.domain.votes import outcome_of
 from scripts.gen_states import EVENTS
 
 _BY: dict[type[c.Command[object]], Actor] = {
@@ -34,6 +39,8 @@ _BY: dict[type[c.Command[object]], Actor] = {
     c.DeleteJob: Actor.CLIENT,
     c.UpdateUnderstanding: Actor.CLIENT,
     c.AnswerPrompt: Actor.PERSON,
+    v.OverridePrompt: Actor.PERSON,
+    v.WithdrawAnswer: Actor.PERSON,
     c.ClaimPrompt: Actor.PERSON,
     c.ReleasePrompt: Actor.PERSON,
     c.LeaseJob: Actor.WORKER,
@@ -92,6 +99,9 @@ def _party(command: c.Command[object], event: Event) -> Actor:
     return _BY[type(command)]
 
 
+_BEFORE_THE_DEADLINE = (EventType.PROMPT_ANSWERED, EventType.PROMPT_VOTED, EventType.VOTE_WITHDRAWN)
+
+
 def _check_fence(before: Aggregate, command: c.Command[object], change: Change) -> None:
     """Only the holder writes, and the guard lets the database check the decision's conditions again."""
     guard, facts = change.guard, change.facts
@@ -118,7 +128,7 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
         assert guard.not_before == (before.job.ready_at if is_delayed else None)
     elif not isinstance(command, c.EndGrace | c.PurgeJob):
         assert guard.not_before == max((d for d in deadlines if d), default=None)
-    answered = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_ANSWERED} - timed
+    answered = {e.prompt_id for e in change.events if e.type in _BEFORE_THE_DEADLINE} - timed
     ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]
     if isinstance(command, c.UpdateJob) and "retention" in command.values and before.job is not None:
         ends = [before.job.purge_at]
@@ -187,6 +197,7 @@ def _check_prompts(before: Aggregate, change: Change) -> None:
         assert prompt.shown_digest == shown_digest(stored)
         if prompt.resolution is not None:
             assert resolution_from_json(resolution_to_json(prompt.resolution)) == prompt.resolution
+        assert prompt.votes is None or votes_from_json(votes_to_json(prompt.votes)) == prompt.votes
         old = before.prompts.get(prompt.prompt_id)
         if old is not None:
             _check_prompt_step(old, prompt)
@@ -218,7 +229,9 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
     moved = new.nudges is not None and old.nudges is not None and new.nudges.steps > old.nudges.steps
     routed = (new.content.audience, new.content.priority) == (old.content.audience, old.content.priority)
     assert routed or moved or not same, "only a step or an amendment changes who is asked"
-    assert new.content == old.content or moved or not same
+    exclusion = new.content.exclusion
+    excluding = None if exclusion is None else old.content.exclude(exclusion.users)
+    assert new.content == old.content or moved or not same or new.content == excluding
 
 
 def _check_job(old: Job, new: Job) -> None:
@@ -306,6 +319,7 @@ def _check_state(job: Job) -> None:
 
 def _check_prompt(aggregate: Aggregate, prompt: Prompt) -> None:
     resolution = prompt.resolution
+    _check_votes(aggregate, prompt)
     assert (resolution is None) == prompt.is_open
     assert prompt.is_open or prompt.nudges is None or prompt.nudges.next_at is None
     assert prompt.consumed_at is None or not prompt.is_open
@@ -318,9 +332,48 @@ def _check_prompt(aggregate: Aggregate, prompt: Prompt) -> None:
     assert resolution.state is prompt.state
     assert (resolution.answer is not None) == (prompt.state is PromptState.ANSWERED)
     assert (prompt.claimed_by, prompt.claimed_until) == ("", None)
-    by_person = resolution.answer is not None and resolution.answer.source is AnswerSource.HUMAN
-    assert won == ([resolution.answer] if by_person else [])
-    assert resolution.answer is None or resolution.answer.revision == prompt.revision
+    answer = resolution.answer
+    by_person = answer is not None and answer.source is not AnswerSource.TIMEOUT_DEFAULT
+    assert won == ([answer] if by_person else []) or prompt.votes is not None
+    assert answer is None or answer.revision == prompt.revision
+    if answer is not None and answer.source is AnswerSource.HUMAN:
+        assert not prompt.content.excludes_author(answer.user_id), "no excluded person decides"
+        if prompt.content.approval is not None:
+            _check_approval(prompt, prompt.content.approval, answer)
+
+
+def _check_approval(prompt: Prompt, approval: Approval, answer: Answer) -> None:
+    """A prompt is never resolved with fewer people than it needs."""
+    assert prompt.votes is not None
+    alike = [vote for vote in prompt.votes.live if vote.outcome == outcome_of(answer)]
+    assert len({vote.user_id for vote in alike}) == len(alike)
+    assert alike[-1].answer == answer
+    if answer.decision in AUTHORISING:
+        assert len(alike) >= approval.required
+        for place in approval.per_group:
+            assert sum(place.group in vote.groups for vote in alike) >= place.required
+        if not approval.shared and approval.per_group:
+            places = [p.group for p in approval.per_group for _ in range(p.required)]
+            assert any(
+                all(group in vote.groups for group, vote in zip(places, chosen, strict=True))
+                for chosen in permutations(alike, len(places))
+            )
+    elif answer.decision is Decision.REJECT:
+        assert len(alike) >= approval.reject_at
+
+
+def _check_votes(aggregate: Aggregate, prompt: Prompt) -> None:
+    votes = prompt.votes
+    assert (votes is not None) == (prompt.content.approval is not None)
+    people = [vote.user_id for vote in votes.live] if votes is not None else []
+    assert len(set(people)) == len(people), "a person has one vote"
+    assert votes is None or not votes.earlier & set(people)
+    for vote in votes.live if votes is not None else ():
+        stored = aggregate.submissions[prompt.prompt_id, vote.answer.answer_id]
+        assert stored.answer == vote.answer
+        assert stored.status in (AnswerStatus.RECORDED, AnswerStatus.ACCEPTED)
+        assert vote.answer.revision == prompt.revision
+        assert not prompt.is_open or not prompt.content.excludes_author(vote.user_id)
 
 
 def _check_understanding(aggregate: Aggregate, job: Job, prompts: Sequence[Prompt]) -> None:

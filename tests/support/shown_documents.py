@@ -20,6 +20,7 @@ SHOWN: tuple[Any, ...] = (
     "schema_json",
     "decisions",
     "correction",
+    "approval",
 )
 """The fields of PromptContent that are in the form."""
 NOT_SHOWN: tuple[Any, ...] = (  # the stubs of protobuf want literals
@@ -35,6 +36,7 @@ NOT_SHOWN: tuple[Any, ...] = (  # the stubs of protobuf want literals
     "escalation",
     "reminders",
     "deadline",
+    "exclude",
 )
 
 

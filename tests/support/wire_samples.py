@@ -8,6 +8,7 @@ from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Prompt, PromptState, Resolution
+from askback_server.domain.votes import Shortfall, Vote, Votes
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert.contents import content
 from askback_server.transport.convert.values import duration, timestamp
@@ -84,9 +85,7 @@ def full_content() -> pb.PromptContent:
         labels={"shop": "eu", "empty": ""},
         blocking=True,
         final_action=pb.FINAL_ACTION_DEFAULT,
-        default_answer=pb.DefaultAnswer(
-            decision=pb.DECISION_ACCEPT, values_json='{"policy":"standard"}', comment="nobody was there"
-        ),
+        default_answer=pb.DefaultAnswer(decision=pb.DECISION_REVISE, comment="no person was there"),
         metadata_json='{"b":1, "a":2}',
         timeout=duration(timedelta(hours=1, microseconds=500_001)),
         escalation=[
@@ -105,6 +104,18 @@ def full_content() -> pb.PromptContent:
         correction=pb.Correction(
             key="mail", violations=[pb.FieldViolation(field="values_json/a~1b", description="too “late”")]
         ),
+        exclude=pb.Exclusion(
+            requester=True, answerers_of=["mail"], users=["eve"], groups=["interns"], hide=True
+        ),
+        approval=pb.Approval(
+            required=3,
+            per_group=[
+                pb.GroupApproval(group="ops", required=1),
+                pb.GroupApproval(group="law", required=1),
+            ],
+            reject_at=2,
+            shared=True,
+        ),
     )
 
 
@@ -120,6 +131,14 @@ ANSWER = Answer(
     user_id="ada",
     revision=2,
     created_at=AT,
+)
+VOTES = Votes(
+    live=(
+        Vote(ANSWER, "o1", frozenset({"ops", "leads"}), by_group=True),
+        Vote(replace(ANSWER, answer_id="a-2", user_id="bob"), "o1", frozenset(), by_group=False),
+    ),
+    earlier=frozenset({"cid"}),
+    shortfalls=(Shortfall("law", 1, 0),),
 )
 RESOLUTION = Resolution(PromptState.ANSWERED, "ada", AT, "said so", ANSWER)
 OPEN = Prompt(
@@ -150,6 +169,7 @@ OPEN = Prompt(
         remind_at=AT + timedelta(minutes=5),
     ),
     unattended_since=AT,
+    votes=VOTES,
 )
 CLOSED = replace(
     OPEN,

@@ -12,6 +12,7 @@ from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain import commands as c
+from askback_server.domain import vote_commands as v
 from askback_server.domain.answers import AnswerSource
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.errors import InvalidField, JobNotFound, PermissionDenied, PromptNotFound
@@ -19,6 +20,7 @@ from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert import commands as convert
+from askback_server.transport.convert import prompt_commands as of_prompts
 from askback_server.transport.convert.contents import content
 from tests.support.wire_samples import full_content
 
@@ -222,7 +224,7 @@ def test_answer_prompt_keeps_every_field() -> None:
         edits=[prompt_pb2.Edit(content_id="x", text=" y ")],
         comment=" as is ",
     )
-    assert convert.answer_prompt(request, ME) == c.AnswerPrompt(
+    assert of_prompts.answer_prompt(request, ME) == c.AnswerPrompt(
         principal=ME,
         ref=c.PromptRef(PROMPT),
         answer_id="a",
@@ -232,32 +234,49 @@ def test_answer_prompt_keeps_every_field() -> None:
         edits=(Edit("x", " y "),),
         comment=" as is ",
     )
-    assert convert.answer_prompt(request, ME).source is AnswerSource.HUMAN
+    assert of_prompts.answer_prompt(request, ME).source is AnswerSource.HUMAN
+    same = {field.name: value for field, value in request.ListFields()}
+    assert of_prompts.override_prompt(hitl.OverridePromptRequest(**same), ME) == v.OverridePrompt(
+        principal=ME,
+        ref=c.PromptRef(PROMPT),
+        answer_id="a",
+        revision=3,
+        decision=Decision.EDIT,
+        values_json='{"b": 1}',
+        edits=(Edit("x", " y "),),
+        comment=" as is ",
+        source=AnswerSource.OVERRIDE,
+    )
     request.test = True
-    assert convert.answer_prompt(request, ME).source is AnswerSource.TEST
+    assert of_prompts.answer_prompt(request, ME).source is AnswerSource.TEST
     for wrong in (0, 99, -1):
         request.decision = wrong  # type: ignore[assignment]
-        assert faults(convert.answer_prompt, request) == ["decision"]
+        assert faults(of_prompts.answer_prompt, request) == ["decision"]
 
 
 def test_commands_on_prompts_keep_their_fields() -> None:
     claim = hitl.ClaimPromptRequest(prompt_id=PROMPT, duration=Duration(seconds=5))
     ref = c.PromptRef(PROMPT)
     expected = c.ClaimPrompt(principal=ME, ref=ref, duration=timedelta(seconds=5))
-    assert convert.claim_prompt(claim, ME) == expected
-    assert convert.claim_prompt(hitl.ClaimPromptRequest(prompt_id=PROMPT), ME).duration is None
+    assert of_prompts.claim_prompt(claim, ME) == expected
+    assert of_prompts.claim_prompt(hitl.ClaimPromptRequest(prompt_id=PROMPT), ME).duration is None
     release = hitl.ReleasePromptRequest(prompt_id=PROMPT)
-    assert convert.release_prompt(release, ME) == c.ReleasePrompt(principal=ME, ref=ref)
+    assert of_prompts.release_prompt(release, ME) == c.ReleasePrompt(principal=ME, ref=ref)
     cancel = hitl.CancelPromptRequest(job_id=JOB, key="k", reason="r")
     by_key = c.PromptRef("", JOB, "k")
-    assert convert.cancel_prompt(cancel, ME) == c.CancelPrompt(principal=ME, ref=by_key, reason="r")
+    assert of_prompts.cancel_prompt(cancel, ME) == c.CancelPrompt(principal=ME, ref=by_key, reason="r")
+    withdraw = hitl.WithdrawAnswerRequest(job_id=JOB, key="k", answer_id="a")
+    assert of_prompts.withdraw_answer(withdraw, ME) == v.WithdrawAnswer(
+        principal=ME, ref=by_key, answer_id="a"
+    )
     for call, request in (
-        (convert.claim_prompt, hitl.ClaimPromptRequest()),
-        (convert.release_prompt, hitl.ReleasePromptRequest()),
-        (convert.cancel_prompt, hitl.CancelPromptRequest(prompt_id=PROMPT, job_id=JOB)),
+        (of_prompts.withdraw_answer, hitl.WithdrawAnswerRequest(answer_id="a")),
+        (of_prompts.claim_prompt, hitl.ClaimPromptRequest()),
+        (of_prompts.release_prompt, hitl.ReleasePromptRequest()),
+        (of_prompts.cancel_prompt, hitl.CancelPromptRequest(prompt_id=PROMPT, job_id=JOB)),
     ):
         assert faults(call, request) == ["prompt_id"]
     with pytest.raises(PromptNotFound):
-        convert.claim_prompt(hitl.ClaimPromptRequest(prompt_id="1881"), ME)
+        of_prompts.claim_prompt(hitl.ClaimPromptRequest(prompt_id="1881"), ME)
     claim.duration.seconds = -5
-    assert faults(convert.claim_prompt, claim) == ["duration"]
+    assert faults(of_prompts.claim_prompt, claim) == ["duration"]

@@ -59,6 +59,28 @@ def test_an_open_prompt_keeps_every_field() -> None:
     assert message.content.derived_schema_json
     message.content.ClearField("derived_schema_json")
     expected.content.CopyFrom(full_content())
+    expected.votes.add(
+        answer_id="a-1",
+        user_id="ada",
+        decision=pb.DECISION_EDIT,
+        outcome="o1",
+        values_json=ANSWER.values_json,
+        edits=answer_message().edits,
+        comment=ANSWER.comment,
+        create_time=timestamp(AT),
+        groups=["ops"],
+    )
+    expected.votes.add(
+        answer_id="a-2",
+        user_id="bob",
+        decision=pb.DECISION_EDIT,
+        outcome="o1",
+        comment=ANSWER.comment,
+        create_time=timestamp(AT),
+    )
+    missing = [pb.GroupApproval(group="law", required=1)]
+    expected.vote_counts.add(outcome="o1", decision=pb.DECISION_EDIT, votes=2, required=3, missing=missing)
+    expected.shortfalls.add(group="law", required=1)
     assert message == expected
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from askback_server.domain import commands as c
+from askback_server.domain import vote_commands as v
 from askback_server.domain.apply import RULES
+from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.errors import (
     AskbackError,
@@ -49,6 +51,11 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[JobWorld, Principal], An
         lambda w, who: hold(w, who, c.UpdateUnderstanding, values={"complete": True}),
     ),
     c.AnswerPrompt: ({Role.CONSOLE}, lambda w, who: w.answer(principal=who)),
+    v.OverridePrompt: ({Role.ADMIN}, lambda w, who: w.override(principal=who)),
+    v.WithdrawAnswer: (
+        {Role.CONSOLE},
+        lambda w, who: with_vote(w, who).on_prompt(v.WithdrawAnswer, principal=who, answer_id="vote"),
+    ),
     c.ClaimPrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(c.ClaimPrompt, principal=who)),
     c.ReleasePrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(c.ReleasePrompt, principal=who)),
     c.CancelPrompt: (
@@ -57,6 +64,13 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[JobWorld, Principal], An
     ),
 }
 INTERNAL = {c.DropLease, c.RunDue, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewPresence}
+
+
+def with_vote(world: JobWorld, who: Principal) -> JobWorld:
+    """With a vote of the principal on the prompt."""
+    world.ask("a", question(approval=Approval(2)))
+    world.answer("vote", principal=replace(who, roles=frozenset({Role.CONSOLE})))
+    return world
 
 
 def lease_as(world: JobWorld, who: Principal) -> Any:
@@ -114,8 +128,9 @@ def test_a_job_of_another_namespace_does_not_exist(kind: type[c.OnJob], role: Ro
 
 @pytest.mark.parametrize("kind", [k for k in ROLES if issubclass(k, c.OnPrompt)], ids=lambda k: k.__name__)
 def test_a_prompt_of_another_namespace_does_not_exist(kind: type[c.OnPrompt]) -> None:
+    needed, act = ROLES[kind]
     with pytest.raises(PromptNotFound):
-        ROLES[kind][1](waiting(), STRANGER)
+        act(waiting(), replace(STRANGER, roles=STRANGER.roles | needed))
 
 
 def test_a_foreign_namespace_is_refused() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from askback_server.domain import commands as c
+from askback_server.domain import vote_commands as v
 from askback_server.domain.apply import RULES
+from askback_server.domain.approvals import Approval
 from askback_server.domain.content import EscalationStep, FinalAction, PromptContent, Reminders
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import (
@@ -25,7 +27,8 @@ from askback_server.domain.errors import (
     PromptNotFound,
 )
 from askback_server.domain.jobs import JobState, Progress
-from tests.support.aggregates import CLIENT, HOUR, S1, S2, WORKER, JobWorld, deadline, question
+from askback_server.domain.voting_rules import AnswerNotFound
+from tests.support.aggregates import BOB, CLIENT, HOUR, S1, S2, WORKER, JobWorld, deadline, question
 
 A = deadline(FinalAction.EXPIRE)
 """The prompt `a` of all situations. It blocks unless a situation says otherwise, for at most an hour."""
@@ -88,6 +91,13 @@ def three(world: JobWorld) -> None:
     held(world)
     world.ask("b", A)
     world.ask("c", ASIDE)
+
+
+def voted(world: JobWorld) -> None:
+    """Waits for the second of two votes."""
+    run(world)
+    world.ask("a", deadline(FinalAction.EXPIRE, approval=Approval(2)))
+    world.answer("vote", principal=BOB)
 
 
 def held_wish(world: JobWorld) -> None:
@@ -160,6 +170,7 @@ SITUATIONS: list[Callable[[JobWorld], None]] = [
     wish,
     held,
     three,
+    voted,
     held_wish,
     parked,
     dead,
@@ -279,6 +290,8 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[JobWorld], Any]]] = {
     "invalid": (c.AnswerPrompt, answer(decision=Decision.DISMISS)),
     "claim": (c.ClaimPrompt, person(c.ClaimPrompt)),
     "unclaim": (c.ReleasePrompt, person(c.ReleasePrompt)),
+    "override": (v.OverridePrompt, lambda w: w.override(key=key_of_a(w))),
+    "unvote": (v.WithdrawAnswer, person(v.WithdrawAnswer, answer_id="vote")),
     "withdraw": (c.CancelPrompt, person(c.CancelPrompt, principal=CLIENT)),
 }
 
@@ -289,6 +302,7 @@ ERRORS: dict[str, type[AskbackError]] = {
     "ll": LeaseLost,
     "pc": PromptClosed,
     "id": IdReused,
+    "an": AnswerNotFound,
 }
 STATES = {
     "P": JobState.PENDING,
@@ -302,51 +316,53 @@ STATES = {
 # A capital letter: the job changes to this state (D: deleted). `=`: OK, and nothing changes.
 # Lower-case letters: an error (see ERRORS), and nothing changes.
 TABLE = """
-command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled stepping timed
-create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        id
-create_other  P    id      id      id    id  id        id   id   id    id        id     id   id        id    id        id     id        id     id       id
-update        nj   P       P       P     R   R         R    H    H     H         H      H    H         H     C         F      X         C      H        R
-cancel        nj   X       X       X     R   R         =    H    H     =         X      H    =         X     il        il     =         il     H        R
-delete        nj   il      il      il    il  il        il   il   il    il        il     il   il        il    D         D      D         D      il       il
-purge_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
-purge         =    =       =       =     =   =         =    =    =     =         =      =    =         =     D         D      D         D      =        =
-understand    nj   P       P       P     R   R         R    H    H     H         H      H    H         H     il        il     il        il     H        R
-und_worker    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
-expire_early  =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
-expire        =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =      R        P
-nudge        =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =       H        =
-overrun      =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =       H        P
-too_late     =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =       R        F
-grace_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
-grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =      =        =
-lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =      H        P
-lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
-drop          =    =       =       =     P   P         X    H    H     X         =      =    =         =     =         =      =         =      H        P
-drop_unreceived =    =       =       =     P   P         X    H    H     X         =      =    =         =     =         =      =         =      H        P
-lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il     il       il
-progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
-ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        H
-ask_aside     nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
-ask_again     nj   ll      ll      ll    H   =         H    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =        H
-ask_amend     nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        H
-amend_aside   nj   ll      ll      ll    R   R         R    R    H     R         ll     ll   ll        ll    ll        ll     ll        ll     R        R
-supersede     nj   ll      ll      ll    np  H         np   H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        np
-ack           nj   ll      ll      ll    =   =         =    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =        =
-checkpoint    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
-complete      nj   ll      ll      ll    C   C         C    C    C     C         ll     ll   ll        ll    =         ll     ll        ll     C        C
-fail          nj   ll      ll      ll    F   F         X    F    F     X         ll     ll   ll        ll    ll        ll     ll        ll     F        F
-retry         nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H        P
-release       nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H        P
-wrong_token   nj   ll      ll      ll    ll  ll        ll   ll   ll    ll        ll     ll   ll        ll    ll        ll     ll        ll     ll       ll
-answer        np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C      R        np
-step_answer  np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C       R        np
-stale         np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H        np
-invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H        np
-claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc     H        np
-unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =      =        np
-somebody      =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =         =        =
-nobody        =    =       =       P     =   R         =    H    H     H         H      H    H         H     =         =      =         =         H        =
-withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc     R        np
+command          none  pending  backoff  aside  run  run_aside  wish  held  three  voted  held_wish  parked  dead  dead_wish  alone  completed  failed  cancelled  settled  stepping  timed
+create           P     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         id
+create_other     P     id       id       id     id   id         id    id    id     id     id         id      id    id         id     id         id      id         id       id        id
+update           nj    P        P        P      R    R          R     H     H      H      H          H       H     H          H      C          F       X          C        H         R
+cancel           nj    X        X        X      R    R          =     H     H      H      =          X       H     =          X      il         il      =          il       H         R
+delete           nj    il       il       il     il   il         il    il    il     il     il         il      il    il         il     D          D       D          D        il        il
+purge_early      =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
+purge            =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      D          D       D          D        =         =
+understand       nj    P        P        P      R    R          R     H     H      H      H          H       H     H          H      il         il      il         il       H         R
+und_worker       nj    ll       ll       ll     R    R          R     H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         R
+expire_early     =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
+expire           =     =        =        P      =    R          =     R     R      R      R          P       P     X          C      =          =       =          =        R         P
+nudge            =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        H         =
+overrun          =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        H         P
+too_late         =     =        =        P      =    R          =     R     R      R      R          P       P     X          C      =          =       =          =        R         F
+grace_early      =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
+grace            =     =        =        =      =    =          X     =     =      =      X          =       =     X          =      =          =       =          =        =         =
+lose             =     =        =        =      P    P          X     H     H      H      X          =       H     X          =      =          =       =          =        H         P
+lose_other       =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
+drop             =     =        =        =      P    P          X     H     H      H      X          =       =     =          =      =          =       =          =        H         P
+drop_unreceived  =     =        =        =      P    P          X     H     H      H      X          =       =     =          =      =          =       =          =        H         P
+lease            nj    R        il       R      il   il         il    il    il     il     il         il      il    il         il     il         il      il         il       il        il
+progress         nj    ll       ll       ll     R    R          R     H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         R
+ask              nj    ll       ll       ll     H    H          H     H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         H
+ask_aside        nj    ll       ll       ll     R    R          R     H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         R
+ask_again        nj    ll       ll       ll     H    =          H     =     =      H      =          ll      ll    ll         ll     ll         ll      ll         ll       =         H
+ask_amend        nj    ll       ll       ll     H    H          H     H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         H
+amend_aside      nj    ll       ll       ll     R    R          R     R     H      R      R          ll      ll    ll         ll     ll         ll      ll         ll       R         R
+supersede        nj    ll       ll       ll     np   H          np    H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         np
+ack              nj    ll       ll       ll     =    =          =     =     =      =      =          ll      ll    ll         ll     ll         ll      ll         ll       =         =
+checkpoint       nj    ll       ll       ll     R    R          R     H     H      H      H          ll      ll    ll         ll     ll         ll      ll         ll       H         R
+complete         nj    ll       ll       ll     C    C          C     C     C      C      C          ll      ll    ll         ll     =          ll      ll         ll       C         C
+fail             nj    ll       ll       ll     F    F          X     F     F      F      X          ll      ll    ll         ll     ll         ll      ll         ll       F         F
+retry            nj    ll       ll       ll     P    P          X     H     H      H      X          ll      ll    ll         ll     ll         ll      ll         ll       H         P
+release          nj    ll       ll       ll     P    P          X     H     H      H      X          ll      ll    ll         ll     ll         ll      ll         ll       H         P
+wrong_token      nj    ll       ll       ll     ll   ll         ll    ll    ll     ll     ll         ll      ll    ll         ll     ll         ll      ll         ll       ll        ll
+answer           np    np       P        P      np   R          np    R     H      R      R          P       P     X          C      C          F       X          C        R         np
+step_answer      np    np       P        P      np   R          np    R     H      R      R          P       P     X          C      C          F       X          C        R         np
+stale            np    np       P        P      np   R          np    H     H      H      H          H       H     H          H      C          F       X          C        H         np
+invalid          np    np       P        P      np   R          np    H     H      H      H          H       H     H          H      C          F       X          C        H         np
+claim            np    np       pc       P      np   R          np    H     H      H      H          H       H     H          H      pc         pc      pc         pc       H         np
+unclaim          np    np       =        =      np   =          np    =     =      =      =          =       =     =          =      =          =       =          =        =         np
+somebody         =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
+nobody           =     =        =        P      =    R          =     H     H      H      H          H       H     H          H      =          =       =          =        H         =
+override         np    np       P        P      np   R          np    R     H      R      R          P       P     X          C      C          F       X          C        R         np
+unvote           np    np       an       an     np   an         np    an    an     an     an         an      an    an         an     an         an      an         an       an        np
+withdraw         np    np       pc       P      np   R          np    R     H      R      R          P       P     X          X      =          =       =          pc       R         np
 """  # noqa: E501
 
 ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}

@@ -141,6 +141,13 @@ parts = st.builds(
     editable=st.booleans(),
 )
 violations = st.builds(pb.FieldViolation, field=names, description=names)
+approvals = st.builds(
+    pb.Approval,
+    required=int32s,
+    per_group=st.lists(st.builds(pb.GroupApproval, group=texts, required=int32s), max_size=2),
+    reject_at=int32s,
+    shared=st.booleans(),
+)
 contents = st.builds(
     lambda form, **fields: pb.PromptContent(**form, **fields),
     forms,
@@ -160,6 +167,7 @@ contents = st.builds(
     ),
     correction=st.none()
     | st.builds(pb.Correction, key=names, violations=st.lists(violations, min_size=1, max_size=2)),
+    approval=st.none() | approvals,
 )
 
 

@@ -28,6 +28,17 @@ JOB_MESSAGE = job_message(JOB)
 
 REPLIES: list[tuple[type[Message], str, Any, dict[str, Any]]] = [
     (hitl.ConverseServerFrame, "claim_prompt", OPEN, {"prompt": PROMPT}),
+    (hitl.ConverseServerFrame, "withdraw_answer", OPEN, {"prompt": PROMPT}),
+    (
+        hitl.ConverseServerFrame,
+        "override_prompt",
+        AnswerResult(AnswerStatus.ACCEPTED, "a-1", CLOSED),
+        {
+            "result": hitl.AnswerResult(
+                status=prompt_pb2.ANSWER_STATUS_ACCEPTED, answer_id="a-1", prompt=ENDED
+            )
+        },
+    ),
     (hitl.ConverseServerFrame, "release_prompt", OPEN, {"prompt": PROMPT}),
     (hitl.ConverseServerFrame, "cancel_prompt", CLOSED, {"prompt": ENDED}),
     (hitl.ConverseServerFrame, "get_prompt", hitl.GetPromptResponse(prompt=PROMPT), {"prompt": PROMPT}),

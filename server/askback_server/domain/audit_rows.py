@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from askback_server.domain.audit_votes import verify_votes
 from askback_server.domain.chain import ERASED, Document, digest_document, unpack_documents
 from askback_server.domain.documents import parse_content
 from askback_server.domain.events import PROMPT_STATES, EventType
@@ -14,7 +15,7 @@ from askback_server.domain.routing_documents import audience_to_json
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJob, row_of
 
-_SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
+_SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE, EventType.PROMPT_VOTED})
 _ENDED = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
 
 
@@ -23,6 +24,7 @@ def verify_rows(stored: StoredJob, job: Mapping[str, Any], notes: Notes) -> Iter
     recorded = Recorded.of(stored.events, notes)
     yield from _verify_prompts(stored, recorded)
     yield from _verify_answers(stored, recorded)
+    yield from verify_votes(stored)
     yield from _verify_steps(stored, recorded)
     yield from _verify_row(stored, job, recorded)
 
@@ -54,7 +56,8 @@ class Recorded:
                 found.timed[prompt_id] = each
             elif event.type in _ENDED:
                 found.ended[prompt_id] = each
-            answered = event.type is EventType.PROMPT_ANSWERED and data.get("source") != "TIMEOUT_DEFAULT"
+            by_votes = data.get("source") == "TIMEOUT_DEFAULT" or "votes" in data  # no answer of its own
+            answered = event.type is EventType.PROMPT_ANSWERED and not by_votes
             if answered or event.type in _SUBMITTED:
                 found.submitted[event.seq] = each
             for document, digest in unpack_documents(each.documents).items():

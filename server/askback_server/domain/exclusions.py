@@ -71,7 +71,7 @@ def exclude_answerers(change: Change, answered: Prompt) -> None:
         data["users"] = sorted(names - exclusion.users)
         after = evolve(prompt, content=prompt.content.exclude(names))
         if prompt.votes is not None and (votes := prompt.votes.end(names)) != prompt.votes:
-            data["votes_of"] = sorted(v.user_id for v in prompt.votes.live if v not in votes.live)
+            data["votes"] = [v.answer.answer_id for v in prompt.votes.live if v not in votes.live]
             after = evolve(after, votes=votes)
         change.record(EventType.PROMPT_EXCLUDED, prompt.prompt_id, data)
         if prompt.claimed_by in names:

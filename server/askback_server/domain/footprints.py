@@ -28,16 +28,17 @@ def bytes_of_texts(sized: _Sized | None) -> int:
 def bytes_of_prompt(prompt: Prompt) -> int:
     """The bytes of a prompt with its resolution."""
     details = DETAIL_BYTES * prompt.content.details
-    return PROMPT_BYTES + details + bytes_of_texts(prompt.content) + _bytes_of_answer(prompt)
+    return PROMPT_BYTES + details + bytes_of_texts(prompt.content) + _bytes_of_answers(prompt)
 
 
 def growth_of_prompt(old: Prompt | None, new: Prompt) -> int:
     """By how many bytes a prompt grows; with `old` None it is added."""
     if old is not None and old.content is new.content:
-        return _bytes_of_answer(new) - _bytes_of_answer(old)
+        return _bytes_of_answers(new) - _bytes_of_answers(old)
     return bytes_of_prompt(new) - (0 if old is None else bytes_of_prompt(old))
 
 
-def _bytes_of_answer(prompt: Prompt) -> int:
-    resolution = prompt.resolution
-    return 0 if resolution is None or resolution.answer is None else bytes_of_texts(resolution.answer)
+def _bytes_of_answers(prompt: Prompt) -> int:
+    resolution, votes = prompt.resolution, prompt.votes
+    size = 0 if resolution is None or resolution.answer is None else bytes_of_texts(resolution.answer)
+    return size if votes is None else size + ANSWER_BYTES * len(votes.live) + bytes_of_texts(votes)

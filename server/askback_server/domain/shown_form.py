@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring as quote
 from typing import Any
 
-from askback_server.domain.approvals import Approval
+from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import Correction, Part, PromptContent
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.evolve import cached_on_argument
@@ -68,12 +68,23 @@ def canonical_form(content: PromptContent) -> str:
 
 
 def _approval(approval: Approval) -> str:
-    text = "{"
+    members = []
     if approval.per_group:
-        places = (f'{{"group":{quote(g.group)},"required":{g.required}}}' for g in approval.per_group)
-        text += f'"perGroup":[{",".join(places)}],'
-    text += f'"rejectAt":{approval.reject_at},"required":{approval.required}'
-    return text + (',"shared":true}' if approval.shared else "}")
+        members.append(f'"perGroup":[{",".join(map(_group_approval, approval.per_group))}]')
+    if approval.reject_at:
+        members.append(f'"rejectAt":{approval.reject_at}')
+    if approval.required:
+        members.append(f'"required":{approval.required}')
+    if approval.shared:
+        members.append('"shared":true')
+    return f"{{{','.join(members)}}}"
+
+
+def _group_approval(place: GroupApproval) -> str:
+    members = [f'"group":{quote(place.group)}'] if place.group else []
+    if place.required:
+        members.append(f'"required":{place.required}')
+    return f"{{{','.join(members)}}}"
 
 
 def _part(part: Part) -> str:

@@ -87,9 +87,13 @@ def cast_vote(
         raise LimitExceeded(message, limit="votes_bytes", value=limit)
     departures = change.facts.electorate.departures.get(prompt.namespace, NO_DEPARTURES)
     winner = decided(votes.counts(approval, departures))
+    # The last one needed; unless other votes count again, which then decide by their precedence.
+    decides = winner is not None and winner.votes[-1] is vote
+    status = AnswerStatus.ACCEPTED if decides else AnswerStatus.RECORDED
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.VOTE)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answer_id": answer.answer_id}
     data |= {"decision": str(answer.decision), "outcome": vote.outcome, "groups": sorted(vote.groups)}
+    data["status"] = str(status)
     if (replaced := before.of(vote.user_id)) is not None:
         data["replaces"] = replaced.answer.answer_id
     if lapsed := votes.lapsed(departures):
@@ -98,7 +102,6 @@ def cast_vote(
     prompt = evolve(prompt, submissions=prompt.submissions + 1, votes=votes)
     if prompt.claimed_by == vote.user_id:  # others must be able to vote now
         prompt = evolve(prompt, claimed_by="", claimed_until=None)
-    status = AnswerStatus.RECORDED
     if winner is None:
         prompt = change.put(prompt)
         exclude_answerers(change, prompt)
@@ -106,8 +109,6 @@ def cast_vote(
         counted = tuple(each.answer.answer_id for each in winner.votes)
         last = winner.votes[-1].answer
         prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=last, votes=counted)
-        if last is answer:
-            status = AnswerStatus.ACCEPTED
     change.submissions.append(Submission(prompt.prompt_id, prompt.job_id, answer, status, digest, seq))
     return RuleResult(AnswerResult(status, command.answer_id, prompt), change)
 
