@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from askback_server.domain.electorate import Electorate, ElectorateQuery
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.checkpoints import CheckpointMark, HeadPage, StoredCheckpoint
 from askback_server.ports.overview import CountMark, CountPage
@@ -34,6 +35,12 @@ class IdleStores:
 
     async def delete_expired(self) -> int:
         return 0
+
+    # --- the directory of people: knows no one ---
+
+    async def read_electorate(self, queries: Sequence[ElectorateQuery]) -> Electorate:
+        await self._pause()
+        return Electorate()
 
     # --- counts by the hour: another replica is always faster ---
 

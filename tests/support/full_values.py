@@ -1,20 +1,23 @@
 """Jobs and prompts whose fields all differ from their defaults."""
 
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from askback_server.domain.answers import Answer, AnswerSource
+from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import (
     Audience,
     Correction,
     DefaultAnswer,
     EscalationStep,
+    Exclusion,
     FinalAction,
     Part,
     PromptContent,
     Reminders,
 )
-from askback_server.domain.decisions import Decision, DecisionOption
+from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.forms import (
     BooleanInput,
     DateInput,
@@ -32,6 +35,7 @@ from askback_server.domain.jobs import Failure, Job, JobState, Progress, Wake
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.votes import Shortfall, Vote, Votes
 from askback_server.ports.clock import uuid7
 from tests.support.rows import new_job, new_prompt, now
 from tests.support.storage import LONG
@@ -86,6 +90,7 @@ def full_job() -> Job:
         wake=Wake.DUE,
         stalled_at=at - LONG,
         unreceived=2,
+        created_by="bot",
         request_id="r/1 ✓",
         request_digest="d",
         retried_from=uuid7(),
@@ -140,8 +145,17 @@ def full_content(**changed: Any) -> PromptContent:
         ),
         reminders=Reminders(timedelta(seconds=1), timedelta(seconds=0.5), 2),
         correction=Correction("k ✓", (Violation("values_json/q1", "zu früh"), Violation("values_json", "?"))),
+        exclusion=Exclusion(True, ("k1", "k2"), frozenset({"eve"}), frozenset({"interns"}), True),
+        approval=Approval(3, (GroupApproval("ops", 1), GroupApproval("law", 2)), 2, True),
     )
     return replace(content, **changed)
+
+
+def full_votes(at: datetime) -> Votes:
+    edits = (Edit("diff", "ä"),)
+    answer = Answer("a ✓", Decision.EDIT, EXACT, edits, "so", AnswerSource.HUMAN, "ann", 3, at)
+    vote = Vote(answer, "o1", frozenset({"ops", "law"}), True)
+    return Votes((vote,), frozenset({"bob"}), (Shortfall("law", 2, 1),))
 
 
 def full_prompt(job: Job, **changed: Any) -> Prompt:
@@ -161,6 +175,7 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
         unattended_since=at,
         same_digest="d2",
         requested_by="carl",
+        votes=full_votes(at),
         **changed,
     )
 
