@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from askback_server.domain import job_rules, worker_rules
 from askback_server.domain.aggregate import ANY_EPOCH, Change
 from askback_server.domain.answers import Answer
+from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.prompts import Prompt
+from askback_server.domain.votes import Votes
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.storage.event_feed import EventFeed
@@ -113,7 +117,28 @@ def _ignore_horizon(patch: Patch) -> None:
     patch.setattr(EventFeed, "after", read_all)
 
 
+def _let_excluded_people_answer(patch: Patch) -> None:
+    patch.setattr(Prompt, "excludes", lambda *_: False)
+
+
+def _count_one_vote_less(patch: Patch) -> None:
+    missing = Approval.missing
+    patch.setattr(Approval, "missing", lambda self, people: missing(replace(self, required=1), people))
+
+
+def _keep_withdrawn_votes(patch: Patch) -> None:
+    patch.setattr(Votes, "end", lambda self, _: self)
+
+
+def _keep_votes_of_other_content(patch: Patch) -> None:
+    patch.setattr(Votes, "end_all", lambda self, shortfalls: replace(self, shortfalls=shortfalls))
+
+
 BUGS: dict[str, Plant] = {
+    "excluded people answer": _let_excluded_people_answer,
+    "resolved with too few votes": _count_one_vote_less,
+    "withdrawn votes count": _keep_withdrawn_votes,
+    "votes survive an amendment": _keep_votes_of_other_content,
     "failed guard ignored": _ignore_failed_guards,
     "reply without a commit": _reply_without_a_commit,
     "memory not updated by the feed": _keep_outdated_jobs,

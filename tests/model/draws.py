@@ -28,7 +28,16 @@ def draw_content(rng: Random) -> dict[str, Any]:
     timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
     title = rng.choice(["Is it right?", "Is it good?"])
     blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
-    return {"title": title, "blocking": blocking, "timeout": timeout, "final": final, "law": law}
+    needs = rng.choice([None, None, (2, 1), (2, 2), (3, 1)])
+    return {
+        "title": title,
+        "blocking": blocking,
+        "timeout": timeout,
+        "final": final,
+        "law": law,
+        "needs": needs,
+        "not_by": rng.choice([(), (), (KEYS[0],), KEYS[1:3]]),
+    }
 
 
 def draw_lease(rng: Random, model: Reference, job: str) -> dict[str, Any]:
@@ -97,21 +106,45 @@ def draw_user_call(rng: Random, model: Reference, job: str) -> Call:
     prompts = model.jobs[job]["prompts"]
     still = [k for k, p in prompts.items() if p["state"] == "PENDING"]
     key = rng.choice([*still, *still, *prompts])
-    verb = rng.choice(["answer"] * 6 + ["claim", "unclaim"])
+    verb = rng.choice(["answer"] * 8 + ["claim", "unclaim", "unvote", "override"])
     if verb == "answer":
         return draw_answer(rng, model, job, key)
+    if verb == "override":
+        p = prompts[key]
+        revision = max(1, p["revision"] + rng.choice([0, 0, 0, 1, -1]))
+        decision = rng.choice(["ACCEPT", "REJECT"])
+        return verb, {
+            "job": job,
+            "key": key,
+            "id": rng.choice("xo"),
+            "revision": revision,
+            "decision": decision,
+        }
+    if verb == "unvote":
+        votes = [(job, key, who, id) for key, p in prompts.items() for who, id, _ in p["votes"]]
+        if votes and rng.random() < 0.8:
+            return verb, dict(zip(("job", "key", "who", "id"), rng.choice(votes), strict=True))
+        return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"]), "id": rng.choice("xyz")}
     return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"])}
 
 
 def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
     p = model.jobs[job]["prompts"][key]
-    if p["answers"] and rng.random() < 0.5:
-        id = rng.choice([*p["answers"]])
+    known = [i for i, (content, _) in p["answers"].items() if content[0] != "root"]
+    if known and rng.random() < 0.5:
+        id = rng.choice(known)
         (who, revision, decision, why), _ = p["answers"][id]
     else:
-        id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob"])
+        id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob", "cid"])
         revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
-        choices = [("ACCEPT", ""), ("ACCEPT", ""), ("REVISE", "so"), ("REVISE", ""), ("EDIT", "")]
+        choices = [
+            ("ACCEPT", ""),
+            ("ACCEPT", ""),
+            ("REVISE", "so"),
+            ("REVISE", ""),
+            ("EDIT", ""),
+            ("REJECT", ""),
+        ]
         decision, why = rng.choice(choices)
     return "answer", {
         "job": job,

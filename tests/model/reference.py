@@ -15,6 +15,11 @@ GRACE, KEEP, CLAIM = 30.0, 60.0, 600.0
 Reply = tuple[Any, ...]
 
 
+def _question(ask: dict[str, Any]) -> tuple[Any, ...]:
+    """What makes another question: what people see, and how many of them decide."""
+    return ask["title"], ask["needs"]
+
+
 class Refused(Exception):
     """The command is refused and changes nothing. The message is the name of the error class."""
 
@@ -125,7 +130,7 @@ class Reference:
         self._fence(self._expire_due(j))
         known = j["prompts"].get(key)
         # Like the digest, compare only what users see: routing and timeout do not make another question.
-        if known is not None and known["ask"]["title"] == ask["title"]:
+        if known is not None and _question(known["ask"]) == _question(ask):
             return ("prompt", known["round"], known["revision"], known["state"], True)
         if j["state"] in ENDED:
             return ("refused", "LeaseLost")
@@ -133,7 +138,8 @@ class Reference:
             if known["state"] != "PENDING":
                 raise Refused("IdReused")
             until = self.now + ask["timeout"] if ask["timeout"] else None
-            known.update(ask=ask, revision=known["revision"] + 1, until=until)
+            known.update(ask=ask, revision=known["revision"] + 1, until=until, out=self._barred(j, ask))
+            known.update(votes=[], voted=self._voters(known))
             new = known
         else:
             for old in instead:
@@ -206,6 +212,8 @@ class Reference:
             if p["answers"][id][0] != content:
                 raise Refused("IdReused")
             return (p["answers"][id][1], True, p["winner"])
+        if who in p["out"]:
+            raise Refused("Excluded")
         self._expire_due(j)
         status = "ACCEPTED"
         if p["state"] != "PENDING":
@@ -219,12 +227,66 @@ class Reference:
         elif decision == "EDIT" or (decision == "REVISE" and not why):
             status = "INVALID"
         p["answers"][id] = (content, status)
+        if status == "ACCEPTED" and p["ask"]["needs"]:
+            p["answers"][id] = (content, self._vote(j, p, who, id, decision))
+        elif status == "ACCEPTED":
+            self._close(j, p, "ANSWERED", winner=id)
+        status = p["answers"][id][1]
+        return (status, False, p["winner"])
+
+    def _vote(self, j: dict[str, Any], p: dict[str, Any], who: str, id: str, decision: str) -> str:
+        p["votes"] = [v for v in p["votes"] if v[0] != who] + [(who, id, decision)]
+        p["voted"] -= {who}
+        if p["claim"][0] == who:
+            p["claim"] = ("", None)
+        required, reject_at = p["ask"]["needs"]
+        enough = {"ACCEPT": required, "REJECT": reject_at}.get(decision, 1)
+        if sum(v[2] == decision for v in p["votes"]) < enough:
+            self._exclude(j, p)
+            return "RECORDED"
+        self._close(j, p, "ANSWERED", winner=id)
+        return "ACCEPTED"
+
+    def override(self, job: str, key: str, id: str, revision: int, decision: str) -> Reply:
+        """By an admin: exclusions, votes and claims do not count."""
+        j, p = self._find_prompt(job, key, "ann")
+        content = ("root", revision, decision, "so")
+        if id in p["answers"]:
+            if p["answers"][id][0] != content:
+                raise Refused("IdReused")
+            return (p["answers"][id][1], True, p["winner"])
+        self._expire_due(j)
+        status = "ACCEPTED"
+        if p["state"] != "PENDING":
+            if j["purge"] is not None and j["purge"] <= self.now:
+                raise Refused("PromptNotFound")
+            status = "CLOSED"
+        elif revision != p["revision"]:
+            status = "STALE"
+        p["answers"][id] = (content, status)
         if status == "ACCEPTED":
             self._close(j, p, "ANSWERED", winner=id)
         return (status, False, p["winner"])
 
+    def unvote(self, job: str, key: str, who: str, id: str) -> Reply:
+        p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
+        own = p is not None and id in p["answers"] and p["answers"][id][0][0] == who
+        if p is None or not (own or who == "ann" or not p["ask"]["law"]):
+            raise Refused("PromptNotFound")
+        if not own or p["answers"][id][1] not in ("RECORDED", "ACCEPTED"):
+            raise Refused("AnswerNotFound")
+        self._expire_due(self.jobs[job])
+        if p["state"] != "PENDING":
+            return ("refused", "PromptClosed")
+        if any(v[:2] == (who, id) for v in p["votes"]):
+            p["votes"] = [v for v in p["votes"] if v[0] != who]
+            p["voted"] |= {who}
+        return ("ok",)
+
     def claim(self, job: str, key: str, who: str) -> Reply:
         _, p = self._find_prompt(job, key, who)
+        if who in p["out"]:
+            raise Refused("Excluded")
         if self._claimant(p) not in ("", who):
             raise Refused("PromptClaimed")
         if p["state"] != "PENDING":
@@ -348,13 +410,42 @@ class Reference:
             "claim": ("", None),
             "received": False,
             "until": self.now + ask["timeout"] if ask["timeout"] else None,
+            "votes": [],
+            "voted": set(),
+            "out": self._barred(j, ask),
         }
         return p
+
+    def _voters(self, p: dict[str, Any]) -> set[str]:
+        return p["voted"] | {who for who, _, _ in p["votes"]}
+
+    def _answerers(self, p: dict[str, Any]) -> set[str]:
+        """Who has voted on a prompt or given its answer."""
+        author = p["answers"][p["winner"]][0][0] if p["winner"] in p["answers"] else None
+        return self._voters(p) | ({author} if author is not None else set())
+
+    def _barred(self, j: dict[str, Any], ask: dict[str, Any]) -> set[str]:
+        """The answerers of the prompts that a question names, so far."""
+        named = [j["prompts"][key] for key in ask["not_by"] if key in j["prompts"]]
+        return set().union(*(self._answerers(p) for p in named))
+
+    def _exclude(self, j: dict[str, Any], answered: dict[str, Any]) -> None:
+        [key] = [k for k, p in j["prompts"].items() if p is answered]
+        names = self._answerers(answered)
+        for p in j["prompts"].values():
+            if p["state"] != "PENDING" or key not in p["ask"]["not_by"] or names <= p["out"]:
+                continue
+            p["out"] |= names
+            p["voted"] |= names & {who for who, _, _ in p["votes"]}
+            p["votes"] = [v for v in p["votes"] if v[0] not in names]
+            if p["claim"][0] in names:
+                p["claim"] = ("", None)
 
     def _close(
         self, j: dict[str, Any], p: dict[str, Any], state: str, winner: str = "", resumes: bool = True
     ) -> None:
         p.update(state=state, winner=winner or state, claim=("", None))
+        self._exclude(j, p)
         if not resumes or j["state"] != "PENDING_HITL" or self._is_blocked(j):
             return
         if j["workerless"]:

@@ -36,6 +36,7 @@ from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
 from tests.model.reference import CLAIM, GRACE, KEEP
 
 LIMITS = Limits(
+    override_allowed=frozenset({"*"}),
     cancel_grace=timedelta(seconds=GRACE),
     retention_default=timedelta(seconds=KEEP),
     claim_default=timedelta(seconds=CLAIM),

@@ -7,18 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 from askback_server.domain import commands as c
+from askback_server.domain import vote_commands as v
+from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import PromptRef, SessionRef
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, PromptContent
+from askback_server.domain.content import Audience, DefaultAnswer, Exclusion, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.jobs import Failure, Job, Progress
-from askback_server.domain.principals import Principal
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobCreated, PromptAsked
 from tests.model.manual_clock import ManualClock
 from tests.model.reference import Reply
-from tests.support.aggregates import ANN, BOB, CLIENT, OTHER_WORKER, WORKER
+from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
-PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, WORKER, OTHER_WORKER)}
+CID = Principal("cid", frozenset({Role.CONSOLE}))
+PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, CID, WORKER, OTHER_WORKER)}
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
 
@@ -32,6 +35,8 @@ def content_of(ask: dict[str, Any]) -> PromptContent:
         final_action=final,
         default_answer=DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None,
         audience=Audience(groups=frozenset({"law"})) if ask["law"] else Audience(),
+        approval=Approval(ask["needs"][0], reject_at=ask["needs"][1]) if ask["needs"] else None,
+        exclusion=Exclusion(answerers_of=ask["not_by"]) if ask["not_by"] else None,
     )
 
 
@@ -130,6 +135,19 @@ class Translator:
             shown_digest="0" * 64 if unseen else "",
         )
 
+    def _override(self, job: str, job_id: str, key: str, id: str, revision: int, decision: str) -> c.Command:
+        return v.OverridePrompt(
+            principal=ADMIN,
+            ref=self._ref(job, job_id, key),
+            answer_id=id,
+            revision=revision,
+            decision=Decision(decision),
+            comment="so",
+        )
+
+    def _unvote(self, job: str, job_id: str, key: str, who: str, id: str) -> c.Command:
+        return v.WithdrawAnswer(principal=PEOPLE[who], ref=self._ref(job, job_id, key), answer_id=id)
+
     def _claim(self, job: str, job_id: str, key: str, who: str) -> c.Command:
         return c.ClaimPrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key))
 
@@ -190,6 +208,9 @@ class Translator:
                 "received": p.consumed_at is not None,
                 "winner": winner_of(p),
                 "answers": answers,
+                "votes": [(v.user_id, v.answer.answer_id) for v in p.votes.live] if p.votes else [],
+                "voted": p.votes.earlier if p.votes else frozenset(),
+                "out": p.content.exclusion.users if p.content.exclusion else frozenset(),
             }
         return {
             "state": str(job.state),
@@ -225,6 +246,8 @@ def to_comparable(job: dict[str, Any]) -> dict[str, Any]:
     for key, p in job["prompts"].items():
         answers = {i: status for i, (_, status) in p["answers"].items()}
         kept = {k: p[k] for k in ("round", "revision", "state", "until", "claim", "received", "winner")}
-        prompts[key] = {**kept, "title": p["ask"]["title"], "answers": answers}
+        votes = [vote[:2] for vote in p["votes"]]
+        more = {"votes": votes, "voted": p["voted"], "out": p["out"]}
+        prompts[key] = {**kept, **more, "title": p["ask"]["title"], "answers": answers}
     kept = {k: v for k, v in job.items() if k not in ("request", "attempts", "workerless", "prompts")}
     return {**kept, "prompts": prompts}
