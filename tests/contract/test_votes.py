@@ -26,7 +26,7 @@ from askback_server.domain.events import EventType
 from askback_server.domain.people import PersonSetting, set_person
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState
-from askback_server.domain.vote_commands import WithdrawAnswer
+from askback_server.domain.vote_commands import OverridePrompt, WithdrawAnswer
 from askback_server.domain.voting_rules import AnswerNotFound
 from tests.support.aggregates import ADMIN, question
 from tests.support.storage import Node, check_job
@@ -368,3 +368,20 @@ async def test_decisions_of_one_person_are_left_out_of_the_defaults(here: Node) 
     job = await here.lease(await here.create(), await here.session())
     prompt = await here.ask(job, "a", content)
     assert [o.decision for o in prompt.content.decisions] == [ACCEPT, REJECT]
+
+
+async def test_a_namespace_without_the_setting_refuses_overrides(here: Node) -> None:
+    _, prompt = await here.waiting(approved(2))
+    command = OverridePrompt(
+        principal=ADMIN,
+        ref=PromptRef(prompt.prompt_id),
+        answer_id="o",
+        revision=1,
+        decision=ACCEPT,
+        comment="now",
+    )
+    with pytest.raises(PermissionDenied) as refused:
+        await here.do(command)
+    assert refused.value.metadata == {"namespace": "default", "needs": "allow_override"}
+    [after] = await here.database.jobs.get_prompts([prompt.prompt_id])
+    assert (after.submissions, after.is_open) == (0, True)
