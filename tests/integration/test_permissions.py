@@ -49,6 +49,12 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "UpdateDeepUnderstanding": ((CL, WO), "jobs", jpb.UpdateDeepUnderstandingRequest(**DEEP)),
     "WatchPrompts": ((CO,), "hitl", hpb.WatchPromptsRequest()),
     "AnswerPrompt": ((CO,), "hitl", hpb.AnswerPromptRequest(answer_id="a", revision=1, decision=1, **P)),
+    "OverridePrompt": (
+        (),
+        "hitl",
+        hpb.OverridePromptRequest(answer_id="a", revision=1, decision=1, comment="c", **P),
+    ),
+    "WithdrawAnswer": ((CO,), "hitl", hpb.WithdrawAnswerRequest(answer_id="a", **P)),
     "ClaimPrompt": ((CO,), "hitl", hpb.ClaimPromptRequest(**P)),
     "ReleasePrompt": ((CO,), "hitl", hpb.ReleasePromptRequest(**P)),
     "ListPrompts": ((CO,), "hitl", hpb.ListPromptsRequest()),

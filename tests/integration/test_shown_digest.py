@@ -30,6 +30,7 @@ async def test_all_readers_get_the_digest_that_they_can_compute(world: ServiceWo
     lease = await world.lease_new_job()
     content = full_content()
     content.ClearField("audience")
+    content.ClearField("exclude")  # it would hide the prompt from who asks
     content.contents.add(content_id="empty", text="")
     asked = await world.ask(lease, "k", content)
     assert asked.shown_digest == digest_of_content(asked.content)
