@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from askback._model.enums import DecisionKind, JobState
 from askback._model.json_text import dumps, loads_spelled
-from askback._model.prompts import AnswerInfo, PromptInfo, Resolution
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo, Resolution
 from askback._text.text import clean_json, one_line
 from askback.terminal.prompt_table import STATE_WORDS
 

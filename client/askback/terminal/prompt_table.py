@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from askback._model.enums import PromptState
-from askback._model.prompts import PromptInfo, Resolution
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import Resolution
 from askback._text.handle import handles
 from askback._text.spans import Times, exact_time
 from askback._text.table import Column, lines

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from askback._model.enums import AnswerStatus, member_of
-from askback._model.prompts import AnswerInfo, Content, PromptInfo
+from askback._model.prompts import Content, PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words

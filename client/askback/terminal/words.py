@@ -8,7 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback._console.console_view import Closing
 from askback._model.enums import DecisionKind, FinalAction, PromptState, member_of
-from askback._model.prompts import PromptInfo, Resolution
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import Resolution
 from askback._text.spans import span_words, when
 from askback.v1 import prompt_pb2 as pb
 
