@@ -86,21 +86,21 @@ class VoteCount:
     votes: int
     required: int
     missing: dict[str, int]
-
-    @property
-    def more(self) -> int:
-        """The smallest number of further votes that could complete it."""
-        return max(self.required - self.votes, 1 if self.missing else 0)
+    more: int
+    """The smallest number of further votes that could complete it."""
 
     @classmethod
-    def from_proto(cls, count: pb.VoteCount) -> VoteCount:
-        """The count that a message describes."""
+    def from_proto(cls, count: pb.VoteCount, *, shared: bool) -> VoteCount:
+        """The count that a message describes; `shared` is that of the approval."""
+        missing = {each.group: each.required for each in count.missing}
+        places = max(missing.values(), default=0) if shared else sum(missing.values())
         return cls(
             count.outcome,
             member_of(DecisionKind, pb.Decision, "DECISION_", count.decision),
             count.votes,
             count.required,
-            {each.group: each.required for each in count.missing},
+            missing,
+            max(count.required - count.votes, places),
         )
 
 

@@ -220,7 +220,8 @@ class PromptInfo:
     @property
     def vote_counts(self) -> tuple[VoteCount, ...]:
         """What the votes come to, by outcome, in the order of its first vote."""
-        return tuple(map(VoteCount.from_proto, self.proto.vote_counts))
+        shared = self.proto.content.approval.shared
+        return tuple(VoteCount.from_proto(count, shared=shared) for count in self.proto.vote_counts)
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:

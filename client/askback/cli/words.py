@@ -37,6 +37,7 @@ def decision_words(decision: DecisionKind) -> str:
 def answer_words(answer: AnswerInfo) -> str:
     """The answer in one line: `yes, by ana: checked the ledger`."""
     who = "the deadline's default" if answer.by_default else one_line(answer.by) or "someone"
+    who += " (override)" if answer.by_override else ""
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:
         line += f" {json_words(answer.values_json)}"

@@ -36,6 +36,8 @@ class Row(Generic[P]):
     unseen: tuple[str, ...] = ()
     """The parts of it that were not shown, in words: cut, or on a page that was not reached."""
     skipped: bool = False
+    before_votes: PromptInfo | None = None
+    """The prompt before its votes changed last."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the prompt ends or its content changes; a new dialogue about the prompt clears it."""
 
@@ -62,7 +64,7 @@ class PromptList:
 
     def put(self, prompt: ConsolePrompt) -> tuple[Row[ConsolePrompt], str]:
         """Store a prompt's newest state. Return its row and what happened: `new`, `changed`, `escalated`,
-        `reminded`, `claimed` (or released) or `same`."""
+        `reminded`, `voted` (or a vote was withdrawn), `claimed` (or released) or `same`."""
         row = self._rows.get(prompt.prompt_id)
         if row is None:
             self._last += 1
@@ -80,6 +82,9 @@ class PromptList:
             return row, "escalated"
         if before.remind_count < prompt.remind_count:
             return row, "reminded"
+        if [vote.answer_id for vote in before.proto.votes] != [v.answer_id for v in prompt.proto.votes]:
+            row.before_votes = before
+            return row, "voted"
         return row, "claimed" if before.claimed_by != prompt.claimed_by else "same"
 
     def close(self, closing: Closing) -> Row[ConsolePrompt] | None:

@@ -76,6 +76,7 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
     answer = resolution.answer
     if resolution.state is PromptState.ANSWERED and answer:
         who = "by its deadline's default" if answer.by_default else f"by {answer.by or resolution.actor}"
+        who += " (override)" if answer.by_override else ""
         return f"answered {who}{ago}: {answer.decision}"
     reason = f": {resolution.reason}" if resolution.reason else ""
     if resolution.state is PromptState.EXPIRED:
