@@ -117,7 +117,9 @@ def name_of(decision: DecisionKind, label: str) -> str:
     return f"{verb_of(decision)} ({text})" if text else verb_of(decision)
 
 
-def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mapping[str, Action]:
+def actions(
+    prompt: PromptInfo, *, fillable: bool, many: bool = False, person: Identity | None = None
+) -> Mapping[str, Action]:
     """The actions for this prompt by the text that is typed: keys, words and the asker's labels.
 
     A word of the table never means another decision, even if the asker uses it as a label. An empty line
@@ -139,15 +141,18 @@ def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mappin
                 found[word] = key.action
         if key.action is Action.FILL and known:
             found |= {"": Action.FILL, "answer": Action.FILL}
-    if prompt.proto.votes:
+    if _has_votes_of_others(prompt, person):
         found |= {"g": Action.AGREE, str(Action.AGREE): Action.AGREE}
     return found
 
 
-def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[list[str], list[str]]:
+def menu(
+    prompt: PromptInfo, *, fillable: bool, many: bool = False, person: Identity | None = None
+) -> tuple[list[str], list[str]]:
     """The menu for this prompt: the keys that decide, and the other ones.
 
-    For example `["a Approve", "r Reject"]` and `["c comment", "s skip", "? help", "q quit"]`.
+    For example `["a Approve", "r Reject"]` and `["c comment", "s skip", "? help", "q quit"]`. No key decides
+    for a `person` whom the prompt excludes.
     """
     labels = {option.decision: option.label for option in prompt.decisions}
     decide: list[str] = []
@@ -163,9 +168,15 @@ def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[lis
                 decide.append(f"{key.key} {name_of(key.decision, labels[key.decision])}")
         elif key.action in _OF_ONE or (many and key.action in _OF_MANY):
             other.append(f"{key.key} {key.action}")
-    if prompt.proto.votes:
+    if person is not None and prompt.excludes(person.subject, person.groups):
+        return [], other
+    if _has_votes_of_others(prompt, person):
         decide.append("g agree with a vote")
     return decide, other
+
+
+def _has_votes_of_others(prompt: PromptInfo, person: Identity | None) -> bool:
+    return any(person is None or vote.user_id != person.subject for vote in prompt.proto.votes)
 
 
 def vote_menu(prompt: PromptInfo, person: Identity | None) -> list[str]:

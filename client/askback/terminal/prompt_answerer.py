@@ -104,7 +104,7 @@ class PromptAnswerer:
             raise error
 
     async def agree(self, row: Row[ConsolePrompt], name: str) -> None:
-        """Vote like the person with this name, at once if the prompt has been read; else ask. Raises
+        """Vote like the person with this name, at once if that vote has been read; else ask. Raises
         LookupError, and PermissionDenied if the prompt excludes the person."""
         self._check_exclusion(row)
         votes = votes_to_follow(row.prompt, self._terminal.person)
@@ -114,10 +114,11 @@ class PromptAnswerer:
             raise LookupError(f"no other person has voted on {row.number}")
 
         async def follow(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-            if name and row.has_shown(row.prompt):
+            if name and row.has_shown_vote(votes[0]):
                 draft: Draft | None = draft_like(votes[0], self._input_for(row).comment)
             else:
-                await show_prompt(self._terminal, row, dialogue)
+                if not row.has_shown(row.prompt):
+                    await show_prompt(self._terminal, row, dialogue)
                 draft = await ask_for_agreement(dialogue, row.prompt, votes, self._input_for(row).comment)
             if draft is None or not await confirm_unseen(dialogue, row.unseen):
                 return NotAnswered(Action.QUIT)
@@ -158,9 +159,10 @@ class PromptAnswerer:
 
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
         """Write the keys that decide about this prompt."""
-        deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None)
+        person = self._terminal.person
+        deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None, person=person)
         self._terminal.writer.line()
-        more = vote_menu(row.prompt, self._terminal.person)
+        more = vote_menu(row.prompt, person)
         for line in in_lines([*deciding, *more, "? help"], self._terminal.columns):
             self._terminal.writer.line(line, "title")
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
+from askback._model.approvals import Vote
 from askback._model.inbox_order import inbox_order
 from askback._model.prompts import PromptInfo
 from askback._model.shown import shows_same
@@ -44,6 +45,11 @@ class Row(Generic[P]):
     def has_shown(self, prompt: PromptInfo) -> bool:
         """Whether the person was shown the content of this prompt."""
         return self.seen is not None and shows_same(self.seen, prompt)
+
+    def has_shown_vote(self, vote: Vote) -> bool:
+        """Whether the person was shown what this vote proposes, for this content."""
+        shown = () if self.seen is None else self.seen.proto.votes
+        return self.has_shown(self.prompt) and any(known.outcome == vote.outcome for known in shown)
 
     def status_words(self, at: datetime) -> str:
         """How the prompt ended, or which revision it is at now."""

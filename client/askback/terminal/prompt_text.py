@@ -66,7 +66,8 @@ def write_prompt(
     form = form_of(prompt)
     writer.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at, exact, person):
-        writer.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
+        style = "quiet" if name in ("job", "prompt", "key", "labels") else ""
+        writer.wrap(f"  {name:<12}{value}", style, " " * 14)
     if prompt.shown_digest and not asking:
         writer.line(f"  {'digest':<12}{prompt.shown_digest}", "quiet")
     for warning in [*warnings, *vote_warnings(prompt, person)]:

@@ -47,8 +47,7 @@ def _progress(outcome: AnswerOutcome) -> str:
     vote = next((vote for vote in prompt.votes if vote.answer_id == outcome.answer_id), None)
     if vote is None:
         return "; it does not count any more"
-    count = next(count for count in prompt.vote_counts if count.outcome == vote.outcome)
-    return f"; {more_words(count)}"
+    return "".join(f"; {more_words(count)}" for count in prompt.vote_counts if count.outcome == vote.outcome)
 
 
 def refusal_words(error: AskbackError, at: datetime) -> str:

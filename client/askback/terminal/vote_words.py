@@ -70,8 +70,8 @@ def _of_groups(groups: Mapping[str, int]) -> str:
 
 
 def short_progress(prompt: PromptInfo, person: Identity | None = None) -> str:
-    """The progress in a cell of a table: `1/2`, or `2/2, 1 more` while groups are missing, of the outcome with
-    the most votes that is a yes.
+    """The progress in a cell of a table, of the yes with the most votes: `1/2`, or `2/2, 1 more` while a
+    member of a group is missing.
 
     `not you` for a person who may not answer; empty without an approval.
     """
@@ -133,8 +133,8 @@ def vote_warnings(prompt: PromptInfo, person: Identity | None) -> Iterator[str]:
     if (error := exclusion_error(prompt, person)) is not None:
         yield error.message
     for short in prompt.shortfalls:
-        group = f" of {short.group}" if short.group else ""
-        yield f"{short.required} people{group} are needed, and {short.known} who may approve are known"
+        who = f"of {short.group}" if short.group else "people"
+        yield f"it needs {short.required} {who}, and the directory knows {short.known} who may approve"
 
 
 def changes_of_votes(before: PromptInfo, now: PromptInfo, person: Identity | None) -> str:

@@ -164,10 +164,10 @@ class Wizard:
     async def _ask_decision(self) -> DecisionKind | Draft | NotAnswered:
         """Ask for a key until one decides or leaves the prompt; a Draft votes like another person."""
         writer, fillable = self._dialogue.writer, self._form is not None
-        known = actions(self._prompt, fillable=fillable, many=self._many)
+        known = actions(self._prompt, fillable=fillable, many=self._many, person=self._person)
         while True:
             self._dialogue.start_question()
-            deciding, others = menu(self._prompt, fillable=fillable, many=self._many)
+            deciding, others = menu(self._prompt, fillable=fillable, many=self._many, person=self._person)
             writer.line()
             for parts, style in ((deciding, "title"), (others, "quiet")):
                 for text in in_lines(parts, self._dialogue.columns):

@@ -157,7 +157,9 @@ class FullScreenConsole(App[AskbackError | None]):
             return Text("Enter answers, Esc leaves the question", "dim")
         if row is None or row.closing is not None:
             return Text("j next   k previous   / search   ? help   q quit", "dim")
-        deciding, others = menu(row.prompt, fillable=form_of(row.prompt) is not None, many=True)
+        deciding, others = menu(
+            row.prompt, fillable=form_of(row.prompt) is not None, many=True, person=self._person
+        )
         others += [*vote_menu(row.prompt, self._person), "t take"]
         return Text("   ".join(deciding), "bold").append(f"\n{'   '.join(others)}", "dim")
 
