@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from askback._console.console_prompt import ConsolePrompt as ConsolePrompt
     from askback._console.console_view import CaughtUp as CaughtUp
     from askback._console.console_view import Closing as Closing
+    from askback._model.approvals import Approval as Approval
+    from askback._model.approvals import Shortfall as Shortfall
+    from askback._model.approvals import Vote as Vote
+    from askback._model.approvals import VoteCount as VoteCount
+    from askback._model.enums import AnswerSource as AnswerSource
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
     from askback._model.enums import DecisionKind as DecisionKind
@@ -58,11 +63,11 @@ if TYPE_CHECKING:
     from askback._model.people import Group as Group
     from askback._model.people import Membership as Membership
     from askback._model.people import Person as Person
-    from askback._model.prompts import AnswerInfo as AnswerInfo
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
     from askback._model.prompts import PromptInfo as PromptInfo
-    from askback._model.prompts import Resolution as Resolution
+    from askback._model.resolutions import AnswerInfo as AnswerInfo
+    from askback._model.resolutions import Resolution as Resolution
     from askback._model.understanding import Understanding as Understanding
     from askback._wire.channel import Tls as Tls
     from askback._worker.job import Job as Job
@@ -105,9 +110,10 @@ _HOME = {
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
+    "askback._model.approvals": "Approval Shortfall Vote VoteCount",
     "askback._model.enums": (
-        "AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource PromptOrder "
-        "PromptState"
+        "AnswerSource AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource "
+        "PromptOrder PromptState"
     ),
     "askback._model.escalation": "After Exclude Remind",
     "askback._model.identity": "Identity",
@@ -118,7 +124,8 @@ _HOME = {
     ),
     "askback._model.options": "Option",
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
-    "askback._model.prompts": "AnswerInfo AnswerOutcome Content PromptInfo Resolution",
+    "askback._model.prompts": "AnswerOutcome Content PromptInfo",
+    "askback._model.resolutions": "AnswerInfo Resolution",
     "askback._model.people": "Group Membership Person",
     "askback._model.understanding": "Understanding",
     "askback._wire.channel": "Tls",

@@ -38,7 +38,8 @@ from typing import TYPE_CHECKING, Any
 from askback._model.violations import Violation as Violation
 
 if TYPE_CHECKING:
-    from askback._model.prompts import PromptInfo, Resolution
+    from askback._model.prompts import PromptInfo
+    from askback._model.resolutions import Resolution
 
 
 class AskbackError(Exception):

@@ -11,8 +11,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 from askback import (
+    Approval,
     Client,
     Content,
+    Exclude,
     Job,
     JobFailed,
     JobState,
@@ -381,3 +383,33 @@ async def test_never_without_a_deadline_fails_for_a_job_without_a_worker(human: 
     assert verdict.state == "CANCELLED"
     with pytest.raises(AssertionError, match="no deadline"):
         human.check()
+
+
+async def _two_rounds(job: Job) -> object:
+    plan = await job.confirm("Plan?", key="plan")
+    verdict = await job.confirm(
+        "Release?",
+        key="release",
+        approval=Approval(2, per_group={"qa": 1}),
+        exclude=Exclude(answerers_of=["plan"]),
+        deadline=timedelta(hours=1),
+        on_deadline="EXPIRE",
+    )
+    return [plan.by, *verdict.voters, bool(verdict)]
+
+
+two_rounds = register(_two_rounds)
+
+
+async def test_the_human_votes_as_as_many_people_as_are_needed(human: Human) -> None:
+    human.on().approves()
+    assert await (await script.start(name=two_rounds)).result() == ["human", "qa-1", "qa-2", True]
+
+
+async def test_named_people_vote_once_each_and_time_may_pass(human: Human, clock: Clock) -> None:
+    human.on("Plan").approves(by=["amy"])
+    human.on("Release").approves(by=["ben"])
+    run = await script.start(name=two_rounds)
+    await clock.advance(hours=2)
+    with pytest.raises(JobFailed, match="no answer to 'Release"):
+        await run.result()

@@ -16,6 +16,8 @@ from textual.pilot import Pilot
 
 from askback._client.client import Client
 from askback._console.console import Console
+from askback._model.enums import Authentication
+from askback._model.identity import Identity
 from askback.terminal.full_screen.app import FullScreenConsole
 from askback.terminal.full_screen.dead_time import DEAD_SECONDS, DeadTime
 from askback.terminal.full_screen.question_pane import QuestionPane
@@ -54,14 +56,16 @@ class World:
         self.pilot: Pilot[Any]
 
     @asynccontextmanager
-    async def open(self, *events: pb.PromptEvent, size: tuple[int, int] = (100, 30)) -> AsyncIterator[World]:
+    async def open(
+        self, *events: pb.PromptEvent, size: tuple[int, int] = (100, 30), person: Identity | None = None
+    ) -> AsyncIterator[World]:
         """Show a console that has received these events and is complete."""
         client = Client(self.server.target, user="ana")
         self.console = client.console()
         entering = asyncio.create_task(self.console.__aenter__())
         await self.welcome()
         await entering
-        self.app = FullScreenConsole(self.console, DeadTime(self.clock))
+        self.app = FullScreenConsole(self.console, DeadTime(self.clock), person)
         try:
             async with self.app.run_test(size=size) as self.pilot:
                 self.events(*events, caught_up())
@@ -156,6 +160,11 @@ class World:
         if os.environ.get("ASKBACK_REWRITE_SCREENS"):
             path.write_text(self.text, encoding="utf-8")
         assert self.text == path.read_text(encoding="utf-8")
+
+
+def known_as(name: str, *groups: str, admin: bool = False) -> Identity:
+    """The person at the screen."""
+    return Identity(name, ("default",), False, ("console",), groups, admin, Authentication.TOKEN, None, None)
 
 
 def at(seconds: float) -> Timestamp:

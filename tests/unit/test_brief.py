@@ -12,7 +12,8 @@ from askback._client.prompt_calls import PromptPage
 from askback._client.verdict import verdict_of
 from askback._console.console_view import Closing
 from askback._model.jobs import Event, JobInfo
-from askback._model.prompts import AnswerInfo, AnswerOutcome, Content, PromptInfo, Resolution
+from askback._model.prompts import AnswerOutcome, Content, PromptInfo
+from askback._model.resolutions import AnswerInfo, Resolution
 from askback._wire.status import make_error
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2

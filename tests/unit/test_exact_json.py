@@ -15,7 +15,8 @@ from askback._model.enums import DecisionKind
 from askback._model.form import form_of
 from askback._model.jobs import Event, JobInfo
 from askback._model.json_text import dumps, fit, loads, loads_spelled, validate
-from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback._model.understanding import Understanding
 from askback._worker.handler import JobHandler
 from askback._worker.job import Job

@@ -10,7 +10,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback._console.console_view import Closing
-from askback._model.prompts import PromptInfo, Resolution
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import Resolution
 from askback._text.table import lines
 from askback.terminal import words
 from askback.terminal.prompt_table import prompt_columns

@@ -10,6 +10,7 @@ from askback._client.job_calls import JobCalls
 from askback._client.run import Run
 from askback._client.unawaited import must_await
 from askback._client.verdict import Verdict
+from askback._model.approvals import Approving
 from askback._model.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
 from askback._model.enums import DecisionKind, FinalAction
 from askback._model.escalation import After, Exclude
@@ -32,6 +33,7 @@ class AskOptions(TypedDict, total=False):
     deadline: Deadline | None
     on_deadline: FinalAction | str
     exclude: Exclude | None
+    approval: Approving
     escalate: Iterable[After]
     remind: Reminding
     decisions: Decisions
@@ -87,6 +89,7 @@ class AskCalls(JobCalls):
         default: bool | DecisionKind | Any = None,
         on_deadline: FinalAction | str = FinalAction.EXPIRE,
         exclude: Exclude | None = None,
+        approval: Approving = None,
         escalate: Iterable[After] = (),
         remind: Reminding = None,
         decisions: Decisions = (),
@@ -103,8 +106,9 @@ class AskCalls(JobCalls):
 
         `form` is a type (the type of the verdict's values), a JSON Schema or a list of questions. `default`
         is the decision (or True for ACCEPT, False for REJECT; with a form, the value) when the deadline
-        expires. `escalate` names whom to ask next without an answer, `remind` how often consoles remind
-        people. Raises the errors of `start`, and ValueError for contradictory arguments.
+        expires. `exclude` names people who may not answer, and `approval` how many must approve together: a
+        number, or Approval for more. `escalate` names whom to ask next without an answer, `remind` how often
+        consoles remind people. Raises the errors of `start`, and ValueError for contradictory arguments.
         """
         shape = None if form is None else form_of(form, title)
         declared = None
@@ -129,6 +133,7 @@ class AskCalls(JobCalls):
                 default=declared,
                 on_deadline=on_deadline,
                 exclude=exclude,
+                approval=approval,
                 escalate=escalate,
                 remind=remind,
                 decisions=decisions,

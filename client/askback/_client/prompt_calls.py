@@ -11,9 +11,10 @@ from typing import Any
 
 from askback._client.job_filter import LabelConditions, label_fields
 from askback._console.console_view import CaughtUp, Closing, ConsoleView
-from askback._model.answers import answer_request
+from askback._model.answers import answer_request, override_request
 from askback._model.enums import AnswerStatus, DecisionKind, PromptOrder, PromptState, member_of
-from askback._model.prompts import AnswerInfo, AnswerOutcome, PromptInfo
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback._model.times import duration, timestamp
 from askback._wire.backoff import Backoff
 from askback._wire.calls import Calls
@@ -175,12 +176,16 @@ class PromptCalls:
     ) -> AnswerOutcome:
         """Answer a prompt at the revision that was shown; an id stands for the present revision.
 
+        To a prompt with an approval the answer is a vote: the outcome is RECORDED, or ACCEPTED for the last
+        vote that was needed.
+
         The answer counts only for the content that was shown: the digest of `prompt` is sent with it. With an
         id, give the `shown_digest` of what the person saw.
 
         An `answer_id` is generated if not given, so that the call can be retried; give your own to answer
         only once across restarts of your program. Raises AnswerInvalid (with the violations; the prompt
-        stays open), PromptStale, PromptClosed (with the resolution that won), PromptClaimed, NotFound.
+        stays open), PromptStale, PromptClosed (with the resolution that won), PromptClaimed, NotFound, and
+        PermissionDenied for people whom the prompt excludes.
         """
         shown = await self.prompt(prompt) if isinstance(prompt, str) else prompt
         request = answer_request(
@@ -193,6 +198,43 @@ class PromptCalls:
             shown_digest=shown_digest,
         )
         reply = await self._calls.unary(self._calls.hitl.AnswerPrompt, request)
+        return AnswerOutcome.from_proto(reply.result)
+
+    async def withdraw_answer(self, prompt: PromptInfo | str, answer_id: str) -> PromptInfo:
+        """Withdraw your vote on an open prompt, and return the prompt without it. Repeating it changes
+        nothing. Raises NotFound (also for the vote of another person), PromptClosed."""
+        prompt_id = prompt if isinstance(prompt, str) else prompt.prompt_id
+        request = pb.WithdrawAnswerRequest(prompt_id=prompt_id, answer_id=answer_id)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.WithdrawAnswer, request)).prompt)
+
+    async def override(
+        self,
+        prompt: PromptInfo | str,
+        decision: DecisionKind | str,
+        *,
+        comment: str,
+        values: Any = None,
+        edits: Mapping[str, str] | None = None,
+        answer_id: str | None = None,
+        shown_digest: str | None = None,
+    ) -> AnswerOutcome:
+        """Decide a prompt as an admin, whatever its exclusion, approval and claim say.
+
+        The `comment` says why. The answer is marked for the audit and for the asker (`by_override`).
+        Otherwise as `answer`. Raises its errors, and PermissionDenied if the server's setting
+        `allow_override` does not name the namespace.
+        """
+        shown = await self.prompt(prompt) if isinstance(prompt, str) else prompt
+        request = override_request(
+            shown,
+            decision,
+            comment,
+            values=values,
+            edits=edits,
+            answer_id=answer_id,
+            shown_digest=shown_digest,
+        )
+        reply = await self._calls.unary(self._calls.hitl.OverridePrompt, request)
         return AnswerOutcome.from_proto(reply.result)
 
     async def claim(self, prompt_id: str, seconds: float | None = None) -> PromptInfo:

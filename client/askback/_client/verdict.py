@@ -89,6 +89,18 @@ class Verdict(Generic[T_co]):
         has_values = answer.values_json not in ("", "{}") or self.decision is DecisionKind.RESPOND
         return has_values and self.decision in GIVING_VALUES
 
+    @property
+    def by_override(self) -> bool:
+        """Whether an admin decided by an override: exclusion and approval did not apply."""
+        return self.prompt.answered is not None and self.prompt.answered.by_override
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """The people whose votes made the decision, in the order of their votes; empty without one."""
+        votes, answer = self.prompt.votes, self.prompt.answered
+        last = next((vote for vote in votes if answer and vote.answer_id == answer.answer_id), None)
+        return tuple(vote.by for vote in votes if last and vote.outcome == last.outcome)
+
     def text(self, content_id: str) -> str:
         """The accepted text of a content: the edited one, else the one that was shown. Raises KeyError."""
         if content_id in self.edits:

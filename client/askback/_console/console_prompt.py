@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from askback._model.answers import answer_request, negative_decision, values_decision
+from askback._model.answers import answer_request, negative_decision, override_request, values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback._model.times import duration
@@ -38,8 +38,10 @@ class ConsolePrompt(PromptInfo):
 
     Every method that answers returns an AnswerOutcome, or raises AnswerInvalid (with the violations; the
     prompt stays open), PromptStale (with the present prompt), PromptClosed (with the resolution that won),
-    PromptClaimed, NotFound. An answer is resent until its result is known. If you cancel the wait and give
-    the same answer again, it keeps its `answer_id` and counts once.
+    PromptClaimed, NotFound, or PermissionDenied (for people whom the prompt excludes). To a prompt with an
+    approval an answer is a vote: RECORDED until the last one that is needed. An answer is resent until its
+    result is known. If you cancel the wait and give the same answer again, it keeps its `answer_id` and
+    counts once.
     """
 
     def __init__(self, proto: prompt_pb2.Prompt, console: Responder) -> None:
@@ -106,14 +108,39 @@ class ConsolePrompt(PromptInfo):
         request = answer_request(self, decision, values=values, edits=edits, comment=comment, answer_id="-")
         self._console.check_mode()
         request.test = self._console.test
-        content = request.SerializeToString(deterministic=True)
+        return await self._send("answer_prompt", request)
+
+    async def override(
+        self,
+        decision: DecisionKind | str,
+        comment: str,
+        *,
+        values: Any = None,
+        edits: Mapping[str, str] | None = None,
+    ) -> AnswerOutcome:
+        """Decide it as an admin, whatever its exclusion, approval and claim say; see Client.override."""
+        request = override_request(self, decision, comment, values=values, edits=edits, answer_id="-")
+        return await self._send("override_prompt", request)
+
+    async def _send(
+        self, name: str, request: pb.AnswerPromptRequest | pb.OverridePromptRequest
+    ) -> AnswerOutcome:
+        """Send an answer under the id of an equal one whose result is not known, else under a new id."""
+        content = name.encode() + request.SerializeToString(deterministic=True)
         request.answer_id = self._unsettled.setdefault(content, uuid.uuid4().hex)
-        reply: pb.AnswerPromptResponse = await self._console.request(answer_prompt=request)
+        reply: pb.AnswerPromptResponse | pb.OverridePromptResponse
+        reply = await self._console.request(**{name: request})
         del self._unsettled[content]
         self._console.note_closed(reply.result)
         if (error := from_result(reply.result)) is not None:
             raise error
         return AnswerOutcome.from_proto(reply.result)
+
+    async def withdraw(self, answer_id: str) -> PromptInfo:
+        """Withdraw your vote, which has this id in `votes`. Raises NotFound, PromptClosed."""
+        request = pb.WithdrawAnswerRequest(prompt_id=self.prompt_id, answer_id=answer_id)
+        reply: pb.WithdrawAnswerResponse = await self._console.request(withdraw_answer=request)
+        return PromptInfo(reply.prompt)
 
     async def claim(self, seconds: float | None = None) -> PromptInfo:
         """Claim the prompt, for 10 minutes by default. Raises PromptClaimed, PromptClosed, NotFound."""

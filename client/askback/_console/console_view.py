@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from askback._model.prompts import Resolution
+from askback._model.resolutions import Resolution
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 

@@ -43,6 +43,23 @@ def answer_request(
     )
 
 
+def override_request(
+    prompt: PromptInfo, decision: DecisionKind | str, comment: str, **given: Any
+) -> pb.OverridePromptRequest:
+    """Build the request that overrides this prompt; `given` are the other arguments of `answer_request`."""
+    answer = answer_request(prompt, decision, comment=comment, **given)
+    return pb.OverridePromptRequest(
+        prompt_id=answer.prompt_id,
+        answer_id=answer.answer_id,
+        revision=answer.revision,
+        decision=answer.decision,
+        values_json=answer.values_json,
+        edits=answer.edits,
+        comment=answer.comment,
+        shown_digest=answer.shown_digest,
+    )
+
+
 def _values(prompt: PromptInfo, values: Any) -> str:
     if values is None:
         return ""

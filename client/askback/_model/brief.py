@@ -36,6 +36,14 @@ def _answer(answer: Any) -> str:
     )
 
 
+def repr_of_vote(vote: Any) -> str:
+    """`<Vote EDIT by 'ana', edits={'notes': '…'}>`."""
+    given = {name: getattr(vote, name) for name in ("values", "edits", "comment")}
+    parts = [f"{vote.decision} by {short(vote.by)}"]
+    parts += [f"{name}={short(value)}" for name, value in given.items() if value]
+    return f"<Vote {', '.join(parts)}>"
+
+
 def repr_of_resolution(resolution: Any) -> str:
     """`<Resolution ANSWERED: ACCEPT by 'ana'>` or `<Resolution CANCELLED by 'bob': 'not needed'>`."""
     if resolution.answer is not None:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict
 
 from google.protobuf.duration_pb2 import Duration
 
+from askback._model.approvals import Approving, approval_message
 from askback._model.enums import DecisionKind, FinalAction
 from askback._model.escalation import After, Exclude, Remind, address
 from askback._model.form import Form
@@ -50,6 +51,8 @@ class Shown(TypedDict, total=False):
     """EXPIRE or FAIL_JOB, where no default is given."""
     exclude: Exclude | None
     """Who may not answer."""
+    approval: Approving
+    """How many people must approve together: a number, or Approval for more."""
     escalate: Iterable[After]
     """Whom to ask if there is no answer in time, also or instead: `[After(3600).to("group:leads")]`."""
     remind: Reminding
@@ -95,6 +98,7 @@ def prompt_content(
     default: Default | None = None,
     on_deadline: FinalAction | str = FinalAction.EXPIRE,
     exclude: Exclude | None = None,
+    approval: Approving = None,
     escalate: Iterable[After] = (),
     remind: Reminding = None,
     decisions: Decisions = (),
@@ -119,6 +123,8 @@ def prompt_content(
     address(content.audience, [to] if isinstance(to, str) else to)
     if exclude is not None:
         content.exclude.CopyFrom(exclude.to_proto())
+    if approval is not None:
+        content.approval.CopyFrom(approval_message(approval))
     content.escalation.extend(step.to_proto() for step in escalate)
     if remind is not None:
         every = remind if isinstance(remind, Remind) else Remind(span(remind, "remind"))
@@ -164,6 +170,8 @@ def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:
         and asked.schema_json == known.schema_json
         and asked.questions == known.questions
         and list(asked.contents) == list(known.contents)
+        and asked.HasField("approval") == known.HasField("approval")
+        and asked.approval == known.approval
         and (not asked.decisions or list(asked.decisions) == list(known.decisions))
     )
 

@@ -80,6 +80,16 @@ class AnswerStatus(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
 
 
+class AnswerSource(StrEnum):
+    """Who gave an answer. OVERRIDE: an admin, for whom exclusion and approval did not apply."""
+
+    HUMAN = "HUMAN"
+    TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
+    TEST = "TEST"
+    OVERRIDE = "OVERRIDE"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
 class Authentication(StrEnum):
     """How the server authenticates callers. NONE: it trusts the name that they give, on loopback only."""
 

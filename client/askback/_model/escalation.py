@@ -93,6 +93,19 @@ class Exclude:
     hide: bool = False
     """Whether they do not see the question either."""
 
+    def covers(self, user: str, groups: Iterable[str] = ()) -> bool:
+        """Whether this person may not answer, as a user or as a member of these groups."""
+        named = pb.Audience()
+        address(named, self.names)
+        return user in named.users or not set(groups).isdisjoint(named.groups)
+
+    @classmethod
+    def from_proto(cls, exclusion: pb.Exclusion) -> Exclude:
+        """The exclusion that a message describes. In a prompt that was read, `names` has also the people that
+        `requester` and `answerers_of` stand for so far."""
+        names = [f"user:{user}" for user in exclusion.users] + [f"group:{name}" for name in exclusion.groups]
+        return cls(exclusion.requester, tuple(exclusion.answerers_of), tuple(names), exclusion.hide)
+
     def to_proto(self) -> pb.Exclusion:
         """The contract's message. Raises ValueError for a malformed name."""
         named = pb.Audience()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from askback._model import brief
+from askback._model.approvals import Approval, Shortfall, Vote, VoteCount, votes_of
 from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
+from askback._model.escalation import Exclude
 from askback._model.json_text import loads
 from askback._model.options import Option
+from askback._model.resolutions import AnswerInfo, Resolution
 from askback._model.times import moment
 from askback._model.violations import Violation
 from askback.v1 import prompt_pb2 as pb
@@ -49,74 +52,6 @@ class Content:
     def from_proto(cls, part: pb.PromptPart) -> Content:
         """The content that a message describes."""
         return cls(part.content_id, part.text, part.title, part.media_type, part.editable, part.url)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class AnswerInfo:
-    """The answer of a person, or of the deadline's default (then `by_default` is true).
-
-    `values` is None if `values_json` is not JSON, in an answer that was refused for this reason.
-    """
-
-    answer_id: str
-    decision: DecisionKind
-    values: Any
-    edits: dict[str, str]
-    comment: str
-    by: str
-    at: datetime | None
-    revision: int
-    by_default: bool
-    values_json: str = ""
-    violations: tuple[Violation, ...] = ()
-    """Why the answer was refused; only in the list that `Client.answers` returns."""
-    __repr__ = brief.repr_of_answer
-
-    @classmethod
-    def from_proto(cls, answer: pb.Answer) -> AnswerInfo:
-        """The answer that a message describes."""
-        return cls(
-            answer.answer_id,
-            member_of(DecisionKind, pb.Decision, "DECISION_", answer.decision),
-            _values(answer.values_json),
-            {edit.content_id: edit.text for edit in answer.edits},
-            answer.comment,
-            answer.user_id,
-            moment(answer, "create_time"),
-            answer.revision,
-            answer.source == pb.ANSWER_SOURCE_TIMEOUT_DEFAULT,
-            answer.values_json,
-        )
-
-
-def _values(text: str) -> Any:
-    try:
-        return loads(text) if text else None
-    except (ValueError, RecursionError):
-        return None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Resolution:
-    """The end of a prompt. There is exactly one, the same for every reader."""
-
-    state: PromptState
-    answer: AnswerInfo | None
-    actor: str
-    reason: str
-    at: datetime | None
-    __repr__ = brief.repr_of_resolution
-
-    @classmethod
-    def from_proto(cls, resolution: pb.Resolution) -> Resolution:
-        """The resolution that a message describes."""
-        return cls(
-            member_of(PromptState, pb.PromptState, "PROMPT_STATE_", resolution.state),
-            AnswerInfo.from_proto(resolution.answer) if resolution.HasField("answer") else None,
-            resolution.actor,
-            resolution.reason,
-            moment(resolution, "time"),
-        )
 
 
 class PromptInfo:
@@ -259,6 +194,39 @@ class PromptInfo:
     def claimed_by(self) -> str:
         """The person who has claimed the prompt; empty if it is not claimed."""
         return self.proto.claimed_by
+
+    @property
+    def exclude(self) -> Exclude | None:
+        """Who may not answer; `names` has also those that the asker named indirectly. None: no exclusion."""
+        content = self.proto.content
+        return Exclude.from_proto(content.exclude) if content.HasField("exclude") else None
+
+    def excludes(self, user: str, groups: Iterable[str] = ()) -> bool:
+        """Whether this person may not answer, although it may see the prompt."""
+        exclude = self.exclude
+        return exclude is not None and exclude.covers(user, groups)
+
+    @property
+    def approval(self) -> Approval | None:
+        """How many people must decide alike; None: the first answer decides."""
+        content = self.proto.content
+        return Approval.from_proto(content.approval) if content.HasField("approval") else None
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """The votes on a prompt with an approval, oldest first; one of each person at most."""
+        return votes_of(self.proto.votes)
+
+    @property
+    def vote_counts(self) -> tuple[VoteCount, ...]:
+        """What the votes come to, by outcome, in the order of its first vote."""
+        shared = self.proto.content.approval.shared
+        return tuple(VoteCount.from_proto(count, shared=shared) for count in self.proto.vote_counts)
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """Where fewer people than the approval needs were known when the prompt was asked."""
+        return tuple(map(Shortfall.from_proto, self.proto.shortfalls))
 
     @property
     def created_at(self) -> datetime | None:

@@ -10,6 +10,7 @@ import click
 from askback.cli.candidates import kinds
 from askback.cli.command import Command
 from askback.cli.context import CommandContext, client_command
+from askback.cli.group_approval import GroupApproval
 from askback.cli.time_types import EscalationStep, Span
 
 if TYPE_CHECKING:
@@ -58,6 +59,25 @@ if TYPE_CHECKING:
     metavar="SPAN=group:NAME[,user:NAME]",
     help="Whom to ask as well after this time without an answer.",
 )
+@click.option("--approvals", type=click.IntRange(1), help="How many people must approve. [default: one]")
+@click.option(
+    "--group-approval",
+    "group_approvals",
+    multiple=True,
+    type=GroupApproval(),
+    metavar="GROUP=N",
+    help="How many of them must be members of this group.",
+)
+@click.option("--reject-at", type=click.IntRange(1), help="How many must reject it. [default: one]")
+@click.option("--exclude-requester", is_flag=True, help="Whoever asks may not answer.")
+@click.option(
+    "--exclude",
+    "excluded",
+    multiple=True,
+    metavar="user:NAME",
+    help="Who may not answer; group:NAME too.",
+)
+@click.option("--hide-from-excluded", is_flag=True, help="They do not see the question either.")
 @click.option("--remind", type=Span(), help="Remind people every SPAN while it is open.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A label to filter by.")
 @click.option("--priority", default=0, show_default=True, help="Higher is shown first.")
@@ -81,6 +101,7 @@ async def ask(
       askback ask "Deploy 1.4?" --to group:release --deadline 4h && ./deploy
       target=$(askback ask "Where to?" --choice staging --choice production)
       askback ask "Refund?" --to group:desk --escalate 1h=group:leads --remind 30m
+      askback ask "Release?" --approvals 2 --group-approval qa=1 --exclude-requester
 
     0 is a yes or an answer (a default's too), 5 a no or a withdrawn question, 6 a deadline that passed
     without one, also where the default was no.
@@ -122,11 +143,18 @@ def question(
     default: str | None,
     steps: tuple[tuple[timedelta, tuple[str, ...]], ...],
     label_pairs: tuple[str, ...],
+    approvals: int | None,
+    group_approvals: tuple[tuple[str, int], ...],
+    reject_at: int | None,
+    exclude_requester: bool,
+    excluded: tuple[str, ...],
+    hide_from_excluded: bool,
     **rest: Any,
 ) -> dict[str, Any]:
     """The arguments of the SDK's `ask` for these options. Raises click.UsageError."""
+    from askback._model.approvals import Approval
     from askback._model.content import prompt_content
-    from askback._model.escalation import After
+    from askback._model.escalation import After, Exclude
     from askback.cli.ask_default import default_answer, parse_choices
     from askback.cli.contents import content_of
     from askback.cli.job_input import labels, parse_json, read_source
@@ -147,10 +175,18 @@ def question(
         shape = [_choice(title, offered)]
     kind = kind or ("preview" if editable else "clarify" if shape else "confirm")
     escalate = [After(after).to(*names) for after, names in steps]
+    exclude = None
+    if exclude_requester or excluded:
+        exclude = Exclude(exclude_requester, names=excluded, hide=hide_from_excluded)
+    elif hide_from_excluded:
+        raise click.UsageError("--hide-from-excluded needs --exclude or --exclude-requester")
+    approval = None
+    if approvals or group_approvals or reject_at:
+        approval = Approval(approvals or 0, dict(group_approvals), reject_at or 0)
     try:
-        prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate)
+        prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate, exclude=exclude)
     except ValueError:
-        raise click.UsageError("--to and --escalate take user:NAME and group:NAME") from None
+        raise click.UsageError("--to, --exclude and --escalate take user:NAME and group:NAME") from None
     return {
         **rest,
         "kind": kind,
@@ -162,6 +198,8 @@ def question(
         if default is None
         else default_answer(default, kind, offered if choices else None, form),
         "escalate": escalate,
+        "exclude": exclude,
+        "approval": approval,
         "labels": labels(label_pairs),
     }
 

@@ -28,6 +28,7 @@ async def console(context: CommandContext, bell: bool, plain: bool, **options: A
     from askback.errors import AskbackError
     from askback.terminal.live import LiveConsole
     from askback.terminal.prompt_list import Ended
+    from askback.terminal.prompt_work import console_person
 
     if context.out.as_json:
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
@@ -36,6 +37,7 @@ async def console(context: CommandContext, bell: bool, plain: bool, **options: A
     async with context.client.console(
         **await view(context.client, options), connect_timeout=timeout
     ) as opened:
+        terminal.person = await console_person(context.client)
         live = LiveConsole(opened, terminal, bell=bell)
         await live.run()
     if terminal.is_terminal or not live.errors:

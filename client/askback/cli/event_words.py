@@ -138,7 +138,15 @@ def event_words(event: Event) -> str:
             by = (
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
             )
+            by += " (override)" if data.get("source") == "OVERRIDE" else ""
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
+        case "PROMPT_VOTED":
+            return f"question {data.get('round')}: {one_line(event.actor)} votes {_vote_words(data)}"
+        case "VOTE_WITHDRAWN":
+            return f"question {data.get('round')}: {one_line(event.actor)} withdraws a vote"
+        case "PROMPT_EXCLUDED":
+            names, key = one_line(", ".join(data.get("users", ()))), one_line(data.get("answered", ""))
+            return f"question {data.get('round')} excludes {names}, who answered {key}"
         case "PROMPT_UNATTENDED":
             return f"question {data.get('round')}: no one who may answer has a console open"
         case "PROMPT_ATTENDED":
@@ -161,6 +169,13 @@ def event_words(event: Event) -> str:
             return f"an answer of {one_line(event.actor)} came too late"
         case other:
             return one_line(other).lower().replace("_", " ")
+
+
+def _vote_words(data: dict[str, Any]) -> str:
+    """What a vote decides, and that it replaces another one."""
+    groups = f" ({one_line(', '.join(data['groups']))})" if data.get("groups") else ""
+    replaced = ", in place of an earlier vote" if data.get("replaces") else ""
+    return f"{one_line(data.get('decision', ''))}{groups}{replaced}"
 
 
 def _count_words(data: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from askback._model.enums import AnswerStatus, FinalAction, JobState, member_of
 from askback._model.jobs import Event, JobInfo
-from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback._model.times import moment, timestamp
 from askback._text.spans import Times, span_words
 from askback._text.text import one_line

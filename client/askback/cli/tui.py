@@ -33,10 +33,13 @@ async def tui(context: CommandContext, **options: Any) -> None:
         raise click.ClickException(
             f"the full screen needs {error.name}: pip install 'askback[tui]' (`askback console` needs less)"
         ) from None
+    from askback.terminal.prompt_work import console_person
+
     timeout = context.connection.timeout
     async with context.client.console(
         **await view(context.client, options), connect_timeout=timeout
     ) as opened:
-        failure = await FullScreenConsole(opened).run_async()
+        person = await console_person(context.client)
+        failure = await FullScreenConsole(opened, person=person).run_async()
     if failure is not None:
         raise failure

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from askback._model.enums import DecisionKind, JobState
 from askback._model.json_text import dumps, loads_spelled
-from askback._model.prompts import AnswerInfo, PromptInfo, Resolution
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo, Resolution
 from askback._text.text import clean_json, one_line
 from askback.terminal.prompt_table import STATE_WORDS
 
@@ -36,6 +37,7 @@ def decision_words(decision: DecisionKind) -> str:
 def answer_words(answer: AnswerInfo) -> str:
     """The answer in one line: `yes, by ana: checked the ledger`."""
     who = "the deadline's default" if answer.by_default else one_line(answer.by) or "someone"
+    who += " (override)" if answer.by_override else ""
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:
         line += f" {json_words(answer.values_json)}"

@@ -14,6 +14,11 @@ from askback._client.prompt_calls import PromptPage as PromptPage
 from askback._client.verdict import Verdict as Verdict
 from askback._console.console_view import CaughtUp as CaughtUp
 from askback._console.console_view import Closing as Closing
+from askback._model.approvals import Approval as Approval
+from askback._model.approvals import Shortfall as Shortfall
+from askback._model.approvals import Vote as Vote
+from askback._model.approvals import VoteCount as VoteCount
+from askback._model.enums import AnswerSource as AnswerSource
 from askback._model.enums import AnswerStatus as AnswerStatus
 from askback._model.enums import Authentication as Authentication
 from askback._model.enums import DecisionKind as DecisionKind
@@ -24,6 +29,7 @@ from askback._model.enums import MembershipSource as MembershipSource
 from askback._model.enums import PromptOrder as PromptOrder
 from askback._model.enums import PromptState as PromptState
 from askback._model.escalation import After as After
+from askback._model.escalation import Exclude as Exclude
 from askback._model.escalation import Remind as Remind
 from askback._model.identity import Identity as Identity
 from askback._model.inbox_order import inbox_order as inbox_order
@@ -47,11 +53,11 @@ from askback._model.overview import WaitingPrompt as WaitingPrompt
 from askback._model.people import Group as Group
 from askback._model.people import Membership as Membership
 from askback._model.people import Person as Person
-from askback._model.prompts import AnswerInfo as AnswerInfo
 from askback._model.prompts import AnswerOutcome as AnswerOutcome
 from askback._model.prompts import Content as Content
 from askback._model.prompts import PromptInfo as PromptInfo
-from askback._model.prompts import Resolution as Resolution
+from askback._model.resolutions import AnswerInfo as AnswerInfo
+from askback._model.resolutions import Resolution as Resolution
 from askback._model.understanding import Understanding as Understanding
 from askback._wire.channel import Tls as Tls
 from askback.errors import Aborted as Aborted

@@ -168,6 +168,8 @@ class Client(Twin):
     prompt_page = blocking(aio.Client.prompt_page)
     watch_prompts = iterating(aio.Client.watch_prompts)
     answer = blocking(aio.Client.answer)
+    withdraw_answer = blocking(aio.Client.withdraw_answer)
+    override = blocking(aio.Client.override)
     claim = blocking(aio.Client.claim)
     release = blocking(aio.Client.release)
     cancel_prompt = blocking(aio.Client.cancel_prompt)

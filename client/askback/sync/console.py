@@ -144,6 +144,8 @@ class ConsolePrompt(Twin, PromptInfo):
     revise = blocking(aio_prompt.ConsolePrompt.revise)
     dismiss = blocking(aio_prompt.ConsolePrompt.dismiss)
     decide = blocking(aio_prompt.ConsolePrompt.decide)
+    withdraw = blocking(aio_prompt.ConsolePrompt.withdraw)
+    override = blocking(aio_prompt.ConsolePrompt.override)
     claim = blocking(aio_prompt.ConsolePrompt.claim)
     release = blocking(aio_prompt.ConsolePrompt.release)
 

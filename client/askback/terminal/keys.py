@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from askback._model.enums import DecisionKind
+from askback._model.identity import Identity
 from askback._model.prompts import PromptInfo
 from askback._text.text import columns, one_line
 
@@ -27,6 +28,9 @@ class Action(StrEnum):
     COMMENT = "comment"
     SKIP = "skip"
     UNDO = "undo"
+    AGREE = "agree"
+    WITHDRAW = "withdraw"
+    OVERRIDE = "override"
     NEXT = "next"
     PREVIOUS = "previous"
     SEARCH = "search"
@@ -62,6 +66,14 @@ KEYS: Final = (
     Key("q", Action.QUIT, "quit"),
 )
 """In the order in which help shows them."""
+
+VOTE_KEYS: Final = (
+    Key("g", Action.AGREE, "vote like another person, for the same changes and values"),
+    Key("w", Action.WITHDRAW, "withdraw your vote"),
+    Key("o", Action.OVERRIDE, "decide as an admin, whatever approval and exclusion say"),
+)
+"""Keys for prompts that several people approve, or that exclude people. Only terminal consoles have them, and
+the answer of a single prompt has only the first one."""
 
 SCREEN_KEYS: Final = (
     ("t", "take it on, so that others cannot answer it; again: give it back"),
@@ -105,7 +117,9 @@ def name_of(decision: DecisionKind, label: str) -> str:
     return f"{verb_of(decision)} ({text})" if text else verb_of(decision)
 
 
-def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mapping[str, Action]:
+def actions(
+    prompt: PromptInfo, *, fillable: bool, many: bool = False, person: Identity | None = None
+) -> Mapping[str, Action]:
     """The actions for this prompt by the text that is typed: keys, words and the asker's labels.
 
     A word of the table never means another decision, even if the asker uses it as a label. An empty line
@@ -127,13 +141,18 @@ def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mappin
                 found[word] = key.action
         if key.action is Action.FILL and known:
             found |= {"": Action.FILL, "answer": Action.FILL}
+    if _has_votes_of_others(prompt, person):
+        found |= {"g": Action.AGREE, str(Action.AGREE): Action.AGREE}
     return found
 
 
-def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[list[str], list[str]]:
+def menu(
+    prompt: PromptInfo, *, fillable: bool, many: bool = False, person: Identity | None = None
+) -> tuple[list[str], list[str]]:
     """The menu for this prompt: the keys that decide, and the other ones.
 
-    For example `["a Approve", "r Reject"]` and `["c comment", "s skip", "? help", "q quit"]`.
+    For example `["a Approve", "r Reject"]` and `["c comment", "s skip", "? help", "q quit"]`. No key decides
+    for a `person` whom the prompt excludes.
     """
     labels = {option.decision: option.label for option in prompt.decisions}
     decide: list[str] = []
@@ -149,7 +168,25 @@ def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[lis
                 decide.append(f"{key.key} {name_of(key.decision, labels[key.decision])}")
         elif key.action in _OF_ONE or (many and key.action in _OF_MANY):
             other.append(f"{key.key} {key.action}")
+    if person is not None and prompt.excludes(person.subject, person.groups):
+        return [], other
+    if _has_votes_of_others(prompt, person):
+        decide.append("g agree with a vote")
     return decide, other
+
+
+def _has_votes_of_others(prompt: PromptInfo, person: Identity | None) -> bool:
+    return any(person is None or vote.user_id != person.subject for vote in prompt.proto.votes)
+
+
+def vote_menu(prompt: PromptInfo, person: Identity | None) -> list[str]:
+    """The keys of a console for the votes and rules of this prompt, as far as this person can use them."""
+    if person is None:
+        return []
+    found = [Action.WITHDRAW] if any(vote.user_id == person.subject for vote in prompt.proto.votes) else []
+    if person.admin and (prompt.approval is not None or prompt.exclude is not None):
+        found.append(Action.OVERRIDE)
+    return [f"{key.key} {key.action}" for key in VOTE_KEYS if key.action in found]
 
 
 def in_lines(parts: Iterable[str], width: int) -> list[str]:
@@ -168,7 +205,7 @@ def decision_of(action: Action) -> DecisionKind | None:
     return next((key.decision for key in KEYS if key.action is action), None)
 
 
-def help_lines(keys: Iterable[Key] = KEYS) -> list[str]:
+def help_lines(keys: Iterable[Key] = (*KEYS, *VOTE_KEYS)) -> list[str]:
     """The table as text, which a line console shows for `?`."""
     return [f"{key.key:<7}{key.does}" for key in keys if not key.planned]
 

@@ -14,7 +14,7 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
-from askback.terminal.keys import KEYS, Action, help_lines
+from askback.terminal.keys import KEYS, VOTE_KEYS, Action, help_lines
 from askback.terminal.live_notices import LiveNotices
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_answerer import PromptAnswerer
@@ -37,6 +37,9 @@ approve [N] [comment]        say yes; a prompt that you have not read is shown f
 reject [N] [comment]         say no
 claim [N], release [N]       mark it as yours, so that others cannot answer it; release it
 skip [N]                     leave it to others and hide it
+agree [N] [NAME]             vote like this person, for the same changes and values
+withdraw [N]                 withdraw your vote
+override [N]                 decide as an admin, whatever approval and exclusion say
 wait                         wait until something is open
 help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
 
@@ -82,12 +85,15 @@ class LiveConsole:
             Action.COMMENT: self._comment,
             Action.SKIP: self._skip,
             Action.HELP: self._help,
+            Action.AGREE: self._agree,
+            Action.WITHDRAW: self._withdraw,
+            Action.OVERRIDE: self._override,
             Action.NEXT: lambda rest: self._move(1),
             Action.PREVIOUS: lambda rest: self._move(-1),
         }
         found: dict[str, Callable[[str], Awaitable[None]]] = {}
         does: Callable[[str], Awaitable[None]]
-        for key in KEYS:
+        for key in (*KEYS, *VOTE_KEYS):
             if key.decision is not None and key.action is not Action.FILL:
                 which = negative_decision if key.action is Action.REJECT else partial(_always, key.decision)
                 does = partial(self._decide, which=which)
@@ -168,7 +174,13 @@ class LiveConsole:
         size = shutil.get_terminal_size() if self._terminal.lines.is_terminal else (0, 0)
         if rest.strip() == "--all":
             size = (size[0], 0)
-        text = fit_screen([row.prompt for row in rows], words.now(), [row.number for row in rows], size)
+        text = fit_screen(
+            [row.prompt for row in rows],
+            words.now(),
+            [row.number for row in rows],
+            size,
+            person=self._terminal.person,
+        )
         self._writer.raw("".join(f"{line}\n" for line in text))
 
     async def _wait(self, rest: str) -> None:
@@ -222,6 +234,16 @@ class LiveConsole:
         """Do what the person wants instead of answering."""
         if left is not None and left.action is Action.SKIP:
             await self._skip(str(row.number))
+
+    async def _agree(self, rest: str) -> None:
+        word, _, name = rest.partition(" ")
+        await self._answerer.agree(self._find_open(word), name.strip())
+
+    async def _withdraw(self, rest: str) -> None:
+        await self._answerer.withdraw(self._find_open(rest))
+
+    async def _override(self, rest: str) -> None:
+        await self._answerer.override(self._find_open(rest))
 
     async def _comment(self, rest: str) -> None:
         row = self._find_open("")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from askback._console.console import Console
+from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
 from askback.terminal import words
 from askback.terminal.prompt_answerer import PromptAnswerer
-from askback.terminal.prompt_list import PromptList
+from askback.terminal.prompt_list import PromptList, Row
 from askback.terminal.terminal import Terminal
+from askback.terminal.vote_words import changes_of_votes, progress_words
 
 
 class LiveNotices:
@@ -57,13 +59,21 @@ class LiveNotices:
             if what == "claimed" and is_worked_on:
                 who = words.claim(prompt, words.now())
                 self._terminal.notice(f"* {who} has taken {row.number} on" if who else "* it was given back")
-            if what in ("same", "claimed") or row.skipped or not self.announcing or is_worked_on:
+            if what == "voted" and self.announcing and not row.skipped:
+                self._tell_of_votes(row)
+            if what in ("same", "claimed", "voted") or row.skipped or not self.announcing or is_worked_on:
                 continue
             left = words.time_left(prompt, words.now())
             time = "" if left == "-" else f" ({left} left)"
             self._terminal.notice(f"* {row.number} {what}: [{prompt.kind}] {prompt.title}{time}", "name")
             if self._bell and what != "changed":
                 self._terminal.writer.bell()
+
+    def _tell_of_votes(self, row: Row[ConsolePrompt]) -> None:
+        """Say what other people did; the person's own vote has its verdict."""
+        if what := changes_of_votes(row.before_votes or row.prompt, row.prompt, self._terminal.person):
+            progress = "; ".join(progress_words(row.prompt))
+            self._terminal.notice(f"* {row.number} {what}: {row.prompt.title} ({progress})", "name")
 
     def _on_closed(self, closing: Closing) -> None:
         row = self._prompts.close(closing)

@@ -37,12 +37,26 @@ async def show_prompt(
     prompt = row.prompt
     if not terminal.rows:
         unseen = write_prompt(
-            terminal.writer, prompt, words.now(), full=full, asking=asking, warnings=warnings
+            terminal.writer,
+            prompt,
+            words.now(),
+            full=full,
+            asking=asking,
+            warnings=warnings,
+            person=terminal.person,
         )
     else:
         drawing = io.StringIO()
         drawn = terminal.writer.like(drawing)
-        unseen = write_prompt(drawn, prompt, words.now(), full=True, asking=asking, warnings=warnings)
+        unseen = write_prompt(
+            drawn,
+            prompt,
+            words.now(),
+            full=True,
+            asking=asking,
+            warnings=warnings,
+            person=terminal.person,
+        )
         lines = drawing.getvalue().splitlines(keepends=True)
         left = await _write_pages(terminal, dialogue or terminal, lines, f"[{prompt.kind}] {prompt.title}")
         if left:

@@ -13,8 +13,8 @@ from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
 from askback.terminal.assignments import parse_assignments
-from askback.terminal.draft import SavedInput
-from askback.terminal.keys import Action, in_lines, menu, verb_of
+from askback.terminal.draft import Draft, SavedInput
+from askback.terminal.keys import Action, in_lines, menu, verb_of, vote_menu
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_form import form_of
@@ -23,7 +23,15 @@ from askback.terminal.prompt_work import report_change
 from askback.terminal.short_questions import confirm_unseen
 from askback.terminal.terminal import PersonTerminal
 from askback.terminal.verdicts import accepted_words
-from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, ask_for_answer, console_sender
+from askback.terminal.vote_words import exclusion_error, find_vote, votes_to_follow
+from askback.terminal.votes import ask_for_agreement, draft_like
+from askback.terminal.wizard import (
+    CARRIES_VALUES,
+    NotAnswered,
+    ask_for_answer,
+    console_sender,
+    override_sender,
+)
 
 
 class PromptAnswerer:
@@ -43,7 +51,9 @@ class PromptAnswerer:
         self.claimed: set[str] = set()
 
     async def answer(self, row: Row[ConsolePrompt], given: str) -> NotAnswered | None:
-        """Ask for the whole answer; or, for `given` words such as `field=value`, send these values."""
+        """Ask for the whole answer; or, for `given` words such as `field=value`, send these values. Raises
+        PermissionDenied if the prompt excludes the person."""
+        self._check_exclusion(row)
         if not given:
             return await self._ask_for_answer(row)
         values = parse_assignments(row.prompt, shlex.split(given))
@@ -65,6 +75,7 @@ class PromptAnswerer:
                 decision=decision,
                 saved=saved,
                 unseen=row.unseen,
+                person=self._terminal.person,
             )
 
         return await self._run_dialogue(row, send)
@@ -72,7 +83,9 @@ class PromptAnswerer:
     async def decide(
         self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str, *, named: bool
     ) -> NotAnswered | None:
-        """Decide at once if the person has `named` the prompt and read it; else ask them to confirm."""
+        """Decide at once if the person has `named` the prompt and read it; else ask them to confirm. Raises
+        PermissionDenied if the prompt excludes the person."""
+        self._check_exclusion(row)
         offered = [option.decision for option in row.prompt.decisions]
         if decision not in offered:
             raise ValueError(
@@ -86,15 +99,71 @@ class PromptAnswerer:
             )
         return await self._ask_for_answer(row, decision, comment)
 
+    def _check_exclusion(self, row: Row[ConsolePrompt]) -> None:
+        if (error := exclusion_error(row.prompt, self._terminal.person)) is not None:
+            raise error
+
+    async def agree(self, row: Row[ConsolePrompt], name: str) -> None:
+        """Vote like the person with this name, at once if that vote has been read; else ask. Raises
+        LookupError, and PermissionDenied if the prompt excludes the person."""
+        self._check_exclusion(row)
+        votes = votes_to_follow(row.prompt, self._terminal.person)
+        if name:
+            votes = [find_vote(row.prompt, name)]
+        elif not votes:
+            raise LookupError(f"no other person has voted on {row.number}")
+
+        async def follow(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+            if name and row.has_shown_vote(votes[0]):
+                draft: Draft | None = draft_like(votes[0], self._input_for(row).comment)
+            else:
+                if not row.has_shown(row.prompt):
+                    await show_prompt(self._terminal, row, dialogue)
+                draft = await ask_for_agreement(dialogue, row.prompt, votes, self._input_for(row).comment)
+            if draft is None or not await confirm_unseen(dialogue, row.unseen):
+                return NotAnswered(Action.QUIT)
+            return await console_sender(row.prompt)(draft)
+
+        await self._run_dialogue(row, follow)
+
+    async def withdraw(self, row: Row[ConsolePrompt]) -> None:
+        """Withdraw the person's vote. Raises LookupError if there is none."""
+        person = self._terminal.person
+        if person is None:
+            raise LookupError("the server did not say who you are; use `askback inbox withdraw`")
+        await row.prompt.withdraw(find_vote(row.prompt, person.subject).answer_id)
+        self._terminal.writer.line(f"your vote on {row.number} is withdrawn", "good")
+
+    async def override(self, row: Row[ConsolePrompt]) -> None:
+        """Ask an admin for a reason and a decision, and decide whatever exclusion and approval say."""
+        prompt = row.prompt
+
+        async def ask(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+            if not row.has_shown(prompt):
+                await show_prompt(self._terminal, row, dialogue)
+            dialogue.writer.line(
+                "! You override the rules of this prompt; it is marked for the audit.", "warning"
+            )
+            reason = ""
+            while not reason:
+                reason = (await dialogue.ask("Why? ")).strip()
+            return await ask_for_answer(
+                prompt, dialogue, override_sender(prompt), comment=reason, unseen=row.unseen
+            )
+
+        await self._run_dialogue(row, ask)
+
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
         """Save a comment for the next decision about this prompt."""
         self._input_for(row).comment = text
 
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
         """Write the keys that decide about this prompt."""
-        deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None)
+        person = self._terminal.person
+        deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None, person=person)
         self._terminal.writer.line()
-        for line in in_lines([*deciding, "? help"], self._terminal.columns):
+        more = vote_menu(row.prompt, person)
+        for line in in_lines([*deciding, *more, "? help"], self._terminal.columns):
             self._terminal.writer.line(line, "title")
 
     async def _ask_for_answer(
@@ -113,6 +182,7 @@ class PromptAnswerer:
                 comment=comment or None,
                 saved=self._input_for(row),
                 unseen=row.unseen,
+                person=self._terminal.person,
             )
 
         return await self._run_dialogue(row, fill_in)

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
+from askback._model.approvals import Vote
 from askback._model.inbox_order import inbox_order
 from askback._model.prompts import PromptInfo
 from askback._model.shown import shows_same
@@ -36,12 +37,19 @@ class Row(Generic[P]):
     unseen: tuple[str, ...] = ()
     """The parts of it that were not shown, in words: cut, or on a page that was not reached."""
     skipped: bool = False
+    before_votes: PromptInfo | None = None
+    """The prompt before its votes changed last."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the prompt ends or its content changes; a new dialogue about the prompt clears it."""
 
     def has_shown(self, prompt: PromptInfo) -> bool:
         """Whether the person was shown the content of this prompt."""
         return self.seen is not None and shows_same(self.seen, prompt)
+
+    def has_shown_vote(self, vote: Vote) -> bool:
+        """Whether the person was shown what this vote proposes, for this content."""
+        shown = () if self.seen is None else self.seen.proto.votes
+        return self.has_shown(self.prompt) and any(known.outcome == vote.outcome for known in shown)
 
     def status_words(self, at: datetime) -> str:
         """How the prompt ended, or which revision it is at now."""
@@ -62,7 +70,7 @@ class PromptList:
 
     def put(self, prompt: ConsolePrompt) -> tuple[Row[ConsolePrompt], str]:
         """Store a prompt's newest state. Return its row and what happened: `new`, `changed`, `escalated`,
-        `reminded`, `claimed` (or released) or `same`."""
+        `reminded`, `voted` (or a vote was withdrawn), `claimed` (or released) or `same`."""
         row = self._rows.get(prompt.prompt_id)
         if row is None:
             self._last += 1
@@ -80,6 +88,9 @@ class PromptList:
             return row, "escalated"
         if before.remind_count < prompt.remind_count:
             return row, "reminded"
+        if [vote.answer_id for vote in before.proto.votes] != [v.answer_id for v in prompt.proto.votes]:
+            row.before_votes = before
+            return row, "voted"
         return row, "claimed" if before.claimed_by != prompt.claimed_by else "same"
 
     def close(self, closing: Closing) -> Row[ConsolePrompt] | None:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from askback._model.enums import PromptState
-from askback._model.prompts import PromptInfo, Resolution
+from askback._model.identity import Identity
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import Resolution
 from askback._text.handle import handles
 from askback._text.spans import Times, exact_time
 from askback._text.table import Column, lines
 from askback.terminal import words
+from askback.terminal.vote_words import short_progress
 
 STATE_WORDS = {
     PromptState.PENDING: "open",
@@ -35,11 +38,12 @@ def prompt_columns(
     *,
     exact: bool = False,
     numbers: Sequence[int] = (),
+    person: Identity | None = None,
 ) -> list[Column]:
     """The columns for these prompts at this time.
 
     `exact` shows whole ids, and times instead of spans. `numbers`, which a live console gives to its
-    prompts, are shown instead of ids.
+    prompts, are shown instead of ids. For `person` prompts that it may not answer are marked.
     """
     times = Times(at, exact)
     names: Sequence[object] = numbers or [p.prompt_id for p in prompts]
@@ -62,6 +66,7 @@ def prompt_columns(
             maximum=_NAME_WIDTH,
             informative=True,
         ),
+        Column("VOTES", [short_progress(p, person) for p in prompts], informative=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [times.age(p.created_at) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
@@ -70,7 +75,12 @@ def prompt_columns(
 
 
 def fit_screen(
-    prompts: Sequence[PromptInfo], at: datetime, numbers: Sequence[int], size: tuple[int, int]
+    prompts: Sequence[PromptInfo],
+    at: datetime,
+    numbers: Sequence[int],
+    size: tuple[int, int],
+    *,
+    person: Identity | None = None,
 ) -> list[str]:
     """The table of the prompts that fit a screen of this size (columns, lines), and how many more there are.
 
@@ -79,9 +89,10 @@ def fit_screen(
     width, height = size
     fits = max(height - _OTHER_LINES, _MIN_PROMPTS) if height else len(prompts)
     if fits >= len(prompts):
-        return lines(prompt_columns(prompts, at, numbers=numbers), width)
+        return lines(prompt_columns(prompts, at, numbers=numbers, person=person), width)
     more = f"and {len(prompts) - fits} more; `list --all` shows them"
-    return [*lines(prompt_columns(prompts[:fits], at, numbers=numbers[:fits]), width), more]
+    shown = prompt_columns(prompts[:fits], at, numbers=numbers[:fits], person=person)
+    return [*lines(shown, width), more]
 
 
 def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from askback._model.enums import AnswerStatus, member_of
-from askback._model.prompts import AnswerInfo, Content, PromptInfo
+from askback._model.identity import Identity
+from askback._model.prompts import Content, PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
@@ -16,6 +18,8 @@ from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
 from askback.terminal.prompt_form import form_of, other_faults
 from askback.terminal.verdicts import field_of
+from askback.terminal.vote_words import vote_facts, vote_warnings
+from askback.terminal.votes import write_votes
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb
 
@@ -50,8 +54,9 @@ def write_prompt(
     asking: bool = False,
     exact: bool = False,
     warnings: Iterable[str] = (),
+    person: Identity | None = None,
 ) -> tuple[str, ...]:
-    """Write the prompt, with `warnings` among its facts.
+    """Write the prompt, with `warnings` among its facts, as `person` should see it.
 
     Long texts are cut, with a note, unless `full`. With `asking` the form is only named, because it is asked
     next, field by field. With `exact` times are exact. Returns what was not shown, in words: the rest of a
@@ -60,11 +65,12 @@ def write_prompt(
     unseen: list[str] = []
     form = form_of(prompt)
     writer.line(f"[{prompt.kind}] {prompt.title}", "title")
-    for name, value in _facts(prompt, at, exact):
-        writer.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
+    for name, value in _facts(prompt, at, exact, person):
+        style = "quiet" if name in ("job", "prompt", "key", "labels") else ""
+        writer.wrap(f"  {name:<12}{value}", style, " " * 14)
     if prompt.shown_digest and not asking:
         writer.line(f"  {'digest':<12}{prompt.shown_digest}", "quiet")
-    for warning in warnings:
+    for warning in [*warnings, *vote_warnings(prompt, person)]:
         writer.wrap(f"  {'! note':<12}{warning}", "warning", " " * 14)
     if prompt.resolution is not None:
         writer.line(f"  {'ended':<12}{words.ending(prompt.resolution, at, exact=exact)}", "warning")
@@ -81,6 +87,7 @@ def write_prompt(
         writer.markdown(_shorten(writer, prompt.body, full, "the body", unseen), GUTTER)
     for content in prompt.contents:
         _write_content(writer, content, full, unseen)
+    write_votes(writer, prompt, at, exact=exact)
     entries = top_entries(form)
     if entries and asking and prompt.is_open:
         writer.line()
@@ -156,7 +163,9 @@ def _in_brackets(*parts: str) -> str:
     return f" [{details}]" if details else ""
 
 
-def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
+def _facts(
+    prompt: PromptInfo, at: datetime, exact: bool, person: Identity | None
+) -> Iterable[tuple[str, str]]:
     asked = when(prompt.created_at, at, exact=exact)
     yield "asked by", ", ".join(filter(None, (prompt.job_type or "a program", asked)))
     if prompt.requested_by:
@@ -170,6 +179,7 @@ def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str,
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
     yield "for", ", ".join(names) or "everyone"
+    yield from vote_facts(prompt, person)
     if prompt.proto.content.priority:
         yield "priority", str(prompt.proto.content.priority)
     if prompt.labels:
@@ -277,6 +287,7 @@ def write_answer(
     """Write an answer: the decision, who gave it and when, the values, edits and comment."""
     verdict = f"{status}: " if status else ""
     who = "the deadline's default" if answer.by_default else answer.by
+    who += " (override)" if answer.by_override else ""
     time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
     writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}")
     if answer.values_json:

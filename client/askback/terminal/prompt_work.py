@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from askback._client.client import Client
 from askback._console.console_view import CaughtUp, Closing
+from askback._model.identity import Identity
 from askback._model.prompts import PromptInfo
 from askback._model.shown import shows_same
 from askback.errors import AskbackError, PromptClosed, PromptStale
@@ -18,6 +19,7 @@ from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import PersonTerminal
+from askback.terminal.vote_words import changes_of_votes, exclusion_error, progress_words
 
 T = TypeVar("T")
 
@@ -33,18 +35,23 @@ async def work_on(
 ) -> T:
     """Show a prompt and run `work`, which asks the person; start over when the prompt's content changes.
 
-    Raises PromptClosed if the prompt has ended or ends meanwhile, PromptStale if it is not at `revision`
+    Raises PermissionDenied if the prompt excludes the person, PromptClosed if it has ended or ends meanwhile,
+    PromptStale if it is not at `revision`
     (None accepts any revision), EOFError, and what `work` raises.
     """
     saved = SavedInput() if saved is None else saved
     while True:
         if revision is not None and prompt.revision != revision:
             raise _stale_error(prompt)
+        if terminal.person is None:
+            terminal.person = await person_for(client, [prompt])
         async with _watch_row(client, prompt, terminal) as row:
             try:
                 dialogue = PromptDialogue(terminal, row)
                 await show_prompt(terminal, row, dialogue, warnings=await job_warnings(client, row.prompt))
                 if row.prompt.is_open:
+                    if (excluded := exclusion_error(row.prompt, terminal.person)) is not None:
+                        raise excluded
                     return await work(row, dialogue)
             except PromptChanged:
                 await report_change(
@@ -60,6 +67,21 @@ async def work_on(
         prompt = row.prompt if row.closing is None else await client.prompt(prompt.prompt_id)
         if not prompt.is_open or row.closing is not None:
             raise closed_error(prompt)
+
+
+async def person_for(client: Client, prompts: Iterable[PromptInfo]) -> Identity | None:
+    """The caller, if some of these prompts exclude people or have votes; else None, without a call."""
+    if any(prompt.exclude is not None or prompt.approval is not None for prompt in prompts):
+        return await client.whoami()
+    return None
+
+
+async def console_person(client: Client) -> Identity | None:
+    """The caller, for a console that has just connected; None if the server does not say."""
+    try:
+        return await client.whoami()
+    except AskbackError:
+        return None
 
 
 async def job_warnings(client: Client, prompt: PromptInfo) -> list[str]:
@@ -138,6 +160,8 @@ def _update_row(row: Row[PromptInfo], newest: PromptInfo, terminal: PersonTermin
     elif before.claimed_by != newest.claimed_by:
         who = words.claim(newest, words.now())
         terminal.notice(f"* {who} has taken it on" if who else "* it was given back", "warning")
+    elif what := changes_of_votes(before, newest, terminal.person):
+        terminal.notice(f"* {what}: {'; '.join(progress_words(newest))}", "warning")
 
 
 async def _check_ended(client: Client, row: Row[PromptInfo]) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from askback._model.identity import Identity
 from askback.terminal.line_reader import LineReader
 from askback.terminal.value_text import HIDDEN
 from askback.terminal.writer import PlainWriter, Writer, flat
@@ -69,6 +70,9 @@ class Dialogue(Protocol):
 class PersonTerminal(Dialogue, Protocol):
     """A dialogue that shows the time left, and notices between questions: lines, or a full screen."""
 
+    person: Identity | None
+    """Who is at the terminal, as far as that matters and is known."""
+
     @property
     def rows(self) -> int:
         """The height of the screen in lines; 0 if prompts are not shown page by page."""
@@ -108,6 +112,7 @@ class Terminal:
     def __init__(self, writer: Writer | None = None, lines: LineReader | None = None) -> None:
         self.writer: Writer = writer or PlainWriter()
         self.lines = lines or LineReader()
+        self.person: Identity | None = None
         self._keyboard = _keyboard() if lines is None and self.lines.is_terminal else None
         self._question: str | None = None
         self._started = False

@@ -9,6 +9,7 @@ from askback._model.enums import AnswerStatus, DecisionKind
 from askback._model.prompts import AnswerOutcome
 from askback._model.violations import place_in_values
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
+from askback.terminal.vote_words import more_words
 from askback.terminal.words import ending
 from askback.terminal.writer import Writer
 
@@ -32,9 +33,21 @@ def accepted_words(outcome: AnswerOutcome) -> str:
     before = " (this very answer had been taken before)" if outcome.replayed else ""
     title = outcome.prompt.title
     if outcome.status is AnswerStatus.RECORDED:
-        return f"Recorded: {title} (your answer is kept, and the prompt stays open){before}"
+        return f"Recorded: your vote on {title}{_progress(outcome)}{before}"
     answer = outcome.prompt.answered
-    return f"{decision_result(answer.decision) if answer else 'Answered'}: {title}{before}"
+    how = " (override)" if answer and answer.by_override else ""
+    return f"{decision_result(answer.decision) if answer else 'Answered'}{how}: {title}{before}"
+
+
+def _progress(outcome: AnswerOutcome) -> str:
+    """What has become of the prompt since a vote: `; 1 more needed (1 of release)`."""
+    prompt = outcome.prompt
+    if not prompt.is_open:
+        return f"; it is {prompt.state.lower()} now"
+    vote = next((vote for vote in prompt.votes if vote.answer_id == outcome.answer_id), None)
+    if vote is None:
+        return "; it does not count any more"
+    return "".join(f"; {more_words(count)}" for count in prompt.vote_counts if count.outcome == vote.outcome)
 
 
 def refusal_words(error: AskbackError, at: datetime) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import values_decision
 from askback._model.enums import DecisionKind
+from askback._model.identity import Identity
 from askback._model.options import Option
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback._model.violations import place_in_values
@@ -16,11 +17,23 @@ from askback.errors import AnswerInvalid, PromptClaimed, Violation
 from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
 from askback.terminal.form_filler import FormFiller
-from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
+from askback.terminal.keys import (
+    KEYS,
+    VOTE_KEYS,
+    Action,
+    actions,
+    decision_of,
+    help_lines,
+    in_lines,
+    menu,
+    name_of,
+)
 from askback.terminal.prompt_form import form_of
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, confirm_unseen, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refusal_words, write_refusal
+from askback.terminal.vote_words import votes_to_follow
+from askback.terminal.votes import ask_for_agreement
 from askback.terminal.words import now
 
 CARRIES_VALUES = frozenset({DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND})
@@ -63,6 +76,15 @@ def console_sender(prompt: ConsolePrompt) -> Send:
     return send
 
 
+def override_sender(prompt: ConsolePrompt) -> Send:
+    """A function that sends a draft on a console's stream as the override of an admin."""
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        return await prompt.override(draft.decision, draft.comment, values=draft.values, edits=draft.edits)
+
+    return send
+
+
 async def ask_for_answer(
     prompt: PromptInfo,
     dialogue: Dialogue,
@@ -73,15 +95,16 @@ async def ask_for_answer(
     saved: SavedInput | None = None,
     unseen: Sequence[str] = (),
     many: bool = False,
+    person: Identity | None = None,
 ) -> AnswerOutcome | NotAnswered:
     """Ask until the server accepts an answer, or the person leaves the prompt.
 
     A `decision` or `comment` that is given is not asked for. `saved` is offered again and stores the input.
     `unseen` lists the parts of the prompt that the person was not shown. With `many` they can move to other
-    prompts. If the server refuses fields of an answer, only those are asked again. Raises EOFError at the end
-    of the input, and what `send` raises.
+    prompts. `person` is who answers, if it is known. If the server refuses fields of an answer, only those
+    are asked again. Raises EOFError at the end of the input, and what `send` raises.
     """
-    wizard = Wizard(prompt, dialogue, saved, unseen, many=many)
+    wizard = Wizard(prompt, dialogue, saved, unseen, many=many, person=person)
     draft = await wizard.draft(decision=decision, comment=comment)
     while isinstance(draft, Draft):
         try:
@@ -108,7 +131,9 @@ class Wizard:
         unseen: Sequence[str] = (),
         *,
         many: bool = False,
+        person: Identity | None = None,
     ) -> None:
+        self._person = person
         self._prompt = prompt
         self._dialogue = dialogue
         self._saved = SavedInput() if saved is None else saved
@@ -127,7 +152,7 @@ class Wizard:
         while True:
             chosen = decision or self._saved_decision or await self._ask_decision()
             self._saved_decision = None
-            if isinstance(chosen, NotAnswered):
+            if isinstance(chosen, NotAnswered | Draft):
                 return chosen
             self._saved.decision = chosen if chosen is DecisionKind.RESPOND else None
             found = await self._draft_with(chosen)
@@ -136,13 +161,13 @@ class Wizard:
             if decision is not None:
                 return NotAnswered(Action.QUIT)
 
-    async def _ask_decision(self) -> DecisionKind | NotAnswered:
-        """Ask for a key until one decides or leaves the prompt."""
+    async def _ask_decision(self) -> DecisionKind | Draft | NotAnswered:
+        """Ask for a key until one decides or leaves the prompt; a Draft votes like another person."""
         writer, fillable = self._dialogue.writer, self._form is not None
-        known = actions(self._prompt, fillable=fillable, many=self._many)
+        known = actions(self._prompt, fillable=fillable, many=self._many, person=self._person)
         while True:
             self._dialogue.start_question()
-            deciding, others = menu(self._prompt, fillable=fillable, many=self._many)
+            deciding, others = menu(self._prompt, fillable=fillable, many=self._many, person=self._person)
             writer.line()
             for parts, style in ((deciding, "title"), (others, "quiet")):
                 for text in in_lines(parts, self._dialogue.columns):
@@ -158,8 +183,14 @@ class Wizard:
                 self._take_comment((await self._dialogue.ask("Comment: ")).strip())
             elif action is Action.HELP:
                 shown = set(known.values())
-                for text in help_lines(key for key in KEYS if key.action in shown):
+                for text in help_lines(key for key in (*KEYS, *VOTE_KEYS) if key.action in shown):
                     writer.line(f"  {text}")
+            elif action is Action.AGREE:
+                if await confirm_unseen(self._dialogue, self._unseen):
+                    votes = votes_to_follow(self._prompt, self._person)
+                    agreed = await ask_for_agreement(self._dialogue, self._prompt, votes, self._saved.comment)
+                    if agreed is not None:
+                        return agreed
             elif action is Action.FILL:
                 return values_decision(self._prompt)
             elif action is not None:

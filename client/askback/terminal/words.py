@@ -8,7 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback._console.console_view import Closing
 from askback._model.enums import DecisionKind, FinalAction, PromptState, member_of
-from askback._model.prompts import PromptInfo, Resolution
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import Resolution
 from askback._text.spans import span_words, when
 from askback.v1 import prompt_pb2 as pb
 
@@ -75,6 +76,7 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
     answer = resolution.answer
     if resolution.state is PromptState.ANSWERED and answer:
         who = "by its deadline's default" if answer.by_default else f"by {answer.by or resolution.actor}"
+        who += " (override)" if answer.by_override else ""
         return f"answered {who}{ago}: {answer.decision}"
     reason = f": {resolution.reason}" if resolution.reason else ""
     if resolution.state is PromptState.EXPIRED:

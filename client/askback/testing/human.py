@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from askback._client.client import Client
 from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import answer_request
 from askback._model.prompts import PromptInfo
 from askback.errors import PromptClosed, PromptStale
 from askback.testing.rendering import render, suggestion
 from askback.testing.rules import Reply, Rule
-
-NAME = "human"
-"""The user who answers. A server in test mode shows every prompt to this user, whatever its audience."""
+from askback.testing.voters import NAME as NAME
+from askback.testing.voters import needs_others, vote, voters_for
 
 _MAX_REASON_CHARS = 200
 
@@ -25,6 +25,10 @@ class Human:
     A prompt that no rule expects, or an answer that the server refuses, fails the test: `result()` of the
     run raises AssertionError that shows the prompt, or the plugin does at the end of the test. The prompt is
     withdrawn, so that no job waits for it.
+
+    Where a prompt needs several people, or excludes the user `human`, it answers as other people: the users
+    of the audience, or invented members of its groups, as many as are needed. `by` of a rule's methods names
+    the people instead: `human.on("Release").approves(by=["amy"])` casts this one vote.
 
     A rule that matched nothing fails a test that would pass: `human.on(..., optional=True)` allows it for
     one rule, `human.allow_unused = True` for all rules of the test.
@@ -141,7 +145,7 @@ class Human:
                     f"\n\n{_indent(render(prompt))}"
                 )
             else:
-                await self._do(reply, prompt)
+                await self._do(reply, prompt, client)
                 return
         except (PromptClosed, PromptStale):
             return  # it expired, or it changed and will be shown again
@@ -151,17 +155,22 @@ class Human:
         with contextlib.suppress(PromptClosed):
             await client.cancel_prompt(prompt.prompt_id, reason.splitlines()[0][:_MAX_REASON_CHARS])
 
-    async def _do(self, reply: Reply, prompt: ConsolePrompt) -> None:
+    async def _do(self, reply: Reply, prompt: ConsolePrompt, client: Client) -> None:
         if reply.decision is None:
             self._left.add(prompt.prompt_id)
             return
         self._left.discard(prompt.prompt_id)
-        await prompt.decide(
-            reply.decision(prompt),
-            values=reply.values_for(prompt),
-            edits=reply.edits,
-            comment=reply.comment,
-        )
+        decision, values = reply.decision(prompt), reply.values_for(prompt)
+        if not (reply.by or needs_others(prompt)):
+            await prompt.decide(decision, values=values, edits=reply.edits, comment=reply.comment)
+            return
+        request = answer_request(prompt, decision, values=values, edits=reply.edits, comment=reply.comment)
+        request.test = True
+        if await vote(client, request, voters_for(prompt, reply.by)):
+            return
+        if not reply.by:
+            raise ValueError("the people who may answer are too few")
+        self._left.add(prompt.prompt_id)  # further votes are up to the test
 
     def _describe_unexpected(self, prompt: PromptInfo, unfinished: Rule | None) -> str:
         if unfinished is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ class Reply:
     values: Given = None
     edits: Mapping[str, str] | None = None
     comment: str = ""
+    by: tuple[str, ...] = ()
+    """The people who answer; empty: the user `human`, or as many people as are needed."""
     without_end: bool = False
     """Only for `never`: the prompt may lack a deadline."""
 
@@ -63,22 +65,29 @@ class Rule:
         spelling = f".answers({values!r}{_also(comment)})"
         return self._then(Reply(spelling, values_decision, values, comment=comment))
 
-    def approves(self, comment: str = "", *, values: Given = None) -> Rule:
-        """Decide ACCEPT."""
-        spelling = f".approves({comment!r})" if comment else ".approves()"
-        return self._then(Reply(spelling, lambda _: DecisionKind.ACCEPT, values, comment=comment))
+    def approves(self, comment: str = "", *, values: Given = None, by: Iterable[str] = ()) -> Rule:
+        """Decide ACCEPT; `by` names the people, of whom each casts a vote."""
+        spelling = f".approves({repr(comment) if comment else ''})"
+        return self._then(
+            Reply(spelling, lambda _: DecisionKind.ACCEPT, values, comment=comment, by=tuple(by))
+        )
 
     def edits(
-        self, edits: Mapping[str, str] | None = None, comment: str = "", *, values: Given = None
+        self,
+        edits: Mapping[str, str] | None = None,
+        comment: str = "",
+        *,
+        values: Given = None,
+        by: Iterable[str] = (),
     ) -> Rule:
-        """Decide EDIT: accept with complete new texts by content id, or with values."""
+        """Decide EDIT: accept with complete new texts by content id, or with values; `by` as in approves."""
         texts = dict(edits or {})
         spelling = f".edits({texts!r}{_also(comment)})"
-        return self._then(Reply(spelling, lambda _: DecisionKind.EDIT, values, texts, comment))
+        return self._then(Reply(spelling, lambda _: DecisionKind.EDIT, values, texts, comment, tuple(by)))
 
-    def declines(self, reason: str = "") -> Rule:
-        """Decide REJECT, or DISMISS where REJECT is not offered."""
-        return self._then(Reply(f".declines({reason!r})", negative_decision, comment=reason))
+    def declines(self, reason: str = "", *, by: Iterable[str] = ()) -> Rule:
+        """Decide REJECT, or DISMISS where REJECT is not offered. `by` as in `approves`."""
+        return self._then(Reply(f".declines({reason!r})", negative_decision, comment=reason, by=tuple(by)))
 
     def revises(self, comment: str) -> Rule:
         """Decide REVISE: have it done again as the comment says."""

@@ -12,6 +12,11 @@ COMMANDS = {
     "answer": ("askback.cli.inbox.answer:answer", "Answer a prompt: by options, or asked field by field."),
     "approve": ("askback.cli.inbox.decide:approve", "Say yes to the prompts named."),
     "reject": ("askback.cli.inbox.decide:reject", "Say no to the prompts named."),
+    "withdraw": ("askback.cli.inbox.votes:withdraw", "Withdraw your vote on a prompt."),
+    "override": (
+        "askback.cli.inbox.votes:override",
+        "Decide a prompt as an admin, whatever its rules say.",
+    ),
     "claim": (
         "askback.cli.inbox.claim:claim",
         "Take a prompt on, so that others see it and leave it to you.",

@@ -30,6 +30,7 @@ DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 @click.option("--decision", type=click.Choice(DECISIONS, case_sensitive=False), help="[default: what fits]")
 @click.option("--values", metavar="JSON", help="The form's values as an object: JSON, @FILE, or - for stdin.")
 @click.option("--edit", "edits", multiple=True, metavar="CONTENT=@FILE", help="A content's new text, whole.")
+@click.option("--like", "voter", metavar="NAME", help="Vote like this person: the same changes and values.")
 @click.option("--comment", default="", help="In your words.")
 @click.option(
     "--revision", type=click.IntRange(1), help="Only if it is at this revision. [default: as it is now]"
@@ -43,6 +44,7 @@ async def answer(
     decision: str | None,
     values: str | None,
     edits: tuple[str, ...],
+    voter: str | None,
     comment: str,
     revision: int | None,
     answer_id: str | None,
@@ -56,8 +58,9 @@ async def answer(
       askback inbox answer PROMPT --decision edit --edit notes=@notes.md
       askback inbox answer PROMPT            # on a terminal: asked field by field
 
-    Exit code 0: your answer counts. 2: refused field by field. 3: no such prompt. 4: answered already,
-    changed, or claimed by another person. 6: its deadline has passed.
+    To a prompt that several people approve your answer is a vote. Exit code 0: your answer counts. 2: refused
+    field by field. 3: no such prompt. 4: answered already, changed, or claimed by another person. 6: its
+    deadline has passed. 8: it excludes you.
     """
     from askback._model.enums import DecisionKind
     from askback._model.shown import set_revision
@@ -65,17 +68,19 @@ async def answer(
     from askback.errors import Unavailable
     from askback.terminal.wizard import CARRIES_VALUES, NotAnswered
 
+    given = pairs or edits or values is not None
+    if voter is not None and (given or decision is not None):
+        raise click.UsageError("--like takes decision, values and edits from another vote; give no others")
     shown = await prompt_of(context.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
     offered = [option.decision for option in shown.decisions]
     if chosen is not None and shown.is_open and chosen not in offered:
         words = ", ".join(option.lower() for option in offered)
         raise click.UsageError(f"--decision must be one of: {words} (not {chosen.lower()!r})")
-    given = pairs or edits or values is not None
     answer_id = answer_id or uuid.uuid4().hex
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
     try:
-        if not given and sys.stdin.isatty() and not context.out.as_json and wanted:
+        if voter is None and not given and sys.stdin.isatty() and not context.out.as_json and wanted:
             outcome: AnswerOutcome | NotAnswered = await _answer_in_dialogue(
                 context, shown, chosen, comment or None, revision
             )
@@ -85,9 +90,12 @@ async def answer(
         else:
             if revision is not None:
                 set_revision(shown, revision)
-            outcome = await _answer_from_options(
-                context, shown, chosen, pairs, values, edits, comment, answer_id
-            )
+            if voter is not None:
+                outcome = await _answer_like(context, shown, voter, comment, answer_id)
+            else:
+                outcome = await _answer_from_options(
+                    context, shown, chosen, pairs, values, edits, comment, answer_id
+                )
     except VERDICTS as error:
         return print_refusal(context.out, error)
     except Unavailable as error:
@@ -99,6 +107,21 @@ async def answer(
         return None
     print_outcome(context.out, outcome)
     return None
+
+
+async def _answer_like(
+    context: CommandContext, prompt: PromptInfo, voter: str, comment: str, answer_id: str
+) -> AnswerOutcome:
+    """Vote like another person. Raises click.UsageError if that one has no vote."""
+    from askback.terminal.vote_words import find_vote
+
+    try:
+        vote = find_vote(prompt, voter)
+    except LookupError as error:
+        raise click.UsageError(f"--like: {error}") from None
+    return await context.client.answer(
+        prompt, vote.decision, values=vote.values, edits=vote.edits, comment=comment, answer_id=answer_id
+    )
 
 
 async def _answer_from_options(
@@ -114,20 +137,17 @@ async def _answer_from_options(
     """Send the answer that the options describe. Raises click.UsageError."""
     from askback._model.answers import values_decision
     from askback._model.enums import DecisionKind
-    from askback.cli.job_input import parse_json, read_source
     from askback.terminal.assignments import parse_assignments
     from askback.terminal.fields import flat
     from askback.terminal.prompt_form import form_of
 
-    found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
-    if values is not None and not isinstance(found, dict):
-        raise click.UsageError("--values: a JSON object is wanted")
+    found = parse_values(values)
     if pairs:
         try:
             found = parse_assignments(prompt, pairs, found)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-    texts = dict(_edit(edit) for edit in edits)
+    texts = dict(parse_edit(edit) for edit in edits)
     if decision is None:
         if texts:
             decision = DecisionKind.EDIT
@@ -145,7 +165,20 @@ async def _answer_from_options(
     )
 
 
-def _edit(text: str) -> tuple[str, str]:
+def parse_values(values: str | None) -> Any:
+    """The object that --values gives; None without it. Raises click.UsageError."""
+    from askback.cli.job_input import parse_json, read_source
+
+    if values is None:
+        return None
+    found = parse_json(read_source(values, "--values"), "--values")
+    if not isinstance(found, dict):
+        raise click.UsageError("--values: a JSON object is wanted")
+    return found
+
+
+def parse_edit(text: str) -> tuple[str, str]:
+    """The content and the text that --edit gives. Raises click.UsageError."""
     from askback.cli.job_input import read_source
 
     content_id, equals, source = text.partition("=")
@@ -173,7 +206,14 @@ async def _answer_in_dialogue(
         send = client_sender(context.client, row.prompt, dialogue)
         terminal.writer.line()
         return await ask_for_answer(
-            row.prompt, dialogue, send, decision=decision, comment=comment, saved=saved, unseen=row.unseen
+            row.prompt,
+            dialogue,
+            send,
+            decision=decision,
+            comment=comment,
+            saved=saved,
+            unseen=row.unseen,
+            person=terminal.person,
         )
 
     return await work_on(context.client, prompt, terminal, fill_in, saved, revision=revision)

@@ -135,7 +135,13 @@ async def _decide_one(
     async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | None:
         send = client_sender(context.client, row.prompt, dialogue)
         outcome = await ask_for_answer(
-            row.prompt, dialogue, send, decision=decision, comment=comment or None, unseen=row.unseen
+            row.prompt,
+            dialogue,
+            send,
+            decision=decision,
+            comment=comment or None,
+            unseen=row.unseen,
+            person=terminal.person,
         )
         return None if isinstance(outcome, NotAnswered) else outcome
 
@@ -184,7 +190,7 @@ async def _show_unread(context: CommandContext, prompt: PromptInfo) -> None:
     from askback.cli.output import as_json
     from askback.cli.record import record
     from askback.terminal.prompt_text import write_prompt
-    from askback.terminal.prompt_work import job_warnings
+    from askback.terminal.prompt_work import job_warnings, person_for
     from askback.terminal.words import now
     from askback.terminal.writer import PlainWriter
 
@@ -192,7 +198,8 @@ async def _show_unread(context: CommandContext, prompt: PromptInfo) -> None:
         click.echo(as_json({"unread": record(prompt.proto)}), err=True)
         return
     warnings = await job_warnings(context.client, prompt)
-    write_prompt(PlainWriter(sys.stderr), prompt, now(), warnings=warnings)
+    person = await person_for(context.client, [prompt])
+    write_prompt(PlainWriter(sys.stderr), prompt, now(), warnings=warnings, person=person)
     context.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
 
 

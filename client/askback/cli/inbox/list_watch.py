@@ -13,6 +13,7 @@ from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
 from askback.terminal.prompt_table import STATE_WORDS, end_fields, prompt_row, time_left_words
+from askback.terminal.vote_words import changes_of_votes, short_progress
 from askback.terminal.words import closing_words, now
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
             live = True
             if not out.as_tsv:
                 at = now()
-                write_prompts(context, sorted(known.values(), key=lambda prompt: inbox_order(prompt, at)))
+                await write_prompts(
+                    context, sorted(known.values(), key=lambda prompt: inbox_order(prompt, at))
+                )
             out.note(f"{len(known)} open; Ctrl-C ends this")
 
 
@@ -68,6 +71,8 @@ def _difference(before: PromptInfo, newest: PromptInfo) -> str:
         return f"changed, revision {newest.revision}"
     if before.claimed_by != newest.claimed_by:
         return f"claimed by {newest.claimed_by}" if newest.claimed_by else "released"
+    if what := changes_of_votes(before, newest, None):
+        return f"{what}; {short_progress(newest)}"
     if before.escalation_step < newest.escalation_step:
         return "escalated"
     return "reminder" if before.remind_count < newest.remind_count else ""

@@ -108,7 +108,7 @@ async def ls(
         for prompt in found:
             context.out.json(record(prompt.proto))
         return
-    write_prompts(context, found)
+    await write_prompts(context, found)
     note = _count(len(found), total, limit, _state_words(states, closed, chosen["answered_by"]))
     alone = await _count_unattended(context, narrowed, found, total)
     if alone:
@@ -207,7 +207,7 @@ async def show(context: CommandContext, prompt: str, answers: bool, full: bool) 
     """
     from askback.cli.record import record
     from askback.terminal.prompt_text import write_prompt, write_submission
-    from askback.terminal.prompt_work import job_warnings
+    from askback.terminal.prompt_work import job_warnings, person_for
     from askback.terminal.words import now
     from askback.terminal.writer import writer_for
 
@@ -220,7 +220,8 @@ async def show(context: CommandContext, prompt: str, answers: bool, full: bool) 
     writer = writer_for(plain=not context.out.is_rich)
     at, exact = now(), context.out.verbose
     warnings = await job_warnings(context.client, found)
-    write_prompt(writer, found, at, full=full, exact=exact, warnings=warnings)
+    person = await person_for(context.client, [found])
+    write_prompt(writer, found, at, full=full, exact=exact, warnings=warnings, person=person)
     if answers:
         writer.line()
         writer.line(f"  Submissions: {len(records)}", "title")

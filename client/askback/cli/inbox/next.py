@@ -12,6 +12,7 @@ from askback.cli.inbox.view import view, view_options
 
 if TYPE_CHECKING:
     from askback._client.client import Client
+    from askback._model.identity import Identity
     from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.draft import SavedInput
     from askback.terminal.prompt_dialogue import PromptDialogue
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 async def next_prompt(context: CommandContext, **options: Any) -> None:
     """Take the most urgent one, answer it, and go on.
 
-    What others have claimed is skipped. A prompt is claimed while you read it: others cannot answer it
-    meanwhile. It is released when you skip or leave it. Keys: a approve, r reject, e edit, Enter fill in the
-    form, c comment, s skip, j and k next and previous, / search, ? help, q quit; each with Enter.
+    What others have claimed is skipped, as is what you may not answer or have voted on. A prompt is claimed
+    while you read it: others cannot answer it meanwhile. It is released when you skip or leave it. Keys: a
+    approve, r reject, e edit, Enter fill in the form, c comment, s skip, j and k next and previous, / search,
+    ? help, q quit; each with Enter.
     """
     if context.out.as_json:
         raise click.UsageError("next is a dialogue; programs use `inbox ls --json` and `inbox answer --json`")
@@ -75,27 +77,38 @@ class _InboxWalk:
         With `text` the first one that has these words, seen or not. Skips prompts that cannot be claimed.
         """
         from askback.cli.inbox.urgent import inbox
-        from askback.errors import NotFound, PromptClaimed, PromptClosed
+        from askback.errors import NotFound, PermissionDenied, PromptClaimed, PromptClosed
         from askback.terminal.search import matches
+        from askback.terminal.vote_words import vote_of
 
         while self._ahead and not text:
             if (known := await self._claim_again(self._ahead.pop())) is not None:
                 return known
         async for prompt in inbox(self._client, self._narrowed):
             if matches(prompt, text) if text else prompt.prompt_id not in self._seen:
+                if vote_of(prompt, await self._person(prompt)) is not None and not text:
+                    continue  # it waits for others
                 try:
                     return await self._client.claim(prompt.prompt_id)
-                except (NotFound, PromptClaimed, PromptClosed):
+                except (NotFound, PermissionDenied, PromptClaimed, PromptClosed):
                     continue
         return None
 
+    async def _person(self, prompt: PromptInfo) -> Identity | None:
+        """Who is at the terminal, if it matters for this prompt."""
+        from askback.terminal.prompt_work import person_for
+
+        if self._terminal.person is None:
+            self._terminal.person = await person_for(self._client, [prompt])
+        return self._terminal.person
+
     async def _claim_again(self, prompt_id: str) -> PromptInfo | None:
         """Claim a prompt that the person has seen before; None if it can no longer be claimed."""
-        from askback.errors import NotFound, PromptClaimed, PromptClosed
+        from askback.errors import NotFound, PermissionDenied, PromptClaimed, PromptClosed
 
         try:
             return await self._client.claim(prompt_id)
-        except (NotFound, PromptClaimed, PromptClosed):
+        except (NotFound, PermissionDenied, PromptClaimed, PromptClosed):
             return None
 
     async def _claim_other(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
@@ -139,7 +152,15 @@ class _InboxWalk:
 
         async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             send = client_sender(self._client, row.prompt, dialogue)
-            return await ask_for_answer(row.prompt, dialogue, send, saved=saved, unseen=row.unseen, many=True)
+            return await ask_for_answer(
+                row.prompt,
+                dialogue,
+                send,
+                saved=saved,
+                unseen=row.unseen,
+                many=True,
+                person=self._terminal.person,
+            )
 
         outcome: AnswerOutcome | NotAnswered = NotAnswered(Action.QUIT)
         try:

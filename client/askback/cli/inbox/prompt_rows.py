@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from askback.cli.context import CommandContext
 
 
-def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) -> None:
+async def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) -> None:
     """Print prompts as a table, or as lines for a program."""
     from askback.terminal.prompt_table import prompt_columns, prompt_row
+    from askback.terminal.prompt_work import person_for
     from askback.terminal.words import now
 
     if context.out.as_tsv:
         for prompt in prompts:
             context.out.tsv(prompt_row(prompt, now()))
     else:
-        context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose))
+        person = await person_for(context.client, [p for p in prompts if p.exclude is not None])
+        context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose, person=person))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from askback._client.client import Client
 from askback._model.enums import AnswerStatus, PromptState
 from askback._model.jobs import Event, JobInfo
-from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback.errors import FailedPrecondition
 
 

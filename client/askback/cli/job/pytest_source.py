@@ -13,7 +13,8 @@ from typing import Any
 
 from askback._model.enums import DecisionKind, JobState
 from askback._model.json_text import dumps
-from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback.cli.job.history import History
 from askback.errors import FailedPrecondition
 from askback.testing.human import NAME

@@ -11,7 +11,8 @@ from google.protobuf.json_format import MessageToDict
 
 from askback._model.enums import AnswerStatus
 from askback._model.jobs import Event
-from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.prompts import PromptInfo
+from askback._model.resolutions import AnswerInfo
 from askback.cli.job.history import History
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2

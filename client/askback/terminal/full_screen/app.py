@@ -16,6 +16,7 @@ from textual.widgets import Input, Static, TextArea
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import negative_decision, values_decision
+from askback._model.identity import Identity
 from askback._text.text import one_line
 from askback.errors import AskbackError
 from askback.terminal import words
@@ -25,7 +26,17 @@ from askback.terminal.full_screen.pane_terminal import PaneTerminal
 from askback.terminal.full_screen.prompt_view import PromptView
 from askback.terminal.full_screen.question_pane import QuestionPane
 from askback.terminal.full_screen.queue_view import QueueView
-from askback.terminal.keys import KEYS, SCREEN_KEYS, Action, Key, decision_of, help_lines, menu
+from askback.terminal.keys import (
+    KEYS,
+    SCREEN_KEYS,
+    VOTE_KEYS,
+    Action,
+    Key,
+    decision_of,
+    help_lines,
+    menu,
+    vote_menu,
+)
 from askback.terminal.prompt_answerer import PromptAnswerer
 from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import PromptList, Row
@@ -33,7 +44,7 @@ from askback.terminal.search import matches
 from askback.terminal.verdicts import write_refusal
 from askback.terminal.wizard import NotAnswered
 
-_BY_KEY = {key.key.lower(): key for key in KEYS if not key.planned}
+_BY_KEY = {key.key.lower(): key for key in (*KEYS, *VOTE_KEYS) if not key.planned}
 _TICK_SECONDS = 1.0
 _RELEASE_SECONDS = 2.0
 
@@ -56,13 +67,16 @@ class FullScreenConsole(App[AskbackError | None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[Any] = [("ctrl+c,ctrl+q", "leave_console", "quit")]
 
-    def __init__(self, console: Console, dead_time: DeadTime | None = None) -> None:
+    def __init__(
+        self, console: Console, dead_time: DeadTime | None = None, person: Identity | None = None
+    ) -> None:
         super().__init__()
         self._console = console
+        self._person = person
         self._prompts = PromptList()
         self._dead_time = dead_time or DeadTime()
         self._banner, self._menu = Static(id="banner", markup=False), Static(id="menu", markup=False)
-        self._queue, self._view = QueueView(), PromptView()
+        self._queue, self._view = QueueView(person), PromptView(person)
         self._pane = QuestionPane(self._dead_time, lambda: self._live.is_live, self.repaint)
         self._search = ""
         self._work: asyncio.Task[None] | None = None
@@ -81,8 +95,11 @@ class FullScreenConsole(App[AskbackError | None]):
     def on_mount(self) -> None:
         """Follow the console."""
         self._terminal = PaneTerminal(self._pane)
+        self._terminal.person = self._person
         self._answerer = PromptAnswerer(self._prompts, self._terminal, [])
-        self._live = LiveQueue(self._console, self._prompts, self._on_change, self._terminal.notice)
+        self._live = LiveQueue(
+            self._console, self._prompts, self._on_change, self._terminal.notice, self._person
+        )
         self._following = asyncio.create_task(self._follow())
         self.set_interval(_TICK_SECONDS, self.repaint)
         self._queue.focus()
@@ -140,8 +157,11 @@ class FullScreenConsole(App[AskbackError | None]):
             return Text("Enter answers, Esc leaves the question", "dim")
         if row is None or row.closing is not None:
             return Text("j next   k previous   / search   ? help   q quit", "dim")
-        deciding, others = menu(row.prompt, fillable=form_of(row.prompt) is not None, many=True)
-        return Text("   ".join(deciding), "bold").append(f"\n{'   '.join([*others, 't take'])}", "dim")
+        deciding, others = menu(
+            row.prompt, fillable=form_of(row.prompt) is not None, many=True, person=self._person
+        )
+        others += [*vote_menu(row.prompt, self._person), "t take"]
+        return Text("   ".join(deciding), "bold").append(f"\n{'   '.join(others)}", "dim")
 
     async def on_key(self, event: events.Key) -> None:
         """Keys act on the selected prompt, never while a text is typed."""
@@ -177,6 +197,12 @@ class FullScreenConsole(App[AskbackError | None]):
                 self._start(self._comment)
             case Action.SKIP:
                 self._start(self._skip)
+            case Action.AGREE:
+                self._start(self._agree)
+            case Action.WITHDRAW:
+                self._start(self._answerer.withdraw)
+            case Action.OVERRIDE:
+                self._start(self._override)
             case action:
                 self._start(lambda row: self._decide(row, action))
 
@@ -225,10 +251,21 @@ class FullScreenConsole(App[AskbackError | None]):
             decision = negative_decision(prompt)
         elif action is Action.FILL or decision is None:
             decision = values_decision(prompt)
-        row.seen, row.unseen = prompt, self._view.unseen()
+        self._note_seen(row)
         left = await self._answerer.decide(row, decision, "", named=False)
         if isinstance(left, NotAnswered) and left.action is Action.SKIP:
             await self._skip(row)
+
+    async def _agree(self, row: Row[ConsolePrompt]) -> None:
+        self._note_seen(row)
+        await self._answerer.agree(row, "")
+
+    async def _override(self, row: Row[ConsolePrompt]) -> None:
+        self._note_seen(row)
+        await self._answerer.override(row)
+
+    def _note_seen(self, row: Row[ConsolePrompt]) -> None:
+        row.seen, row.unseen = row.prompt, self._view.unseen()
 
     async def _comment(self, row: Row[ConsolePrompt]) -> None:
         text = (await self._terminal.ask("Comment: ")).strip()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from askback._console.console import Console
 from askback._console.console_view import Closing
+from askback._model.identity import Identity
 from askback.terminal.prompt_list import PromptList
+from askback.terminal.vote_words import changes_of_votes, progress_words
 
 
 @dataclass(slots=True)
@@ -28,7 +30,9 @@ class LiveQueue:
         prompts: PromptList,
         changed: Callable[[], None],
         notice: Callable[[str, str], None],
+        person: Identity | None = None,
     ) -> None:
+        self._person = person
         self._console = console
         self._prompts = prompts
         self._changed = changed
@@ -58,11 +62,15 @@ class LiveQueue:
 
     async def _follow(self) -> None:
         async for prompt in self._console.prompts():
-            _, what = self._prompts.put(prompt)
+            row, what = self._prompts.put(prompt)
             if what == "new" and self._away is not None:
                 self._away.added += 1
             elif what in ("reminded", "escalated"):
                 self._notice(f"* {what}: [{prompt.kind}] {prompt.title}", "name")
+            elif what == "voted" and (
+                done := changes_of_votes(row.before_votes or prompt, prompt, self._person)
+            ):
+                self._notice(f"* {done}: {prompt.title} ({'; '.join(progress_words(prompt))})", "name")
             self._arrived.set()
             self._changed()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+from askback._model.identity import Identity
 from askback._text.text import clean
 from askback.terminal.full_screen.prompt_view import writer_on
 from askback.terminal.full_screen.question_pane import Question, QuestionPane, TimeLeft
@@ -35,6 +36,7 @@ class PaneTerminal:
 
     def __init__(self, pane: QuestionPane) -> None:
         self._pane = pane
+        self.person: Identity | None = None
         stream = _PaneStream(pane.write)
         self.writer: Writer = writer_on(stream, self.columns, colours=not pane.app.no_color)
 

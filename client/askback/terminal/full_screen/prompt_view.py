@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from askback._model.identity import Identity
 from askback._model.prompts import PromptInfo
 from askback._model.shown import shows_same
 from askback.terminal import words
@@ -36,7 +37,8 @@ def _shows_same(before: PromptInfo | None, now: PromptInfo | None) -> bool:
 class PromptView(VerticalScroll, can_focus=False):
     """Shows one prompt whole, to scroll in."""
 
-    def __init__(self) -> None:
+    def __init__(self, person: Identity | None = None) -> None:
+        self._person = person
         self._text = Static(id="prompt-text", markup=False)
         super().__init__(self._text, id="prompt")
         self._painted: tuple[object, ...] = ()
@@ -83,7 +85,7 @@ class PromptView(VerticalScroll, can_focus=False):
             if row.closing.resolution is not None and row.closing.resolution.answer is not None:
                 write_answer(writer, row.closing.resolution.answer, at)
             writer.line()
-        self._omitted = write_prompt(writer, row.prompt, at, full=True, asking=True)
+        self._omitted = write_prompt(writer, row.prompt, at, full=True, asking=True, person=self._person)
         return Text.from_ansi(stream.getvalue())
 
     def _note_seen(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from askback._model.identity import Identity
 from askback._text.text import columns, cut, one_line
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
+from askback.terminal.vote_words import short_progress
 
 _PRIORITY_COLUMNS = 4
 _TIME_COLUMNS = 7
@@ -15,7 +17,9 @@ _KIND_FROM = 60
 """Columns from which on there is room for the kind."""
 
 
-def queue_line(row: Row[Any], at: datetime, width: int, *, selected: bool) -> str:
+def queue_line(
+    row: Row[Any], at: datetime, width: int, *, selected: bool, person: Identity | None = None
+) -> str:
     """One row: a mark if it is selected, priority, time left, and what is asked or how it ended."""
     prompt = row.prompt
     mark = ">" if selected else " "
@@ -24,6 +28,8 @@ def queue_line(row: Row[Any], at: datetime, width: int, *, selected: bool) -> st
     priority = f"{prompt.proto.content.priority:+d}" if prompt.proto.content.priority else ""
     left = words.time_left(prompt, at)
     facts = [f"by {who}"] if (who := words.claim(prompt, at)) else []
+    if progress := short_progress(prompt, person):
+        facts.append(progress)
     if prompt.proto.HasField("unattended_time"):
         facts.append("unattended")
     more = f" ({', '.join(facts)})" if facts else ""

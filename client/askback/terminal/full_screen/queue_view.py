@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 from textual.widget import Widget
 
+from askback._model.identity import Identity
 from askback.terminal import words
 from askback.terminal.full_screen.queue_text import queue_line
 from askback.terminal.prompt_list import Row
@@ -16,8 +17,9 @@ from askback.terminal.prompt_list import Row
 class QueueView(Widget, can_focus=True):
     """Draws the rows around the selected one."""
 
-    def __init__(self) -> None:
+    def __init__(self, person: Identity | None = None) -> None:
         super().__init__(id="queue")
+        self._person = person
         self.rows: Sequence[Row[Any]] = ()
         self.selected: Row[Any] | None = None
 
@@ -39,5 +41,5 @@ class QueueView(Widget, can_focus=True):
             style = "reverse" if selected and self.has_focus else "bold" if selected else ""
             if row.closing is not None:
                 style += " dim"
-            lines.append(f"{queue_line(row, at, width, selected=selected)}\n", style)
+            lines.append(f"{queue_line(row, at, width, selected=selected, person=self._person)}\n", style)
         return lines
