@@ -31,8 +31,7 @@ class HitlServiceStub(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-    ReleasePrompt                        console
+    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
@@ -116,8 +115,7 @@ class HitlServiceServicer(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-    ReleasePrompt                        console
+    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
@@ -329,8 +327,7 @@ class HitlService(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-    ReleasePrompt                        console
+    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter

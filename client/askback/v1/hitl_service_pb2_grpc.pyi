@@ -32,8 +32,7 @@ class HitlServiceStub:
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-      ReleasePrompt                        console
+      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
@@ -141,8 +140,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-      ReleasePrompt                        console
+      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
@@ -246,8 +244,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-      ReleasePrompt                        console
+      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter

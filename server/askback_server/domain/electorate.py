@@ -120,7 +120,7 @@ def _in_all(approval: Approval, known: _Known) -> Shortage | None:
         for person in members:
             people[person] = people.get(person, frozenset()) | {group}
     if everyone is None and approval.has_free_places:
-        return None  # whoever is in none of the groups may fill the other places
+        return None  # people of none of the groups may fill the other places
     missing = approval.missing(people)
     if missing.nothing:
         return None

@@ -43,8 +43,7 @@ const (
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
-//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-//	ReleasePrompt                        console
+//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
@@ -269,8 +268,7 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
-//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt,
-//	ReleasePrompt                        console
+//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
