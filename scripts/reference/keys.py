@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from askback.terminal.keys import KEYS, SCREEN_KEYS
+from askback.terminal.keys import KEYS, SCREEN_KEYS, VOTE_KEYS
 from scripts.reference.tables import table
 
 
@@ -38,6 +38,14 @@ def lines() -> Iterator[str]:
         "prompt that you have read need no confirmation."
     )
     yield ""
+    yield (
+        "Prompts that several people approve, or that exclude people, have these keys too, in `askback tui` "
+        "and `askback console`; `g` also where one prompt is answered. The page has buttons instead."
+    )
+    yield ""
+    yield from table(
+        ("key", "word", "what it does"), ((f"`{key.key}`", str(key.action), key.does) for key in VOTE_KEYS)
+    )
     yield "`askback tui` has these keys too:"
     yield ""
     yield from table(("key", "what it does"), ((f"`{key}`", does) for key, does in SCREEN_KEYS))

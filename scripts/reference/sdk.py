@@ -34,6 +34,7 @@ GROUPS = {
         "Closing",
         "CaughtUp",
     ],
+    "Approving together": ["Approval", "Exclude", "Vote", "VoteCount", "Shortfall"],
     "Figures": ["Overview", "Waiting", "WaitingPrompt", "ConnectedStreams", "Activity", "ActivityCounts"],
     "Words of the contract": [
         "JobState",
@@ -41,6 +42,7 @@ GROUPS = {
         "PromptState",
         "DecisionKind",
         "AnswerStatus",
+        "AnswerSource",
         "FinalAction",
         "Authentication",
     ],

@@ -300,15 +300,31 @@ async def test_each_verb_sends_the_decision_that_fits_the_prompt(session: Sessio
         assert outcome.answer_id == request.answer_id
 
 
-async def test_an_answer_is_resent_until_its_result_arrives(session: Session) -> None:
+@pytest.mark.parametrize("status", ["ACCEPTED", "RECORDED"])
+async def test_an_answer_is_resent_until_its_result_arrives(session: Session, status: str) -> None:
     one = await show_prompt(session)
     waiting = asyncio.create_task(one.approve())
     first = await session.stream.next("answer_prompt")
     session.stream.end(grpc.StatusCode.UNAVAILABLE)
     await session.welcome()
-    again = await session.reply_to_answer("ACCEPTED", replayed=True)
+    again = await session.reply_to_answer(status, replayed=True)
     assert again == first.answer_prompt
     assert (await waiting).replayed
+    assert not one.is_answering
+
+
+async def test_an_override_is_resent_under_its_id(session: Session) -> None:
+    one = await show_prompt(session)
+    waiting = asyncio.create_task(one.override("ACCEPT", "urgent"))
+    first = await session.stream.next("override_prompt")
+    session.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await session.welcome()
+    again = await session.stream.next("override_prompt")
+    assert again.override_prompt == first.override_prompt
+    assert (again.override_prompt.comment, again.override_prompt.answer_id != "-") == ("urgent", True)
+    result = pb.AnswerResult(answer_id="x", status=prompt_pb2.ANSWER_STATUS_ACCEPTED)
+    session.stream.send(again.ref, override_prompt=pb.OverridePromptResponse(result=result))
+    assert (await waiting).status is AnswerStatus.ACCEPTED
 
 
 async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(session: Session) -> None:

@@ -75,6 +75,10 @@ async def test_people_vote_for_a_proposal_until_the_last_one_that_is_needed(run:
     gone = await run("cat", "inbox", "withdraw", name)
     assert (gone.code, gone.out) == (0, "Withdrawn: your vote on Release 1.4?\n")
     assert (await run("cat", "inbox", "withdraw", name)).code == 3
+    explained = (await run("root", "explain", name.partition("/")[0])).out
+    assert "ben voted 'yes, with changes'" in explained
+    assert "cat withdraws a vote" in explained
+    assert "nothing waits for you" in (await run("ben", "inbox", "next")).out
     last = await run("amy", "inbox", "answer", name, "--like", "ben")
     assert (last.code, last.out) == (0, "Approved with changes: Release 1.4?\n")
     assert (await run("ben", "inbox", "withdraw", name)).code == 4
@@ -87,6 +91,7 @@ async def test_an_excluded_person_is_told_and_an_admin_may_override(run: Any, tm
         assert "! note      you may not answer this" in (await run(person, "inbox", "show", name)).out
         refused = await run(person, "inbox", "approve", name, "--yes")
         assert (refused.code, refused.out[:30]) == (8, "you may not answer this prompt")
+    assert "nothing waits for you" in (await run("amy", "inbox", "next")).out
     assert "not you" not in (await run("ben", "inbox", "ls", "-o", "table")).out
     words = ["inbox", "override", name, "--decision", "accept", "--comment", "incident 4711"]
     assert (await run("root", *words)).code == 2  # neither read nor --yes

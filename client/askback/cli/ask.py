@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     help="How many of them must be members of this group.",
 )
 @click.option("--reject-at", type=click.IntRange(1), help="How many must reject it. [default: one]")
-@click.option("--exclude-requester", is_flag=True, help="The person who asks may not answer.")
+@click.option("--exclude-requester", is_flag=True, help="The asker may not answer.")
 @click.option(
     "--exclude",
     "excluded",

@@ -22,6 +22,7 @@ from askback.cli.connection import Connection
 from askback.cli.event_words import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
+from askback.terminal.vote_words import exclusion_words, progress_words
 from askback.v1 import prompt_pb2 as pb
 
 Submissions = Sequence[tuple[AnswerInfo, AnswerStatus]]
@@ -125,7 +126,8 @@ def _prompt(
             "everybody": not audience.users and not audience.groups,
             "users": sorted(audience.users),
             "groups": sorted(audience.groups),
-            "words": f"{audience_words(prompt)}; admins too",
+            # Where people vote, admins outside the audience only override.
+            "words": audience_words(prompt) + ("" if prompt.approval else "; admins too"),
         },
         "unattended": _presence(prompt, times),
         "claim": _claim(prompt, times),
@@ -230,7 +232,10 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
     history = []
     for event in events:
         submitted = by_id.get(str(event.data.get("answer_id", "")))
-        words = event_words(event) if submitted is None else _submission(*submitted)
+        if submitted is None or event.type == "VOTE_WITHDRAWN":
+            words = event_words(event)
+        else:
+            words = _submission(*submitted, verb="voted" if event.type == "PROMPT_VOTED" else "answered")
         history.append(
             {
                 "time": timestamp(event.at).ToJsonString() if event.at else "",
@@ -242,8 +247,9 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
     return history
 
 
-def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
-    text = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
+def _submission(answer: AnswerInfo, status: AnswerStatus, *, verb: str) -> str:
+    who = f"{one_line(answer.by)} (override)" if answer.by_override else one_line(answer.by)
+    text = f"{who} {verb} {decision_words(answer.decision)!r}"
     if answer.values is not None:
         text += f" {json_words(answer.values_json)}"
     if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
@@ -265,6 +271,8 @@ def lines(
         facts = fields(
             [
                 ("who can answer", found["canAnswer"]["words"]),
+                ("excluded", one_line(exclusion_words(prompt))),
+                ("approval", one_line("; ".join(progress_words(prompt)))),
                 *([("unattended", missed["words"])] if missed else []),
                 ("claimed", claim["words"] if claim else "no"),
                 *(("then" if n else "escalation", s["words"]) for n, s in enumerate(found["escalation"])),

@@ -85,7 +85,8 @@ def _ending(closing: Closing) -> str:
         return closing_words(closing, now())
     answer = resolution.answer
     if answer is not None:
-        return f"by {'default' if answer.by_default else answer.by}: {answer.decision}"
+        override = " (override)" if answer.by_override else ""
+        return f"by {'default' if answer.by_default else answer.by}{override}: {answer.decision}"
     by = f"by {resolution.actor}" if resolution.actor else ""
     return f"{by}: {resolution.reason}" if resolution.reason else by
 
@@ -117,4 +118,6 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
             found["decision"] = str(closing.resolution.answer.decision)
             if closing.resolution.answer.by_default:
                 found["byDefault"] = True
+            if closing.resolution.answer.by_override:
+                found["byOverride"] = True
     return found
