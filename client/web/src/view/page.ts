@@ -31,7 +31,7 @@ export function useSignedIn(): boolean {
 }
 
 /** The dialog that is open, if any. */
-type DialogName = "help" | "palette" | "bulk" | "sign-in" | "sign-out";
+type DialogName = "help" | "palette" | "bulk" | "override" | "sign-in" | "sign-out";
 export const dialog = signal<DialogName | null>(null);
 
 /** The subject of the person who is signed in. */
