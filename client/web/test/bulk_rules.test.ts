@@ -61,3 +61,13 @@ test("only decisions that need no single work are offered together", () => {
     ],
   );
 });
+
+test("a prompt is left out where the person may not answer, or their vote would not count", () => {
+  const excluding = prompt(4, {}, { exclude: { users: ["ana"] } });
+  assert.equal(bulkRow(excluding, row(excluding), "DECISION_ACCEPT", "", ana, NOW).leftOut, "not_for");
+  const approval = { required: 1, perGroup: [{ group: "release", required: 1 }] };
+  const options = [offer("DECISION_ACCEPT"), offer("DECISION_REJECT")];
+  const release = prompt(5, {}, { approval, decisions: options });
+  assert.equal(bulkRow(release, row(release), "DECISION_ACCEPT", "", ana, NOW).leftOut, "not_for");
+  assert.equal(bulkRow(release, row(release), "DECISION_REJECT", "", ana, NOW).leftOut, undefined);
+});

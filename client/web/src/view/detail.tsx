@@ -20,7 +20,7 @@ import { hintsOf } from "./key_choices";
 import { acceptedText } from "./labels";
 import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
-import { subjectOf, usePage } from "./page";
+import { changes, subjectOf, usePage } from "./page";
 import { Parts } from "./parts";
 import { hasForm, idOf, isOpen, resolutionOf, revisionOf } from "./prompt_facts";
 import { Rounds } from "./rounds";
@@ -60,6 +60,9 @@ function Loaded({ promptId }: { readonly promptId: string }) {
   const error = useSignal<unknown>(null);
   const row = inbox.rows.value.get(promptId) ?? loaded.value ?? rowById(promptId) ?? null;
   const link = inbox.link.value;
+  // A prompt that the view does not have, such as that of a link, gets no news: an answer to it is one.
+  const sent = inbox.submission(promptId).value?.state;
+  const verdict = sent === "unconfirmed" ? "sending" : sent;
   useEffect(() => {
     if (inbox.rows.peek().has(promptId) || (link !== "live" && link !== "offline")) return;
     error.value = null;
@@ -71,7 +74,7 @@ function Loaded({ promptId }: { readonly promptId: string }) {
         error.value = problem;
       },
     );
-  }, [promptId, inbox, link]);
+  }, [promptId, inbox, link, verdict, changes.value]);
   if (row === null) {
     return (
       <section class="detail is-blank" aria-label={t("detail.title")} data-focus-home>

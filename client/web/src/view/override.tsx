@@ -12,7 +12,7 @@ import { t } from "../words/later";
 import { ErrorNote } from "./errors";
 import { decisionWords, nameOf, verbOf } from "./labels";
 import { announce } from "./live";
-import { dialog, type Page } from "./page";
+import { changes, dialog, type Page } from "./page";
 import { contentOf, decisionsOf, hasForm, idOf, isEditable, takesValues } from "./prompt_facts";
 import { route } from "./route";
 import { isSteadyClick, unsteady } from "./steady";
@@ -68,6 +68,7 @@ function OverrideDialog({ page, work, close }: OverrideProps) {
     try {
       await inbox.call("HitlService/OverridePrompt", { ...body, answerId });
       close();
+      changes.value += 1;
       announce(t("override.done"));
     } catch (problem) {
       error.value = problem;
@@ -119,7 +120,7 @@ function OverrideDialog({ page, work, close }: OverrideProps) {
         {decision.value !== null && takesValues(decision.value) && hasForm(prompt) ? (
           <FormView form={form} />
         ) : null}
-        <label class="comment">
+        <label>
           <span>{t("override.comment")}</span>
           <textarea
             rows={3}
@@ -191,7 +192,7 @@ function Edits({
       {(prompt.content?.contents ?? []).filter(isEditable).map((part) => {
         const id = part.contentId ?? "";
         return (
-          <label key={id} class="comment">
+          <label key={id}>
             <span>
               {t("edit.label")} <Plain text={part.title || id} />
             </span>

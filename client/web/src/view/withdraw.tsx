@@ -5,7 +5,7 @@ import type { Row } from "../model/inbox";
 import { t } from "../words/later";
 import { errorText } from "./errors";
 import { announce, interrupt } from "./live";
-import { subjectOf, usePage } from "./page";
+import { changes, subjectOf, usePage } from "./page";
 import { idOf, voteOf } from "./prompt_facts";
 import { isSteadyClick, unsteady } from "./steady";
 import type { Work } from "./work";
@@ -35,6 +35,8 @@ export function Withdraw({ row, work, class: name }: WithdrawProps) {
         answerId: mine.answerId ?? "",
       });
       inbox.forgetSubmission(work.promptId);
+      work.withdraw();
+      changes.value += 1;
       announce(t("votes.withdrawn"));
       // The button is gone; the next decision is made on the prompt.
       document.getElementById("prompt-title")?.focus({ preventScroll: true });

@@ -46,8 +46,8 @@ export class Work {
   readonly #works: Works;
   /** The last answer that the service took. */
   #taken: Submission | null = null;
-  /** What was typed when it did. */
-  #takenText = "";
+  /** What was typed when it did; null: it is not what the service has. */
+  #takenText: string | null = null;
 
   constructor(prompt: Prompt, works: Works) {
     this.promptId = idOf(prompt);
@@ -75,7 +75,7 @@ export class Work {
   /** Whether the person typed anything that the service has not taken. */
   get hasText(): boolean {
     const isTyped = this.comment.peek().trim() !== "" || this.isEdited || this.hasChangedValues;
-    return isTyped && (this.#taken === null || this.text !== this.#takenText);
+    return isTyped && this.text !== this.#takenText;
   }
 
   /** Everything that was typed, as text for the clipboard. */
@@ -178,6 +178,7 @@ export class Work {
   }
 
   #reset(prompt: Prompt): void {
+    this.#takenText = null;
     this.form.value = this.#makeForm(prompt);
     this.comment.value = "";
     this.edits.value = {};
@@ -219,6 +220,12 @@ export class Work {
     });
     this.#takenText = this.text;
     void this.#works.drafts.remove(this.promptId);
+  }
+
+  /** The person withdrew the vote: what is typed was not sent. */
+  withdraw(): void {
+    this.#takenText = null;
+    this.#changed();
   }
 }
 

@@ -639,8 +639,10 @@ export const catalogue: Catalogue = {
     "Sie dürfen nicht antworten, weil die Frage für Sie gestellt wurde. Eine andere Person muss es tun.",
   "excluded.group":
     "Sie dürfen nicht antworten, weil die Frage Mitglieder von {group} ausschließt. Eine andere Person muss es tun.",
+  "excluded.answered":
+    "Sie dürfen nicht antworten: Die Frage schließt Sie namentlich aus, oder weil Sie eine andere Frage des Auftrags beantwortet haben. Eine andere Person muss es tun.",
   "excluded.user":
-    "Sie dürfen nicht antworten, weil die Frage Sie ausschließt: Sie haben darum gebeten oder vorher entschieden. Eine andere Person muss es tun.",
+    "Sie dürfen nicht antworten, weil die Frage Sie ausschließt. Eine andere Person muss es tun.",
   "override.open": "Als Admin übersteuern …",
   "override.title": "Diese Frage übersteuern",
   "override.what":

@@ -44,8 +44,9 @@ export const enVotes = {
     "You may not answer this question, because it was asked for you. Another person must.",
   "excluded.group":
     "You may not answer this question, because it excludes members of {group}. Another person must.",
-  "excluded.user":
-    "You may not answer this question, because it excludes you: you asked for it, or decided before. Another person must.",
+  "excluded.answered":
+    "You may not answer this question: it excludes you by name, or because you answered another one of its job. Another person must.",
+  "excluded.user": "You may not answer this question, because it excludes you. Another person must.",
   "override.open": "Override as an admin…",
   "override.title": "Override this question",
   "override.what":
