@@ -65,6 +65,7 @@ DIFF = """\
  health_check: /healthz
  owner: payments
 """
+PLAN = "Friday, 17:00: stop the writers\nFriday, 17:05: copy the last changes\n"
 NOTES = """\
 ## 1.4.0
 
@@ -418,6 +419,26 @@ class Studio:
         await page.wait_for_selector(".tombstone-title")
         return page
 
+    async def votes(self) -> Page:
+        """A question that two people must approve, with a proposal of ben and the vote of ana."""
+        approval = prompt_pb2.Approval(
+            required=2, per_group=[prompt_pb2.GroupApproval(group="leads", required=1)]
+        )
+        plan = prompt_pb2.PromptPart(content_id="plan", title="Plan", text=PLAN, editable=True)
+        content = question("preview", "Move the database on Friday?", contents=[plan], approval=approval)
+        asked = await Person(self._channel, "release-bot").ask("release", content)
+        edits = [prompt_pb2.Edit(content_id="plan", text=PLAN.replace("Friday, 17:00", "Saturday, 08:00"))]
+        self.prompts["move"] = asked
+        page = await self.open_prompt("move", **WIDE)
+        await page.locator("[data-decision=DECISION_ACCEPT]").click()
+        await page.wait_for_selector('[data-vote="ana"]')
+        await Person(self._channel, "ben", "desk").answer(
+            asked, prompt_pb2.DECISION_EDIT, edits=edits, comment="Fewer people work then"
+        )
+        await page.locator('[data-vote="ben"]').scroll_into_view_if_needed()
+        await page.wait_for_selector('[data-command="vote-for"][aria-disabled="false"]')
+        return page
+
     async def offline(self) -> Page:
         """The page without a connection: the last picture, because it stops the service."""
         page = await self.open_prompt("release", **WIDE)
@@ -442,7 +463,7 @@ NAMES = (
         "dark",
         "decided",
     ),
-    *("phone_list", "phone_detail", "closed", "offline"),
+    *("phone_list", "phone_detail", "closed", "votes", "offline"),
 )
 
 

@@ -106,9 +106,11 @@ class Inbox:
         """Give the browser the cookie of a person."""
         await self._begin_session(context, {"name": user, "groups": groups})
 
-    async def open_with_token(self, user: str, path: str = "/") -> Page:
-        """The page of a person who has signed in with a token of a `TokenFile`."""
-        context = await self.context("")
+    async def open_with_token(
+        self, user: str, path: str = "/", context: BrowserContext | None = None
+    ) -> Page:
+        """The page of a person who has signed in with a token of a `TokenFile`, in a browser of their own."""
+        context = context or await self.context("")
         await self._begin_session(context, {"token": f"{user}-token"})
         return await self.tab(context, path)
 

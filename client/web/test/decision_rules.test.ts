@@ -74,6 +74,7 @@ const open: Gate = {
   isSending: false,
   isOpen: true,
   isChanged: false,
+  isExcluded: false,
   isSignedOut: false,
   canDecide: true,
   isFor: true,
@@ -86,6 +87,7 @@ test("nothing can be decided while anything stands in the way", () => {
   assert.equal(hindranceOf({ ...open, isSending: true, isOpen: false }), "sending");
   assert.equal(hindranceOf({ ...open, isOpen: false }), "closed");
   assert.equal(hindranceOf({ ...open, isChanged: true, isClaimedByOther: true }), "changed");
+  assert.equal(hindranceOf({ ...open, isExcluded: true, isClaimedByOther: true, isFor: false }), "excluded");
   assert.equal(hindranceOf({ ...open, isSignedOut: true, canDecide: false }), "signed_out");
   assert.equal(hindranceOf({ ...open, canDecide: false }), "offline");
   assert.equal(hindranceOf({ ...open, isClaimedByOther: true, hasChosen: true }), "claimed");

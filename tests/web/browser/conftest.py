@@ -58,15 +58,18 @@ def page_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def open_inbox(chromium: object, lite_url: str) -> Callable[..., AbstractAsyncContextManager[object]]:
     """Opens the inbox: the service on SQLite, a gateway in front of it, and people with browsers. With a
-    `TokenFile` they sign in with a token instead of a name."""
+    `TokenFile` they sign in with a token instead of a name. Takes settings of the service."""
     from tests.support.browser import Inbox
     from tests.support.service import serving
     from tests.support.web import gateway_for
 
     @asynccontextmanager
-    async def opening(people: TokenFile | None = None) -> AsyncIterator[object]:
+    async def opening(people: TokenFile | None = None, **settings: str) -> AsyncIterator[object]:
         auth = {} if people is None else {"auth": str(people.path)}
-        async with serving(lite_url, **auth) as world, gateway_for(world, names=people is None) as web:
+        async with (
+            serving(lite_url, **auth, **settings) as world,
+            gateway_for(world, names=people is None) as web,
+        ):
             inbox = Inbox(chromium, world, web)  # type: ignore[arg-type]
             try:
                 yield inbox

@@ -1,1 +1,1 @@
-import{o}from"./chunk-9.js?v=fd84c579f2ea7656";import{a as n}from"./chunk-4.js?v=fd84c579f2ea7656";import{M as r}from"./chunk-12.js?v=fd84c579f2ea7656";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-8.js?v=52ba839acd4a76d3";import{a as n}from"./chunk-4.js?v=52ba839acd4a76d3";import{O as r}from"./chunk-12.js?v=52ba839acd4a76d3";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

@@ -2,24 +2,24 @@
 // at the same place, and never moves while a pointer is over it.
 
 import type { Row } from "../model/inbox";
-import { rich, t } from "../words/later";
-import { chooseText, hindrance, send, unseenLines } from "./deciding";
+import { t } from "../words/later";
+import { Status } from "./answer_status";
+import { hindrance, send } from "./deciding";
 import { DecisionButton } from "./decision_button";
-import { type Hindrance, isRefusal } from "./decision_rules";
-import { AudienceText } from "./detail_header";
-import { ErrorNote } from "./errors";
+import { isRefusal } from "./decision_rules";
+import { WhyExcluded } from "./excluded";
 import { KeyHint } from "./key_hint";
-import { nameOf, verbOf } from "./labels";
+import { nameOf } from "./labels";
 import { chosen, leave, nextOpen } from "./list_state";
-import { type Page, usePage } from "./page";
+import { OfferOverride } from "./override_offer";
+import { usePage } from "./page";
 import { isSend } from "./press";
-import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
+import { decisionsOf, idOf, isOpen } from "./prompt_facts";
 import { go } from "./route";
-import { disturb, isSteadyClick, unsteady } from "./steady";
+import { isSteadyClick } from "./steady";
 import { Tombstone } from "./tombstone";
-import { Icon, Name, Time } from "./ui";
-import { Unseen } from "./unseen";
-import type { Pending, Work } from "./work";
+import { Icon } from "./ui";
+import type { Work } from "./work";
 
 interface BarProps {
   readonly row: Row;
@@ -31,6 +31,7 @@ export function AnswerBar({ row, work }: BarProps) {
   if (!isOpen(row)) return <Tombstone row={row} work={work} />;
   const why = hindrance(page, row, work);
   if (chosen.value.size > 0) return <ForTheChosen />;
+  if (why === "excluded") return <ForTheExcluded row={row} />;
   return (
     <section class={`answer${why === null ? "" : ` is-${why}`}`} aria-label={t("answer.title")}>
       <div class="answer-top">
@@ -47,6 +48,25 @@ export function AnswerBar({ row, work }: BarProps) {
           ))
         )}
       </div>
+      <OfferOverride row={row} />
+    </section>
+  );
+}
+
+/** In place of the comment and the decisions: why this person has none. */
+function ForTheExcluded({ row }: { readonly row: Row }) {
+  return (
+    <section class="answer is-excluded" aria-label={t("answer.title")}>
+      <div class="answer-top">
+        <p class="status-text is-alert" id="answer-why">
+          <Icon name="alert" />
+          <span>
+            <WhyExcluded row={row} />
+          </span>
+        </p>
+        <Skip id={idOf(row.prompt)} />
+      </div>
+      <OfferOverride row={row} />
     </section>
   );
 }
@@ -68,165 +88,6 @@ function ForTheChosen() {
         </button>
       </p>
     </section>
-  );
-}
-
-/** One line above the comment: what stands in the way, what is asked before the answer goes, what became of it. */
-function Status({ row, work, why }: BarProps & { readonly why: Hindrance | null }) {
-  const page = usePage();
-  const sent = page.inbox.submission(work.promptId).value;
-  const pending = work.pending.value;
-  return (
-    <div class="answer-status" id="answer-why">
-      {why !== null ? (
-        <Why page={page} row={row} work={work} why={why} />
-      ) : pending !== null ? (
-        <PendingText work={work} pending={pending} />
-      ) : work.mustChoose.value ? (
-        <p class="status-text is-alert">
-          <Icon name="alert" />
-          <span>{chooseText(work)}</span>
-        </p>
-      ) : sent?.state === "refused" ? (
-        <ErrorNote error={sent.error} />
-      ) : sent?.state === "invalid" ? (
-        <Violations work={work} />
-      ) : sent?.state === "stale" ? (
-        <p class="status-text is-alert">{t("verdict.stale")}</p>
-      ) : sent?.state === "recorded" ? (
-        <p class="status-text">{t("verdict.recorded")}</p>
-      ) : (
-        <Unseen />
-      )}
-    </div>
-  );
-}
-
-function Why({ page, row, work, why }: BarProps & { readonly page: Page; readonly why: Hindrance }) {
-  const { inbox } = page;
-  if (why === "sending") {
-    const sent = inbox.submission(work.promptId).value;
-    return (
-      <p class="status-text">
-        {sent?.state === "unconfirmed" ? t("verdict.unconfirmed") : t("verdict.sending")}
-      </p>
-    );
-  }
-  if (why === "changed") {
-    return (
-      <p class="status-text is-alert">
-        <Icon name="alert" />
-        <span>
-          <strong>{t("amended.title")}</strong> {t("amended.text")}
-        </span>
-        <button
-          type="button"
-          class="button is-main"
-          data-command="review"
-          aria-disabled={unsteady.value}
-          onClick={(event) => {
-            if (!isSteadyClick(event, inbox.steadySince.peek())) return;
-            work.review(row.prompt);
-            disturb();
-            document.getElementById("prompt-title")?.focus();
-          }}
-        >
-          {t("amended.review")}
-        </button>
-      </p>
-    );
-  }
-  if (why === "claimed") {
-    const now = inbox.now();
-    const until = instant(row.prompt.claimExpireTime);
-    return (
-      <p class="status-text is-alert">
-        <Icon name="person" />
-        <span>
-          {rich("why.claimed", {
-            name: (
-              <strong>
-                <Name text={claimant(row.prompt, now)} />
-              </strong>
-            ),
-            time: until === undefined ? "" : <Time at={until} now={now} />,
-          })}
-        </span>
-      </p>
-    );
-  }
-  return (
-    <p class="status-text is-alert">
-      <Icon name="alert" />
-      <span>
-        {why === "not_for" ? (
-          <AudienceText content={row.prompt.content ?? {}} />
-        ) : (
-          t(why === "signed_out" ? "why.signed_out" : "why.offline")
-        )}
-      </span>
-    </p>
-  );
-}
-
-function PendingText({ work, pending }: { readonly work: Work; readonly pending: Pending }) {
-  const option = decisionsOf(work.shown.peek()).find((one) => one.decision === pending.decision);
-  const verb = option === undefined ? verbOf(pending.decision) : nameOf(option);
-  work.touched.value;
-  work.edits.value;
-  const text = pendingText(work, pending, verb, option?.commentRequired === true);
-  return (
-    <p class="status-text is-alert" role="status">
-      <Icon name="alert" />
-      <span>
-        {text}{" "}
-        <button
-          type="button"
-          class="link-button"
-          onClick={() => {
-            work.pending.value = null;
-          }}
-        >
-          {t("confirm.back")}
-        </button>
-      </span>
-    </p>
-  );
-}
-
-/** What is missing before the chosen decision can be sent, or what a second press would do. */
-function pendingText(work: Work, pending: Pending, verb: string, needsComment: boolean): string {
-  if (pending.asked?.question === "no_reason") return t("confirm.no_reason", { verb });
-  if (pending.asked?.question === "unseen") return t("confirm.unseen", { n: unseenLines.value, verb });
-  if (pending.asked?.question === "edits_dropped") return t("confirm.edits_dropped", { verb });
-  if (needsComment && work.comment.value.trim() === "") return t("need.comment", { verb });
-  if (pending.decision === "DECISION_EDIT" && !work.isEdited && !work.hasChangedValues)
-    return t("need.edit", { verb });
-  if (takesValues(pending.decision) && !work.form.value.isComplete) return t("need.values", { verb });
-  return t("pending.ready", { verb });
-}
-
-/** What the service found wrong. What belongs to a field of the form stands there too. */
-function Violations({ work }: { readonly work: Work }) {
-  const violations = work.violations.value;
-  return (
-    <div class="status-text is-alert">
-      <Icon name="alert" />
-      <div>
-        <p>{t("verdict.invalid")}</p>
-        <ul>
-          {violations.map((one) => {
-            const problem = work.form.value.problemOf(one);
-            return (
-              <li key={`${one.field} ${one.description}`}>
-                <Name text={problem?.node.entry.title ?? one.field ?? ""} />:{" "}
-                <Name text={problem?.message ?? one.description ?? ""} />
-              </li>
-            );
-          })}
-        </ul>
-      </div>
-    </div>
   );
 }
 

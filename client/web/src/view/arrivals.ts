@@ -2,20 +2,20 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { decisionsOf, idOf, isClaimedByOther, isOpen } from "./prompt_facts";
+import { decisionsOf, idOf, isClaimedByOther, isExcluded, isOpen } from "./prompt_facts";
 
 interface Viewer {
   readonly subject: string;
+  readonly groups?: readonly string[];
   /** Milliseconds of the server's clock. */
   readonly now: number;
 }
 
-/** Whether a person can answer it now: others' claims stand in the way. */
+/** Whether a person can answer it now: others' claims and an exclusion stand in the way. */
 function isActionable(row: Row, viewer: Viewer): boolean {
   const { prompt } = row;
-  return (
-    isOpen(row) && decisionsOf(prompt).length > 0 && !isClaimedByOther(prompt, viewer.subject, viewer.now)
-  );
+  const canBeAnswered = isOpen(row) && decisionsOf(prompt).length > 0 && !isExcluded(prompt, viewer);
+  return canBeAnswered && !isClaimedByOther(prompt, viewer.subject, viewer.now);
 }
 
 export class Arrivals {

@@ -1,10 +1,10 @@
 // The people who are asked, in words.
 
-import type { Audience, PromptContent } from "../wire/messages";
+import type { Audience, Exclusion, PromptContent } from "../wire/messages";
 import { t } from "../words/later";
 
 /** The groups and people of an audience; empty: everyone. */
-export function namesOf(audience: Audience | undefined): string {
+export function namesOf(audience: Audience | Exclusion | undefined): string {
   const { users = [], groups = [] } = audience ?? {};
   return [...groups.map((name) => t("audience.group", { name })), ...users].join(", ");
 }

@@ -4,19 +4,20 @@ import { effect, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Plain } from "../content";
 import type { Inbox, Submission } from "../model/inbox";
+import type { Decision, Prompt } from "../wire/messages";
 import { rich } from "../words";
 import { t } from "../words/later";
-import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
 import { Ending } from "./ending";
 import { errorText } from "./errors";
 import { acceptedText, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
-import { type Page, dialog, subjectOf, usePage } from "./page";
-import { claimant, contentOf, idOf, requesterOf, showsSame } from "./prompt_facts";
 import { oneLine } from "./one_line";
+import { dialog, type Page, subjectOf, usePage } from "./page";
+import { claimant, contentOf, idOf, requesterOf, showsSame } from "./prompt_facts";
 import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
+import { votedText } from "./vote_facts";
 import type { Work } from "./work";
 
 /** How many answers may wait for the service at once. */
@@ -38,8 +39,9 @@ export function Bulk() {
   const comment = useSignal(isBack?.comment ?? "");
   const sentIds = jointDecision.value?.sent ?? null;
   const rows = inbox.rows.value;
+  const person = { ...inbox.session.value, subject: subjectOf(page) };
   const table = prompts.current.map((prompt) =>
-    bulkRow(prompt, rows.get(idOf(prompt)), decision.value, comment.value, subjectOf(page), inbox.now()),
+    bulkRow(prompt, rows.get(idOf(prompt)), decision.value, comment.value, person, inbox.now()),
   );
   const toSend = table.filter((row) => row.option !== undefined);
   const isSent = sentIds !== null;
@@ -254,7 +256,7 @@ function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
   const { subject } = usePage().session;
   return (
     <span data-result={sent?.state ?? "waiting"}>
-      {resultText(sent)}
+      {resultText(sent, subject)}
       {sent?.state === "closed" ? (
         <Ending prompt={sent.prompt} resolution={sent.prompt.resolution} subject={subject ?? ""} />
       ) : null}
@@ -262,7 +264,7 @@ function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
   );
 }
 
-function resultText(sent: Submission | null): string {
+function resultText(sent: Submission | null, subject = ""): string {
   if (sent === null) return t("bulk.waiting");
   switch (sent.state) {
     case "sending":
@@ -272,7 +274,7 @@ function resultText(sent: Submission | null): string {
     case "accepted":
       return acceptedText(sent.prompt);
     case "recorded":
-      return t("verdict.recorded");
+      return votedText(sent.prompt, subject) || t("verdict.recorded");
     case "closed":
       return t("bulk.too_late");
     case "stale":

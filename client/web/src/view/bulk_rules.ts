@@ -1,18 +1,22 @@
 // Which of the chosen prompts a bulk decision is sent to, and why the others are left out.
 
 import type { Row } from "../model/inbox";
+import type { Session } from "../model/session";
 import type { Decision, DecisionOption, Prompt, Resolution } from "../wire/messages";
 import {
+  authorises,
   decisionsOf,
   hasForm,
   isClaimedByOther,
+  isFor,
+  isOfNoGroup,
   isOpen,
   resolutionOf,
   showsSame,
   takesValues,
 } from "./prompt_facts";
 
-type LeftOut = "closed" | "changed" | "claimed" | "not_offered" | "form" | "comment";
+type LeftOut = "closed" | "changed" | "not_for" | "claimed" | "not_offered" | "form" | "comment";
 
 export interface BulkRow {
   readonly shown: Prompt;
@@ -29,7 +33,7 @@ export function bulkRow(
   row: Row | undefined,
   decision: Decision | null,
   comment: string,
-  subject: string,
+  person: Session,
   now: number,
 ): BulkRow {
   if (row === undefined) return { shown, leftOut: "closed" };
@@ -38,10 +42,12 @@ export function bulkRow(
     return { shown, leftOut: "closed", ...(resolution === undefined ? {} : { resolution }) };
   }
   if (!showsSame(row.prompt, shown)) return { shown, leftOut: "changed" };
-  if (isClaimedByOther(row.prompt, subject, now)) return { shown, leftOut: "claimed" };
+  if (!isFor(row.prompt, person)) return { shown, leftOut: "not_for" };
+  if (isClaimedByOther(row.prompt, person.subject ?? "", now)) return { shown, leftOut: "claimed" };
   if (decision === null) return { shown };
   const option = decisionsOf(shown).find((one) => one.decision === decision);
   if (option === undefined) return { shown, leftOut: "not_offered" };
+  if (authorises(decision) && isOfNoGroup(shown, person)) return { shown, leftOut: "not_for" };
   if (takesValues(decision) && hasForm(shown)) return { shown, leftOut: "form" };
   if (option.commentRequired === true && comment.trim() === "") return { shown, leftOut: "comment" };
   return { shown, option };

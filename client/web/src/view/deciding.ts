@@ -2,20 +2,24 @@
 
 import { signal } from "@preact/signals";
 import type { AnswerBody, Row } from "../model/inbox";
-import { locale, t } from "../words";
 import type { DecisionOption } from "../wire/messages";
-import { type Hindrance, type Question, type Situation, hindranceOf, stepOf } from "./decision_rules";
+import { locale, t } from "../words";
+import { type Hindrance, hindranceOf, type Question, type Situation, stepOf } from "./decision_rules";
 import { nameOf } from "./labels";
 import { chosen } from "./list_state";
 import { interrupt } from "./live";
-import { type Page, dialog, subjectOf } from "./page";
-import { type Target, Presses } from "./press";
+import { dialog, type Page, subjectOf } from "./page";
+import { Presses, type Target } from "./press";
 import {
+  authorises,
   contentOf,
   decisionsOf,
   hasForm,
+  idOf,
   isClaimedByOther,
+  isExcluded,
   isFor,
+  isOfNoGroup,
   isOpen,
   revisionOf,
   showsSame,
@@ -51,6 +55,17 @@ export function goToChange(): void {
   focus?.change();
 }
 
+/** Whether the prompt excludes the person: as its lists say, or the service to an answer of the painted revision. */
+export function excludes(page: Page, row: Row): boolean {
+  const sent = page.inbox.submission(idOf(row.prompt)).value;
+  return (
+    isExcluded(row.prompt, page.inbox.session.value) ||
+    (sent?.state === "refused" &&
+      sent.error.reason === "ERROR_REASON_EXCLUDED" &&
+      sent.body.revision === revisionOf(row.prompt))
+  );
+}
+
 /** Why nothing can be decided now; null: a decision can be made. */
 export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
   const sent = page.inbox.submission(work.promptId).value;
@@ -59,6 +74,7 @@ export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
     isSending: sent?.state === "sending" || sent?.state === "unconfirmed",
     isOpen: isOpen(row),
     isChanged: !showsSame(row.prompt, work.shown.value),
+    isExcluded: excludes(page, row),
     isSignedOut: link === "signed_out",
     canDecide: page.inbox.canDecide.value && link === "live",
     isFor: isFor(row.prompt, page.inbox.session.value),
@@ -80,8 +96,14 @@ function situation(work: Work, option: DecisionOption, confirmed: ReadonlySet<Qu
   };
 }
 
-/** Whether a press at `stamp`, the event's own time, may act on what is painted. */
-function mayAct(page: Page, row: Row, work: Work, stamp: number, how: How): boolean {
+/** Whether a decision of this person would not count for the approval. */
+export function isInVain(page: Page, row: Row, { decision }: DecisionOption): boolean {
+  return authorises(decision) && isOfNoGroup(row.prompt, page.inbox.session.value);
+}
+
+/** Whether a press of a decision at `stamp`, the event's own time, may act on what is painted. */
+function mayAct(page: Page, row: Row, work: Work, option: DecisionOption, stamp: number, how: How): boolean {
+  if (isInVain(page, row, option)) return false;
   const at = painted.peek();
   if (at === null || at.promptId !== work.promptId || dialog.peek() !== null) return false;
   if (at.revision !== revisionOf(work.shown.peek()) || hindrance(page, row, work) !== null) return false;
@@ -90,7 +112,7 @@ function mayAct(page: Page, row: Row, work: Work, stamp: number, how: How): bool
 
 /** A decision that needs a text was chosen by its key: it waits for the text. False: the press may not act. */
 export function choose(page: Page, row: Row, work: Work, option: DecisionOption, stamp: number): boolean {
-  if (!mayAct(page, row, work, stamp, "key")) return false;
+  if (!mayAct(page, row, work, option, stamp, "key")) return false;
   work.mustChoose.value = false;
   work.pending.value = { decision: option.decision ?? "DECISION_UNSPECIFIED", confirmed: new Set() };
   return true;
@@ -109,7 +131,7 @@ export function decide(
   how: How = "pointer",
 ): void {
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
-  if (!mayAct(page, row, work, stamp, how)) return;
+  if (!mayAct(page, row, work, option, stamp, how)) return;
   const before = work.pending.peek();
   const again = before?.decision === decision ? before : null;
   const confirmed = new Set(again?.confirmed);

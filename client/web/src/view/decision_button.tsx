@@ -2,7 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { DecisionOption } from "../wire/messages";
-import { decide, painted, presses } from "./deciding";
+import { decide, isInVain, painted, presses } from "./deciding";
 import type { Hindrance } from "./decision_rules";
 import { commandFor, hintsOf } from "./key_choices";
 import { KeyHint } from "./key_hint";
@@ -55,7 +55,7 @@ export function DecisionButton({ row, work, option, why }: ButtonProps) {
       type="button"
       class={`decision is-${looks.tone}${isPending ? " is-pending" : ""}`}
       data-decision={decision}
-      aria-disabled={why !== null || unsteady.value}
+      aria-disabled={why !== null || isInVain(page, row, option) || unsteady.value}
       aria-describedby="answer-why"
       aria-keyshortcuts={hintsOf(does).join(" ") || undefined}
       onPointerDown={(event) => presses.down(name("pointer"), painted.peek(), event.timeStamp)}

@@ -56,6 +56,7 @@ export type Hindrance =
   | "sending"
   | "closed"
   | "changed"
+  | "excluded"
   | "signed_out"
   | "offline"
   | "not_for"
@@ -67,6 +68,8 @@ export interface Gate {
   readonly isOpen: boolean;
   /** A newer revision than the painted one is there. */
   readonly isChanged: boolean;
+  /** The prompt excludes the person. */
+  readonly isExcluded: boolean;
   readonly isSignedOut: boolean;
   readonly canDecide: boolean;
   /** The person is of its audience. */
@@ -80,6 +83,7 @@ export function hindranceOf(gate: Gate): Hindrance | null {
   if (gate.isSending) return "sending";
   if (!gate.isOpen) return "closed";
   if (gate.isChanged) return "changed";
+  if (gate.isExcluded) return "excluded";
   if (gate.isSignedOut) return "signed_out";
   if (!gate.canDecide) return "offline";
   if (!gate.isFor) return "not_for";

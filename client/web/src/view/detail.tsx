@@ -3,30 +3,32 @@
 import { effect, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import type { Row, Submission } from "../model/inbox";
 import { Markdown, Plain, useSeen } from "../content";
 import { FormView, revealProblems } from "../forms";
+import type { Row, Submission } from "../model/inbox";
 import type { Answer } from "../wire/messages";
 import { t } from "../words/later";
 import { Amended, Offered } from "./amended";
 import { AnswerBar } from "./answer_bar";
 import { AnswerValues } from "./answer_values";
-import { painted, setFocusTargets, unseenLines } from "./deciding";
-import { followChanges, showNextChange } from "./diff_changes";
+import { excludes, painted, setFocusTargets, unseenLines } from "./deciding";
 import { DetailHeader } from "./detail_header";
+import { followChanges, showNextChange } from "./diff_changes";
 import { ErrorNote, errorText } from "./errors";
 import { JobPanel } from "./job_panel";
 import { hintsOf } from "./key_choices";
 import { acceptedText } from "./labels";
 import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
-import { usePage } from "./page";
+import { changes, subjectOf, usePage } from "./page";
 import { Parts } from "./parts";
 import { hasForm, idOf, isOpen, resolutionOf, revisionOf } from "./prompt_facts";
 import { Rounds } from "./rounds";
 import { formatRoute, go, isPlainClick, route } from "./route";
 import { disturb } from "./steady";
 import { Icon } from "./ui";
+import { votedText } from "./vote_facts";
+import { Votes } from "./votes";
 import { type Work, workOf } from "./work";
 
 /** The detail pane: the prompt of the address, or what to do first. */
@@ -58,6 +60,9 @@ function Loaded({ promptId }: { readonly promptId: string }) {
   const error = useSignal<unknown>(null);
   const row = inbox.rows.value.get(promptId) ?? loaded.value ?? rowById(promptId) ?? null;
   const link = inbox.link.value;
+  // A prompt that the view does not have, such as that of a link, gets no news: an answer to it is one.
+  const sent = inbox.submission(promptId).value?.state;
+  const verdict = sent === "unconfirmed" ? "sending" : sent;
   useEffect(() => {
     if (inbox.rows.peek().has(promptId) || (link !== "live" && link !== "offline")) return;
     error.value = null;
@@ -69,7 +74,7 @@ function Loaded({ promptId }: { readonly promptId: string }) {
         error.value = problem;
       },
     );
-  }, [promptId, inbox, link]);
+  }, [promptId, inbox, link, verdict, changes.value]);
   if (row === null) {
     return (
       <section class="detail is-blank" aria-label={t("detail.title")} data-focus-home>
@@ -85,9 +90,9 @@ function Loaded({ promptId }: { readonly promptId: string }) {
 }
 
 /** What became of the answer is spoken: success when the reader pauses, a failure at once. */
-function tellVerdict(sent: Submission): void {
+function tellVerdict(sent: Submission, subject: string): void {
   if (sent.state === "accepted") announce(acceptedText(sent.prompt));
-  if (sent.state === "recorded") announce(t("verdict.recorded"));
+  if (sent.state === "recorded") announce(votedText(sent.prompt, subject) || t("verdict.recorded"));
   if (sent.state === "closed") interrupt(t("verdict.late"));
   if (sent.state === "stale") interrupt(t("verdict.stale"));
   if (sent.state === "invalid") interrupt(t("verdict.invalid"));
@@ -131,8 +136,8 @@ function PromptPane({ row }: { readonly row: Row }) {
         const now = sent.value;
         if (now?.state === "invalid") work.violations.value = now.violations;
         else if (now !== null) work.violations.value = [];
-        if (now?.state === "accepted" || now?.state === "recorded") work.finish();
-        if (now !== null) tellVerdict(now);
+        if (now?.state === "accepted" || now?.state === "recorded") work.finish(now);
+        if (now !== null) tellVerdict(now, subjectOf(page));
       }),
     [work, sent],
   );
@@ -193,6 +198,7 @@ function PromptPane({ row }: { readonly row: Row }) {
         <DetailHeader row={row} />
         <Amended work={work} />
         <Content key={`${revision} ${shown.shownDigest}`} work={work} row={row} title={title} />
+        {row.prompt.content?.approval === undefined ? null : <Votes row={row} work={work} />}
         <Rounds prompt={row.prompt} />
         <JobPanel prompt={row.prompt} />
       </div>
@@ -209,9 +215,12 @@ interface ContentProps {
 
 /** What is decided on: the body, the parts, the form. It is drawn for one revision and never changes under the eyes. */
 function Content({ work, row, title }: ContentProps) {
+  const page = usePage();
   const box = useRef<HTMLDivElement>(null);
   const shown = work.shown.peek();
   const open = isOpen(row);
+  // Who may not answer has nothing to fill in.
+  const takesAnswer = open && !excludes(page, row);
   const answer = resolutionOf(row)?.answer;
   const key = `${idOf(shown)} ${revisionOf(shown)} ${shown.shownDigest}`;
   const seen = useSeen(box as RefObject<HTMLElement>, key);
@@ -230,11 +239,11 @@ function Content({ work, row, title }: ContentProps) {
           <Markdown text={body} />
         </div>
       )}
-      <Parts work={work} isOpen={open} answer={answer} />
+      <Parts work={work} isOpen={takesAnswer} answer={answer} />
       <Offered work={work} />
       {hasForm(shown) ? (
         <section class="form-box" aria-label={t("form.title")}>
-          {open ? (
+          {takesAnswer ? (
             <OpenForm key={work.formVersion.value} work={work} />
           ) : (
             <ClosedForm work={work} answer={answer} />

@@ -1,12 +1,12 @@
 // The head of a prompt: kind, who asks, until when and what happens then, who has it claimed.
 
-import type { ComponentChildren } from "preact";
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import type { Row } from "../model/inbox";
-
+import type { Prompt, PromptContent } from "../wire/messages";
 import type { LaterKey } from "../words";
 import { rich, t } from "../words/later";
-import type { Prompt, PromptContent } from "../wire/messages";
+import { ApprovalLine } from "./approval_line";
 import { audienceNames, namesOf } from "./audience";
 import { ErrorNote } from "./errors";
 import { kindWords, nameOf, verbOf } from "./labels";
@@ -61,6 +61,7 @@ export function DetailHeader({ row }: { readonly row: Row }) {
       </p>
       {open ? <Deadline row={row} /> : null}
       {open ? <ClaimLine row={row} /> : null}
+      {open ? <ApprovalLine prompt={prompt} /> : null}
       <details class="more-facts" open={!NARROW}>
         <summary>{t("detail.more")}</summary>
         {open ? <Nudges row={row} /> : null}
@@ -188,7 +189,13 @@ function Audience({ content, open }: { readonly content: PromptContent; readonly
   const names = audienceNames(content);
   const asked =
     names === "" ? t("audience.asked_all") : rich("audience.asked", { names: <Name text={names} /> });
-  return <Fact icon="eye">{open ? <AudienceText content={content} /> : asked}</Fact>;
+  const excluded = namesOf(content.exclude);
+  return (
+    <Fact icon="eye">
+      {open ? <AudienceText content={content} /> : asked}
+      {open && excluded !== "" ? <> {rich("excluded.names", { names: <Name text={excluded} /> })}</> : null}
+    </Fact>
+  );
 }
 
 /** Who may answer. */

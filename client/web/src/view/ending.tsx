@@ -32,6 +32,13 @@ export function Ending({ prompt, resolution, subject, isMine = false }: EndingPr
           <span>{rich("row.by_default", { done })}</span>
         </span>
       );
+    if (answer?.source === "ANSWER_SOURCE_OVERRIDE")
+      return (
+        <span class="ending">
+          <Icon name="alert" />
+          <span>{rich("row.overridden", { done, name: <Name text={answer.userId ?? ""} /> })}</span>
+        </span>
+      );
     const who =
       isMine || (subject !== "" && answer?.userId === subject) ? t("row.you") : (answer?.userId ?? "");
     return (

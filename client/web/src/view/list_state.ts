@@ -4,9 +4,9 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
 import { type Arrangement, arrange } from "./arrangement";
-import { corrects, idOf, isAsked, isClaimedByOther, isOpen } from "./prompt_facts";
+import { corrects, idOf, isClaimedByOther, isOpen, waitsFor } from "./prompt_facts";
 import { isRecord, type Query, type View } from "./query";
-import { type Selection, comparison, passes, select } from "./queue_model";
+import { comparison, passes, type Selection, select } from "./queue_model";
 import { route } from "./route";
 import { halfMinute } from "./times";
 
@@ -95,8 +95,7 @@ export function startList(inbox: Inbox, subject: string): () => void {
   rowsNow = () => inbox.rows.value;
   clock = () => inbox.now();
   isFree = (prompt) =>
-    !isClaimedByOther(prompt, subject, inbox.now()) &&
-    isAsked(prompt, subject, inbox.session.peek().groups ?? []);
+    !isClaimedByOther(prompt, subject, inbox.now()) && waitsFor(prompt, { ...inbox.session.peek(), subject });
   followed.value = { inbox, subject };
   let query: Query | undefined;
   let wasLive = false;

@@ -79,7 +79,11 @@ export function startNotices(page: Page, known: ReadonlySet<string> | null): () 
     see();
   };
   const take = (isLive: boolean) => {
-    const added = arrivals.take(inbox.rows.peek(), isLive, { subject: subjectOf(page), now: inbox.now() });
+    const added = arrivals.take(inbox.rows.peek(), isLive, {
+      ...inbox.session.peek(),
+      subject: subjectOf(page),
+      now: inbox.now(),
+    });
     if (isLookedAt()) arrivals.see();
     else if (document.visibilityState === "visible") arrivals.seeOne(shownId());
     const n = title();

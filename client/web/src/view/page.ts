@@ -31,8 +31,11 @@ export function useSignedIn(): boolean {
 }
 
 /** The dialog that is open, if any. */
-type DialogName = "help" | "palette" | "bulk" | "sign-in" | "sign-out";
+type DialogName = "help" | "palette" | "bulk" | "override" | "sign-in" | "sign-out";
 export const dialog = signal<DialogName | null>(null);
+
+/** Rises with each call of this page that changes a prompt: one that is not in the inbox is read again. */
+export const changes = signal(0);
 
 /** The subject of the person who is signed in. */
 export function subjectOf(page: Page): string {

@@ -12,8 +12,8 @@ import { focusSearch, open } from "./keyboard";
 import type { PageKey } from "./keys";
 import { selectionNow, showWaiting } from "./list_state";
 import { USUAL_WINDOW } from "./overview/window";
-import { ALL_PEOPLE } from "./people/people_query";
 import { dialog, usePage } from "./page";
+import { ALL_PEOPLE } from "./people/people_query";
 import { idOf, isOpen } from "./prompt_facts";
 import { VIEWS } from "./query";
 import { clearFilters, go, refine, route } from "./route";
@@ -114,6 +114,9 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       ["change", t("key.change")],
       ["review", t("amended.review")],
       ["copy", t("closed.copy")],
+      ["votes", t("votes.show")],
+      ["withdraw", t("votes.withdraw")],
+      ["override", t("override.open")],
     ] as const) {
       if (document.querySelector(`[data-prompt] [data-command="${command}"]`) === null) continue;
       found.push({

@@ -2,7 +2,16 @@
 
 import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
-import type { Decision, DecisionOption, Prompt, PromptPart, Resolution } from "../wire/messages";
+import type {
+  Audience,
+  Decision,
+  DecisionOption,
+  Exclusion,
+  Prompt,
+  PromptPart,
+  Resolution,
+  Vote,
+} from "../wire/messages";
 
 /** The time of a timestamp in milliseconds; undefined where it is not set. */
 export function instant(stamp: string | undefined): number | undefined {
@@ -94,12 +103,41 @@ export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
 }
 
-/** Whether a person with these groups is in the audience. Who may see all prompts sees others too. */
-export function isAsked(prompt: Prompt, subject: string, groups: readonly string[]): boolean {
-  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
-  return (
-    users.length + asked.length === 0 || users.includes(subject) || groups.some((one) => asked.includes(one))
-  );
+/** What of a session says whether a prompt is for the person. */
+type Person = Pick<Session, "subject" | "groups" | "admin">;
+
+/** Whether a list of people has this one, by name or by group. */
+function includes(people: Audience | Exclusion, { subject = "", groups = [] }: Person): boolean {
+  return people.users?.includes(subject) === true || groups.some((one) => people.groups?.includes(one));
+}
+
+/** Whether a person is in the audience. Who may see all prompts sees others too. */
+function isAsked({ content: { audience = {} } = {} }: Prompt, person: Person): boolean {
+  const { users = [], groups = [] } = audience;
+  return users.length + groups.length === 0 || includes(audience, person);
+}
+
+/** Whether the prompt excludes a person from answering it, whatever their role. */
+export function isExcluded(prompt: Prompt, person: Person): boolean {
+  return includes(prompt.content?.exclude ?? {}, person);
+}
+
+/** The vote of a person on a prompt with an approval. */
+export function voteOf({ votes = [] }: Prompt, subject: string): Vote | undefined {
+  return votes.find((one) => one.userId === subject);
+}
+
+/** Whether a decision says yes to something. */
+export function authorises(decision: Decision | undefined): boolean {
+  return decision === "DECISION_ACCEPT" || decision === "DECISION_EDIT";
+}
+
+/** Whether the approval needs people of groups only, and this person is in none of them: a yes would not count. */
+export function isOfNoGroup({ content }: Prompt, { groups = [] }: Person): boolean {
+  const { required = 0, perGroup = [], shared = false } = content?.approval ?? {};
+  const counts = perGroup.map((one) => one.required ?? 0);
+  const least = shared ? Math.max(0, ...counts) : counts.reduce((sum, one) => sum + one, 0);
+  return counts.length > 0 && required <= least && !perGroup.some((one) => groups.includes(one.group ?? ""));
 }
 
 /** Whether a question was answered before, with an answer that its job did not accept. */
@@ -113,9 +151,18 @@ export function corrects(prompt: Prompt, earlier: Prompt): boolean {
   return correction !== undefined && prompt.jobId === earlier.jobId && correction.key === earlier.key;
 }
 
-/** Whether the service takes an answer of this person: an admin may answer what is asked of others too. */
-export function isFor(prompt: Prompt, { subject = "", groups = [], admin = false }: Session): boolean {
-  return admin || isAsked(prompt, subject, groups);
+/**
+ * Whether the service takes an answer of this person: an admin may answer what is asked of others too, but not vote on
+ * it.
+ */
+export function isFor(prompt: Prompt, person: Person): boolean {
+  if (isExcluded(prompt, person)) return false;
+  return (person.admin === true && prompt.content?.approval === undefined) || isAsked(prompt, person);
+}
+
+/** Whether a person was asked and has not answered yet. */
+export function waitsFor(prompt: Prompt, person: Person): boolean {
+  return isFor(prompt, { ...person, admin: false }) && voteOf(prompt, person.subject ?? "") === undefined;
 }
 
 /**

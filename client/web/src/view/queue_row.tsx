@@ -1,9 +1,9 @@
 // One row of the queue.
 
-import { Component } from "preact";
 import { useComputed } from "@preact/signals";
-import type { Row } from "../model/inbox";
+import { Component } from "preact";
 import { Plain } from "../content/plain";
+import type { Row } from "../model/inbox";
 import { rich, t } from "../words";
 import { RowEnding } from "./ending";
 import { kindWords } from "./labels";
@@ -11,13 +11,14 @@ import {
   claimant,
   endOf,
   idOf,
-  isAskedAgain,
   instant,
+  isAskedAgain,
   isOpen,
   priorityOf,
   requesterOf,
   saysMore,
   urgency,
+  voteOf,
 } from "./prompt_facts";
 import { formatRoute, route } from "./route";
 import { type Clocks, exact, span } from "./times";
@@ -114,6 +115,9 @@ export class QueueRow extends Component<QueueRowProps> {
               <Time at={ended} now={isUnderDay ? ended : now()} />
             )}
             {open ? <Claim row={row} subject={subject} now={now} clocks={clocks} /> : null}
+            {open && voteOf(prompt, subject) !== undefined ? (
+              <span class="mark">{t("row.voted")}</span>
+            ) : null}
             {isAskedAgain(prompt) ? (
               <span class="mark">
                 <Icon name="redo" />

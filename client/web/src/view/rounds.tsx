@@ -2,15 +2,16 @@
 
 import { useSignal } from "@preact/signals";
 import { Plain } from "../content";
-import { rich, t } from "../words/later";
 import type { Prompt } from "../wire/messages";
+import { rich, t } from "../words/later";
 import { AnswerValues } from "./answer_values";
+import { progressText } from "./approval_line";
 import { audienceNames } from "./audience";
 import { errorText } from "./errors";
 import { decidedWords, kindWords } from "./labels";
 import { usePage } from "./page";
-import { claimant, idOf, instant } from "./prompt_facts";
 import { PlaceLink } from "./place_link";
+import { claimant, idOf, instant } from "./prompt_facts";
 import { halfMinute, MINUTE, span } from "./times";
 import { Name, Time } from "./ui";
 
@@ -81,6 +82,7 @@ function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: numb
   const missing = instant(prompt.unattendedTime);
   const holder = claimant(prompt, now);
   const names = audienceNames(prompt.content ?? {}) || t("rounds.everyone");
+  const progress = progressText(prompt);
   const since = (at: number) => span(now - at, { seconds: false });
   return (
     <>
@@ -90,6 +92,7 @@ function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: numb
         ? t("rounds.no_deadline")
         : rich("rounds.until", { time: <Time at={deadline} now={now} /> })}
       {". "}
+      {progress === "" ? null : `${progress}. `}
       {holder === "" ? null : <>{rich("row.claim", { name: <Name text={holder} /> })}. </>}
       {missing === undefined
         ? t("rounds.attended")
@@ -119,7 +122,7 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
         ) : answer === undefined ? (
           t("rounds.unanswered")
         ) : (
-          rich("rounds.answer", {
+          rich(answer.source === "ANSWER_SOURCE_OVERRIDE" ? "rounds.overridden" : "rounds.answer", {
             done: (
               <strong>
                 <Name text={decidedWords(prompt, answer.decision)} />

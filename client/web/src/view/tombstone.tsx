@@ -1,8 +1,8 @@
 // A prompt that is closed: who answered what, and what the person can still do with their own text.
 
 import { useSignal } from "@preact/signals";
-import type { Row } from "../model/inbox";
 import { Plain } from "../content";
+import type { Row } from "../model/inbox";
 import { rich, t } from "../words/later";
 import { copyText } from "./errors";
 import { KeyHint } from "./key_hint";
@@ -14,6 +14,7 @@ import { isRecord } from "./query";
 import { go, route } from "./route";
 import { focusMoved, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
+import { isJoint } from "./vote_facts";
 import type { Work } from "./work";
 
 export function Tombstone({ row, work }: { readonly row: Row; readonly work: Work }) {
@@ -91,21 +92,17 @@ function Ending({
     if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
       return <>{rich("closed.default", { done, time })}</>;
     const who = answer?.userId ?? resolution.actor ?? "";
+    const name = (
+      <strong>
+        <Name text={who || t("someone")} />
+      </strong>
+    );
+    if (answer?.source === "ANSWER_SOURCE_OVERRIDE")
+      return <>{rich("closed.overridden", { done, time, name })}</>;
+    if (isJoint(row.prompt, answer?.decision)) return <>{rich("closed.votes", { done, time, name })}</>;
     if (isMine) return <>{rich("closed.mine", { done, time })}</>;
     if (who === subject && who !== "") return <>{rich("closed.mine_elsewhere", { done, time })}</>;
-    return (
-      <>
-        {rich("closed.other", {
-          done,
-          time,
-          name: (
-            <strong>
-              <Name text={who || t("someone")} />
-            </strong>
-          ),
-        })}
-      </>
-    );
+    return <>{rich("closed.other", { done, time, name })}</>;
   }
   if (resolution.state === "PROMPT_STATE_EXPIRED") return <>{rich("closed.expired", { time })}</>;
   if (resolution.state === "PROMPT_STATE_SUPERSEDED") return <>{rich("closed.superseded", { time })}</>;

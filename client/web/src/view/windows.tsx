@@ -2,6 +2,7 @@
 
 import { Bulk } from "./bulk";
 import { Help } from "./help";
+import { Override } from "./override";
 import { dialog, type Page } from "./page";
 import { Palette } from "./palette";
 import { SettingsView } from "./settings";
@@ -18,6 +19,8 @@ export function OpenWindow({ page }: { readonly page: Page }) {
       return <Palette />;
     case "bulk":
       return <Bulk />;
+    case "override":
+      return <Override page={page} />;
     case "sign-out":
       return <SignOut page={page} />;
     default:

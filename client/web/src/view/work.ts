@@ -1,9 +1,10 @@
 // What a person has typed for a prompt: the form, the comment, the edited texts. It hangs on the prompt's id and
 // revision, not on a view, so it survives every change of the screen.
 
-import { type Signal, batch, signal } from "@preact/signals";
+import { batch, type Signal, signal } from "@preact/signals";
 import { type Form, makeForm } from "../forms";
 import type { Draft } from "../model/drafts";
+import type { Submission } from "../model/inbox";
 import type { Decision, FieldViolation, Prompt } from "../wire/messages";
 import { formWords } from "../words";
 import type { Question } from "./decision_rules";
@@ -43,6 +44,10 @@ export class Work {
   readonly formVersion = signal(0);
 
   readonly #works: Works;
+  /** The last answer that the service took. */
+  #taken: Submission | null = null;
+  /** What was typed when it did; null: it is not what the service has. */
+  #takenText: string | null = null;
 
   constructor(prompt: Prompt, works: Works) {
     this.promptId = idOf(prompt);
@@ -67,9 +72,10 @@ export class Work {
     });
   }
 
-  /** Whether the person typed anything. */
+  /** Whether the person typed anything that the service has not taken. */
   get hasText(): boolean {
-    return this.comment.peek().trim() !== "" || this.isEdited || this.hasChangedValues;
+    const isTyped = this.comment.peek().trim() !== "" || this.isEdited || this.hasChangedValues;
+    return isTyped && this.text !== this.#takenText;
   }
 
   /** Everything that was typed, as text for the clipboard. */
@@ -172,6 +178,7 @@ export class Work {
   }
 
   #reset(prompt: Prompt): void {
+    this.#takenText = null;
     this.form.value = this.#makeForm(prompt);
     this.comment.value = "";
     this.edits.value = {};
@@ -199,11 +206,26 @@ export class Work {
     if (showsSame(prompt, this.shown.peek())) this.shown.value = prompt;
   }
 
-  /** The answer was accepted: the draft has served its purpose. */
-  finish(): void {
-    this.pending.value = null;
-    this.restoredFrom.value = 0;
+  /**
+   * The service took the answer: the draft has served its purpose. Values and edits stay, because a vote can be changed;
+   * a comment does not go with another answer.
+   */
+  finish(taken: Submission): void {
+    if (this.#taken === taken) return;
+    this.#taken = taken;
+    batch(() => {
+      this.pending.value = null;
+      this.restoredFrom.value = 0;
+      this.comment.value = "";
+    });
+    this.#takenText = this.text;
     void this.#works.drafts.remove(this.promptId);
+  }
+
+  /** The person withdrew the vote: what is typed was not sent. */
+  withdraw(): void {
+    this.#takenText = null;
+    this.#changed();
   }
 }
 

@@ -122,6 +122,8 @@ export const en = {
   "row.choose": "Choose for a joint decision: {title}",
   "row.for": "for {name}",
   "row.you": "you",
+  "row.voted": "You voted",
+  "row.overridden": "{done}, overridden by {name}",
   "row.priority.high": "Priority {n}",
   "row.priority.low": "Low priority {n}",
   "row.deadline": "{span} left",

@@ -3,13 +3,14 @@
 
 import type { ComponentChildren } from "preact";
 import { EN } from "../forms/words_en";
-import { isKey as isAnyKey, type LaterKey, learn, type Params, rich as anyRich, t as anyText } from ".";
+import { rich as anyRich, t as anyText, isKey as isAnyKey, type LaterKey, learn, type Params } from ".";
 import { enJobs } from "./en_jobs";
 import { enOverview } from "./en_overview";
 import { enPeople } from "./en_people";
 import { enViews } from "./en_views";
+import { enVotes } from "./en_votes";
 
-export const enLater = { ...enViews, ...enJobs, ...enOverview, ...enPeople } as const;
+export const enLater = { ...enViews, ...enJobs, ...enOverview, ...enPeople, ...enVotes } as const;
 learn(enLater, EN);
 
 /** The text of a key, also one that loads later, with its places filled in. */
