@@ -1,1 +1,1 @@
-import{o}from"./chunk-9.js?v=fd84c579f2ea7656";import{a as n}from"./chunk-4.js?v=fd84c579f2ea7656";import{M as r}from"./chunk-12.js?v=fd84c579f2ea7656";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-9.js?v=8425b4641f08ace5";import{a as n}from"./chunk-4.js?v=8425b4641f08ace5";import{M as r}from"./chunk-12.js?v=8425b4641f08ace5";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
