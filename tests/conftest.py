@@ -59,11 +59,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Share compiled statements between tests, and exclude modules and tests from garbage collection."""
+    """Share compiled statements and probes for poolers between tests, and exclude modules and tests from
+    garbage collection."""
     if "sqlalchemy" in sys.modules:
         from tests.support.compiled import share_compiled_statements
+        from tests.support.pooler_probe import probe_each_address_once
 
         share_compiled_statements()
+        probe_each_address_once()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)  # halves the time that collections take

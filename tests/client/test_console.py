@@ -92,6 +92,10 @@ def closed_event(name: str, version: int = 2) -> pb.PromptEvent:
     return pb.PromptEvent(closed=end)
 
 
+def removed_event(name: str, version: int = 2) -> pb.PromptEvent:
+    return pb.PromptEvent(removed=pb.PromptRemoved(prompt_id=name, version=version))
+
+
 def caught_up(token: str = "t1") -> pb.PromptEvent:
     return pb.PromptEvent(caught_up=pb.PromptsCaughtUp(resume_token=token))
 
@@ -215,27 +219,43 @@ async def test_a_reset_after_resuming_reports_prompts_that_vanished(session: Ses
     await closings.aclose()  # type: ignore[attr-defined]
 
 
+async def ask_to_move(session: Session) -> FakeStream:
+    """Ask the console to move. Returns the stream that it leaves; the next one has sent its hello."""
+    old = session.stream
+    old.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
+    session.stream = await session.server.converse()
+    return old
+
+
+async def say_after_the_hello(old: FakeStream, prompt: ConsolePrompt, *events: pb.PromptEvent) -> None:
+    """Send events on a stream that the console leaves, and wait until it has them: a reply follows them."""
+    claiming = asyncio.create_task(prompt.claim())
+    ref = (await old.next("claim_prompt")).ref
+    reply = pb.ClaimPromptResponse(prompt=prompt.proto)
+    old.send_all(*((0, {"prompt_event": event}) for event in events), (ref, {"claim_prompt": reply}))
+    await asyncio.wait_for(claiming, 2)
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_the_end_of_a_snapshot_counts_for_its_own_stream(session: Session, when: str) -> None:
-    """The console is asked to move while the first snapshot is sent, and gets its end before, or after, the
-    welcome of the next stream, which sends a snapshot of its own."""
+async def test_a_stream_changes_nothing_after_the_hello_of_the_next(session: Session, when: str) -> None:
+    """The console is asked to move while the first snapshot is sent. The next stream sends a snapshot of its
+    own, so the end of the first one does not count, and its changes may be of another access."""
     console = await session.open(credit=0)
     left: list[Closing] = []
     console.on_closed(left.append)
     session.events(up("a"), up("b"))
-    prompts, old = console.prompts(), session.stream
-    assert [(await take(prompts)).prompt_id for _ in range(2)] == ["a", "b"]
-    old.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
-    session.stream = await session.server.converse()
+    prompts = console.prompts()
+    first = await take(prompts)
+    assert (await take(prompts)).prompt_id == "b"
+    old = await ask_to_move(session)
     hello = await session.stream.next("hello")
     assert not hello.hello.resume_token
     if when == "before":
-        old.send(prompt_event=caught_up("old"))
-        await asyncio.wait_for(console.caught_up.wait(), 2)
+        await say_after_the_hello(old, first, removed_event("b"), caught_up("old"))
     session.stream.send(hello.ref, **converse_welcome())
     await asyncio.wait_for(old.half_closed.wait(), 2)
     if when == "after":
-        old.send(prompt_event=caught_up("old"))
+        old.send_all(*((0, {"prompt_event": event}) for event in (removed_event("b"), caught_up("old"))))
     old.end()
     await asyncio.gather(*console._session._retiring)
     assert not console.caught_up.is_set()
@@ -245,13 +265,27 @@ async def test_the_end_of_a_snapshot_counts_for_its_own_stream(session: Session,
     assert [(c.prompt_id, c.why) for c in left] == [("a", "gone")]
 
 
+async def test_a_stream_serves_on_if_the_next_one_is_refused(session: Session) -> None:
+    console = await session.open(credit=0)
+    session.events(up("a"), up("b"), caught_up("t1"))
+    first = await take(console.prompts())
+    old = await ask_to_move(session)
+    assert (await session.stream.next("hello")).hello.resume_token == "t1"
+    bookmark = pb.PromptEvent(bookmark=pb.PromptsBookmark(resume_token="t2"))
+    await say_after_the_hello(old, first, removed_event("b"), bookmark)
+    assert console.open_ids == ["a", "b"]
+    session.stream.end(grpc.StatusCode.UNAVAILABLE)
+    session.stream = await session.server.converse()
+    assert (await session.stream.next("hello")).hello.resume_token == "t2"
+    assert console.open_ids == ["a"]
+
+
 async def test_closings_name_the_winner(session: Session) -> None:
     console = await session.open(credit=0)
     left: list[Closing] = []
     stop = console.on_closed(left.append)
     session.events(up("a"), closed_event("a"), closed_event("a"))
-    removed = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id="b", version=2))
-    session.events(up("b"), removed)
+    session.events(up("b"), removed_event("b"))
     await asyncio.sleep(0.05)
     assert [(c.prompt_id, c.why) for c in left] == [("a", "closed"), ("b", "removed")]
     assert left[0].resolution

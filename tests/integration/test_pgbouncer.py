@@ -9,8 +9,10 @@ import pytest
 
 from askback_server.__main__ import migrate
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage import postgres as storage_postgres
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import describe, upgrade
+from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres import Postgres
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from tests.support.pgbouncer import PgBouncer
@@ -20,6 +22,12 @@ from tests.support.service import serving
 from tests.support.waiting import until
 
 Pooled = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def always_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests probe each address once (`tests.support.pooler_probe`)."""
+    monkeypatch.setattr(storage_postgres, "refuse_shared_connections", refuse_shared_connections)
 
 
 @pytest.fixture

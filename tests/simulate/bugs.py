@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from askback._console.console import ConverseProtocol
 from askback._wire import stream
 from askback._worker.lease import Lease
 from askback_server.domain.aggregate import Change
@@ -241,6 +242,22 @@ def _leave_the_token_after_a_change_of_access(patch: Patch) -> None:
     patch.setattr(PromptView, "change_filter", change_without_token)
 
 
+def _apply_what_a_stream_sends_after_the_hello_of_the_next(patch: Patch) -> None:
+    hello, welcome = ConverseProtocol.hello, ConverseProtocol.on_welcome
+
+    def hold_nothing(self: ConverseProtocol) -> Any:
+        frame = hello(self)
+        self._held = None
+        return frame
+
+    def resume_from_the_hello(self: ConverseProtocol, frame: Any) -> float:
+        self.view.token = self._hello.resume_token
+        return welcome(self, frame)
+
+    patch.setattr(ConverseProtocol, "hello", hold_nothing)
+    patch.setattr(ConverseProtocol, "on_welcome", resume_from_the_hello)
+
+
 def _read_only_new_prompts_after_a_change_of_access(patch: Patch) -> None:
     async def recheck_nothing(*_: Any) -> bool:
         return True
@@ -351,6 +368,9 @@ RECONNECT: dict[str, Bug] = {
 ACCESS: dict[str, Bug] = {
     "followed with the old filter": Bug(_follow_with_the_old_filter, ""),
     "token left after a change of access": Bug(_leave_the_token_after_a_change_of_access, ""),
+    "old stream applied after the next hello": Bug(
+        _apply_what_a_stream_sends_after_the_hello_of_the_next, "not settled"
+    ),
     "shown prompts not rechecked": Bug(_read_only_new_prompts_after_a_change_of_access, "not settled"),
 }
 

@@ -275,7 +275,7 @@ class ReconnectSchedule(ConverseSchedule):
 
 
 class AccessSchedule(ConverseSchedule):
-    """The users leave and join a group while their streams are open."""
+    """The users leave and join a group while their streams are open, and while they move to the next ones."""
 
     faults = ("", "go away", "database down", "forget")
     writes = 24
@@ -289,10 +289,18 @@ class AccessSchedule(ConverseSchedule):
         for _ in range(8):
             await asyncio.sleep(rng.uniform(0.1, 2.5))
             user = rng.choice(self.users).name
+            self._ask_to_move(rng)
+            await asyncio.sleep(rng.uniform(0.0, 0.05))
             self._switch_group(user)
-            if rng.random() < 0.5:  # and back: a token from before fits the access again
-                await asyncio.sleep(rng.uniform(0.0, 0.3))
+            if rng.random() < 0.7:  # and back: a token from before fits the access again
+                await asyncio.sleep(rng.uniform(0.0, 0.1))
                 self._switch_group(user)
+                self._ask_to_move(rng)
+
+    def _ask_to_move(self, rng: Random) -> None:
+        if rng.random() < 0.5:
+            for replica in self.network.replicas:
+                replica.go_away()
 
     def _switch_group(self, user: str) -> None:
         self.people.change(user, frozenset({"law"}) - self.people[user].groups)

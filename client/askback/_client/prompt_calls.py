@@ -145,7 +145,7 @@ class PromptCalls:
         filter = _filter(kinds, job_types, labels, job_id, for_groups)
 
         def start() -> Any:
-            view.new_stream(view.token)
+            view.new_stream()
             request = pb.WatchPromptsRequest(namespace=self.namespace, filter=filter, resume_token=view.token)
             return self._calls.stream(lambda on: on.hitl.WatchPrompts, request)
 

@@ -35,6 +35,8 @@ class ConverseProtocol:
         """One for each stream: what an older one still sends is in the newer one too, and its end of a
         snapshot, or its token, would count for another snapshot."""
         self._hello = hello
+        self._held: list[pb.ConverseServerFrame] | None = None
+        """Frames of the present stream that came after the hello of the next one; None: no hello waits."""
         self._put: Callable[[pb.ConverseClientFrame], None] | None = None
         self._freed = 0
         self.window = 64
@@ -55,8 +57,13 @@ class ConverseProtocol:
         return pb.ConverseRequest(frames=frames)
 
     def hello(self) -> pb.ConverseClientFrame:
-        """Build the hello, with the position of the previous stream."""
+        """Build the hello, with the position of the view, which does not change before the welcome.
+
+        The next stream continues the view as it is now. What the present one still sends may be of another
+        access: if the person gets the old one back before the hello arrives, the token is honoured.
+        """
         self._hello.resume_token = self.view.token
+        self._held = []
         return pb.ConverseClientFrame(hello=self._hello)
 
     def heartbeat(self, *, leaving: bool) -> pb.ConverseClientFrame:
@@ -74,7 +81,8 @@ class ConverseProtocol:
         self.replica = welcome.replica
         self.test_mode = welcome.test_mode
         self.session = object()
-        self.view.new_stream(self._hello.resume_token)
+        self.view.new_stream()
+        self._held = None
         self._put, self._freed = None, 0
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
@@ -87,7 +95,11 @@ class ConverseProtocol:
         self._tell(True)
 
     def on_push(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
-        """Apply a change of the view, or a new resume token."""
+        """Apply a change of the view, or a new resume token; after the hello of the next stream, hold it back
+        until that stream is open or refused."""
+        if self._held is not None:
+            self._held.append(frame)
+            return
         match frame.WhichOneof("body"):
             case "prompt_event":
                 self.view.apply(frame.prompt_event)
@@ -95,7 +107,11 @@ class ConverseProtocol:
                 self.view.bookmark(frame.heartbeat.resume_token)
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
-        """Never reconnect after a final error: a console has no session to replace."""
+        """Apply what came since the hello, as no stream has taken over. Never reconnect after a final error:
+        a console has no session to replace."""
+        held, self._held = self._held, None
+        for frame in held or ():
+            self.on_push(frame, leaving=True)
         return False
 
     def on_disconnect(self, last_sent: float) -> None:

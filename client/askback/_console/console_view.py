@@ -83,15 +83,14 @@ class ConsoleView:
         """The ids of the prompts of the view."""
         return list(self._versions)
 
-    def new_stream(self, token: str) -> None:
-        """Begin a new stream: earlier prompts use none of its credit. `token` is that of its hello, and not
-        one that the stream before has sent since. Without a token a snapshot follows."""
+    def new_stream(self) -> None:
+        """Begin a new stream, which continues from `token`: earlier prompts use none of its credit. Without a
+        token a snapshot follows."""
         self._stream += 1
         self._charged.clear()
-        self.token = token
         self._unseen = None
         self.caught_up.clear()
-        if not token:
+        if not self.token:
             self._expect_snapshot()
 
     def take(self) -> Delivery | None:

@@ -1398,7 +1398,7 @@ class ConverseHello(_message.Message):
     """
     resume_token: _builtins.str
     """The newest resume token that any stream with this filter has given. Only what changed since is
-    sent. Empty: a snapshot first.
+    sent. Empty: a snapshot first. Until the welcome apply nothing that an older stream sends.
     """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:

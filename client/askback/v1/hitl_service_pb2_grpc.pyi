@@ -79,6 +79,13 @@ class HitlServiceStub:
     honoured, `reset_view` comes and then a full snapshot. Keep each answer until its reply came,
     and send it again after a reconnect with the same `answer_id`: the verdict is the same.
 
+    Move. On `go_away` open the next stream first. From its hello on, hold back the events and
+    tokens that the old stream still sends; replies count as before. At the welcome discard them and
+    leave the old stream: the next one sends everything that changed since the token of its hello.
+    If it is refused, apply them in order. Applied before the welcome they would stay: when the
+    caller's access changes, and changes back before the hello arrives, the token is honoured, and
+    nothing undoes what the old stream sent in between.
+
     Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame. After every other end
     reconnect, with exponential backoff and jitter; not after UNAUTHENTICATED and
     PERMISSION_DENIED.
@@ -183,6 +190,13 @@ class HitlServiceAsyncStub(HitlServiceStub):
     newest one in the next hello, to any replica: you get what changed since. If it cannot be
     honoured, `reset_view` comes and then a full snapshot. Keep each answer until its reply came,
     and send it again after a reconnect with the same `answer_id`: the verdict is the same.
+
+    Move. On `go_away` open the next stream first. From its hello on, hold back the events and
+    tokens that the old stream still sends; replies count as before. At the welcome discard them and
+    leave the old stream: the next one sends everything that changed since the token of its hello.
+    If it is refused, apply them in order. Applied before the welcome they would stay: when the
+    caller's access changes, and changes back before the hello arrives, the token is honoured, and
+    nothing undoes what the old stream sent in between.
 
     Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame. After every other end
     reconnect, with exponential backoff and jitter; not after UNAUTHENTICATED and
@@ -291,6 +305,13 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         newest one in the next hello, to any replica: you get what changed since. If it cannot be
         honoured, `reset_view` comes and then a full snapshot. Keep each answer until its reply came,
         and send it again after a reconnect with the same `answer_id`: the verdict is the same.
+
+        Move. On `go_away` open the next stream first. From its hello on, hold back the events and
+        tokens that the old stream still sends; replies count as before. At the welcome discard them and
+        leave the old stream: the next one sends everything that changed since the token of its hello.
+        If it is refused, apply them in order. Applied before the welcome they would stay: when the
+        caller's access changes, and changes back before the hello arrives, the token is honoured, and
+        nothing undoes what the old stream sent in between.
 
         Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame. After every other end
         reconnect, with exponential backoff and jitter; not after UNAUTHENTICATED and

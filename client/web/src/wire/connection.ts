@@ -135,6 +135,7 @@ export class Connection {
     if (this.#opening && this.#clock.now() - this.#opening.openedAt > WELCOME_MS) {
       this.#opening.discard();
       this.#opening = null;
+      this.#feed.release();
     }
     this.#presence.shown();
     this.#attemptIfWanted(() => this.#attempts.soon());
@@ -157,6 +158,7 @@ export class Connection {
   #attempt(): void {
     this.#attemptIfWanted(() => {
       this.#attempts.begun();
+      this.#feed.hold();
       const token = this.#feed.token;
       const hello = { ...this.#options.hello(), credit: CREDIT, resumeToken: token };
       const stream: Stream = new Stream(this.#clock, this.#options.openSocket, hello, {
@@ -215,6 +217,7 @@ export class Connection {
       this.#feed.follow(null);
     } else if (stream === this.#opening) {
       this.#opening = null;
+      this.#feed.release();
       this.#failed = true;
       this.#cancelWelcome();
     } else {

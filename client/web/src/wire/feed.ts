@@ -55,6 +55,8 @@ export class Feed {
   readonly #sink: Sink;
   readonly #events: FeedEvents;
   #stream: Stream | null = null;
+  /** What the stream has sent since the hello of the next one; null: no hello waits for its welcome. */
+  #held: ConverseServerFrame[] | null = null;
   #batch: PromptEvent[] = [];
   #unusedCredit = 0;
   #progressAt = 0;
@@ -71,10 +73,28 @@ export class Feed {
     // A stream that hands over was good until now; of one that is gone, only its last frame proves it.
     this.#becomeStale(stream ? this.#clock.now() : this.#stream?.lastFrameAt);
     this.#stream = stream;
+    this.#held = null;
     this.#unusedCredit = 0;
     this.#progressAt = this.#clock.now();
     if (stream) {
       resumes ? this.#sink.resumes() : this.#sink.snapshotBegins();
+    }
+  }
+
+  /**
+   * Holds back what the stream sends: another one is asked to go on from the token. It sends what changed since, and the
+   * person's access may have changed, and changed back, in between.
+   */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** The other stream was not opened: what was held back counts. */
+  release(): void {
+    const frames = this.#held ?? [];
+    this.#held = null;
+    if (this.#stream) {
+      this.received(this.#stream, frames);
     }
   }
 
@@ -85,6 +105,10 @@ export class Feed {
 
   /** Takes the frames of one message of a stream. */
   received(stream: Stream, frames: readonly ConverseServerFrame[]): void {
+    if (stream === this.#stream && this.#held) {
+      this.#held.push(...frames);
+      return;
+    }
     for (const frame of frames) {
       if (stream !== this.#stream) {
         return;

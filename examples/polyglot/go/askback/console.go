@@ -32,6 +32,8 @@ type Console struct {
 	arrived chan struct{}
 	stream  int // counts streams: credit belongs to one
 	token   string
+	moving  bool                      // a hello waits for its welcome
+	held    []*pb.ConverseServerFrame // what the present stream has pushed since that hello
 }
 
 type shown struct {
@@ -105,10 +107,12 @@ func (c *Console) dial(ctx context.Context, conn *grpc.ClientConn) (conversePipe
 	return newPipe(stream, message, (*pb.ConverseResponse).GetFrames), nil
 }
 
-// hello resumes the conversation at the last resume token.
+// hello resumes the conversation at the last resume token. The next stream sends what changed since; what the present
+// one still sends may be of another access, so it is held back until the welcome.
 func (c *Console) hello() *pb.ConverseClientFrame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.moving = true
 	return &pb.ConverseClientFrame{Body: &pb.ConverseClientFrame_Hello{Hello: &pb.ConverseHello{
 		ConsoleId: c.ID, Filter: c.Filter, Credit: c.Credit, ResumeToken: c.token}}}
 }
@@ -130,6 +134,7 @@ func (c *Console) welcomed(frame *pb.ConverseServerFrame) (time.Duration, bool) 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.moving, c.held = false, nil
 	c.stream++
 	if c.token == "" {
 		c.forgetAll() // the server sends a full snapshot
@@ -143,11 +148,27 @@ func (c *Console) goAway(frame *pb.ConverseServerFrame) (string, time.Duration, 
 	return away.GetReason(), away.GetAfter().AsDuration(), away != nil
 }
 
-func (c *Console) lost(error) {} // a console keeps no state in its stream
+// lost applies what was held back: no stream has taken over.
+func (c *Console) lost(error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, frame := range c.held {
+		c.apply(frame)
+	}
+	c.moving, c.held = false, nil
+}
 
 func (c *Console) pushed(frame *pb.ConverseServerFrame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.moving {
+		c.held = append(c.held, frame)
+	} else {
+		c.apply(frame)
+	}
+}
+
+func (c *Console) apply(frame *pb.ConverseServerFrame) {
 	c.resumeAt(frame.GetHeartbeat().GetResumeToken())
 	switch event := frame.GetPromptEvent().GetEvent().(type) {
 	case *pb.PromptEvent_Upserted:

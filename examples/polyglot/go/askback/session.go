@@ -61,6 +61,9 @@ type session[C any, S serverFrame] struct {
 	slots  chan struct{}
 	over   chan struct{} // closed when run has returned
 
+	// handling is held while a frame is handled, so that no push of an old stream is handled after the next welcome.
+	handling sync.Mutex
+
 	mu      sync.Mutex
 	current *link[C, S] // the current stream; it may have ended
 	waiting map[int64]*request[C, S]
@@ -186,22 +189,33 @@ func (s *session[C, S]) read(ctx context.Context, l *link[C, S]) error {
 			return err
 		}
 		for _, frame := range frames {
-			if heartbeat, ok := s.wire.welcomed(frame); ok {
-				heartbeat = max(heartbeat, 100*time.Millisecond)
+			if heartbeat := s.handle(l, frame); heartbeat > 0 {
 				patience = missedBeats * heartbeat
-				s.adopt(l, heartbeat)
-			} else if reason, after, ok := s.wire.goAway(frame); ok {
-				s.log.Info("moving", "reason", reason)
-				l.askToLeave(after)
-			} else if frame.GetRef() != 0 {
-				s.settle(frame)
-			} else if s.uses(l) {
-				// Ignore pushes of an old stream: the current one sends the same state, but newer.
-				s.wire.pushed(frame)
 			}
 		}
 		watchdog.Reset(patience)
 	}
+}
+
+// handle handles one frame. It returns the heartbeat interval of a welcome, and otherwise 0.
+func (s *session[C, S]) handle(l *link[C, S], frame S) time.Duration {
+	s.handling.Lock()
+	defer s.handling.Unlock()
+	if heartbeat, ok := s.wire.welcomed(frame); ok {
+		heartbeat = max(heartbeat, 100*time.Millisecond)
+		s.adopt(l, heartbeat)
+		return heartbeat
+	}
+	if reason, after, ok := s.wire.goAway(frame); ok {
+		s.log.Info("moving", "reason", reason)
+		l.askToLeave(after)
+	} else if frame.GetRef() != 0 {
+		s.settle(frame)
+	} else if s.uses(l) {
+		// Ignore pushes of an old stream: the current one sends the same state, but newer.
+		s.wire.pushed(frame)
+	}
+	return 0
 }
 
 // adopt makes this the current stream, and sends all requests without a reply on it first, in order.

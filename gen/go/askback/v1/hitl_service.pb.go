@@ -2819,7 +2819,7 @@ type ConverseHello struct {
 	// client does not read.
 	Credit int32 `protobuf:"varint,5,opt,name=credit,proto3" json:"credit,omitempty"`
 	// The newest resume token that any stream with this filter has given. Only what changed since is
-	// sent. Empty: a snapshot first.
+	// sent. Empty: a snapshot first. Until the welcome apply nothing that an older stream sends.
 	ResumeToken   string `protobuf:"bytes,6,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

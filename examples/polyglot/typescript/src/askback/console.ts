@@ -34,6 +34,8 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
   /** Counts streams: credit belongs to one. */
   private stream = 0;
   private token = "";
+  /** What the present stream has pushed since the hello of the next one. Undefined: no hello waits for its welcome. */
+  private held?: ConverseServerFrame[];
 
   constructor(
     server: Server,
@@ -85,8 +87,12 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
     }
   }
 
-  /** Resume the conversation at the last resume token. */
+  /**
+   * Resume the conversation at the last resume token. The next stream sends what changed since; what the present one
+   * still sends may be of another access, so it is held back until the welcome.
+   */
   hello(): ConverseClientFrame {
+    this.held = [];
     const value = { consoleId: this.id, credit: this.credit, resumeToken: this.token };
     return create(ConverseClientFrameSchema, { body: { case: "hello", value } });
   }
@@ -101,14 +107,25 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
 
   welcomed(frame: ConverseServerFrame): void {
     if (frame.body.case !== "welcome") return;
+    this.held = undefined;
     this.stream++;
     if (!this.token) this.open.clear(); // the server sends a full snapshot
     log("connected", { replica: frame.body.value.replica, resumed: this.token !== "" });
   }
 
-  lost(): void {} // a console keeps no state in its stream
+  /** Apply what was held back: no stream has taken over. */
+  lost(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const frame of held) this.apply(frame);
+  }
 
-  pushed({ body }: ConverseServerFrame): void {
+  pushed(frame: ConverseServerFrame): void {
+    if (this.held) this.held.push(frame);
+    else this.apply(frame);
+  }
+
+  private apply({ body }: ConverseServerFrame): void {
     if (body.case === "heartbeat") this.resumeAt(body.value.resumeToken);
     if (body.case === "promptEvent") this.changed(body.value.event);
   }
