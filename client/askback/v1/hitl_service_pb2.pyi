@@ -776,11 +776,11 @@ class OverridePromptRequest(_message.Message):
     decision: _prompt_pb2.Decision.ValueType
     """One of `PromptContent.decisions`. Required."""
     values_json: _builtins.str
-    """The values of the form, as in AnswerPromptRequest."""
+    """The values of the form, as in AnswerPromptRequest. Empty: none."""
     comment: _builtins.str
     """Why the rules of the prompt are overridden, at most 16 KiB. Required."""
     shown_digest: _builtins.str
-    """`Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest."""
+    """`Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest. Empty: only the revision is compared."""
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Edit]:
         """Replacements of editable contents. Only with EDIT."""

@@ -215,7 +215,8 @@ class HitlServiceServicer(object):
     def OverridePrompt(self, request, context):
         """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
         Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
-        with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+        with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
+        EXCLUDED, and PERMISSION_DENIED in other namespaces.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

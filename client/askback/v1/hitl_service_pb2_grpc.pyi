@@ -116,7 +116,8 @@ class HitlServiceStub:
     OverridePrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.OverridePromptRequest, _hitl_service_pb2.OverridePromptResponse]
     """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
     Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
-    with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+    with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
+    EXCLUDED, and PERMISSION_DENIED in other namespaces.
     """
     WithdrawAnswer: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.WithdrawAnswerRequest, _hitl_service_pb2.WithdrawAnswerResponse]
     """Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
@@ -228,7 +229,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     OverridePrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.OverridePromptRequest, _hitl_service_pb2.OverridePromptResponse]  # type: ignore[assignment]
     """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
     Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
-    with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+    with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
+    EXCLUDED, and PERMISSION_DENIED in other namespaces.
     """
     WithdrawAnswer: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.WithdrawAnswerRequest, _hitl_service_pb2.WithdrawAnswerResponse]  # type: ignore[assignment]
     """Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
@@ -373,7 +375,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_hitl_service_pb2.OverridePromptResponse, _abc.Awaitable[_hitl_service_pb2.OverridePromptResponse]]:
         """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
         Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
-        with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+        with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
+        EXCLUDED, and PERMISSION_DENIED in other namespaces.
         """
 
     @_abc_1.abstractmethod

@@ -445,7 +445,7 @@ class Vote(_message.Message):
     answer_id: _builtins.str
     """The id of the answer, which WithdrawAnswer takes."""
     user_id: _builtins.str
-    """The person."""
+    """The subject of the person who voted."""
     decision: Global___Decision.ValueType
     """What the person decided."""
     outcome: _builtins.str
@@ -501,7 +501,7 @@ class VoteCount(_message.Message):
     REQUIRED_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
     outcome: _builtins.str
-    """`Vote.outcome`."""
+    """`Vote.outcome` of these votes."""
     decision: Global___Decision.ValueType
     """What is decided."""
     votes: _builtins.int
@@ -833,9 +833,9 @@ class GroupApproval(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
     group: _builtins.str
-    """The group."""
+    """Its name, as credentials have it. Required."""
     required: _builtins.int
-    """How many, from 1 to 50."""
+    """How many, from 1 to 50. Required."""
     def __init__(
         self,
         *,

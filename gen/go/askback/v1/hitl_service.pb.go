@@ -1413,13 +1413,13 @@ type OverridePromptRequest struct {
 	Revision int32 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	// One of `PromptContent.decisions`. Required.
 	Decision Decision `protobuf:"varint,6,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
-	// The values of the form, as in AnswerPromptRequest.
+	// The values of the form, as in AnswerPromptRequest. Empty: none.
 	ValuesJson string `protobuf:"bytes,7,opt,name=values_json,json=valuesJson,proto3" json:"values_json,omitempty"`
 	// Replacements of editable contents. Only with EDIT.
 	Edits []*Edit `protobuf:"bytes,8,rep,name=edits,proto3" json:"edits,omitempty"`
 	// Why the rules of the prompt are overridden, at most 16 KiB. Required.
 	Comment string `protobuf:"bytes,9,opt,name=comment,proto3" json:"comment,omitempty"`
-	// `Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest.
+	// `Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest. Empty: only the revision is compared.
 	ShownDigest   string `protobuf:"bytes,10,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

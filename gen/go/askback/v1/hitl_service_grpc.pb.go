@@ -116,7 +116,8 @@ type HitlServiceClient interface {
 	AnswerPrompt(ctx context.Context, in *AnswerPromptRequest, opts ...grpc.CallOption) (*AnswerPromptResponse, error)
 	// Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
 	// Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
-	// with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+	// with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
+	// EXCLUDED, and PERMISSION_DENIED in other namespaces.
 	OverridePrompt(ctx context.Context, in *OverridePromptRequest, opts ...grpc.CallOption) (*OverridePromptResponse, error)
 	// Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
 	// (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
@@ -348,7 +349,8 @@ type HitlServiceServer interface {
 	AnswerPrompt(context.Context, *AnswerPromptRequest) (*AnswerPromptResponse, error)
 	// Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
 	// Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
-	// with ANSWER_SOURCE_OVERRIDE. Idempotent, and with the errors of AnswerPrompt, and PERMISSION_DENIED.
+	// with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
+	// EXCLUDED, and PERMISSION_DENIED in other namespaces.
 	OverridePrompt(context.Context, *OverridePromptRequest) (*OverridePromptResponse, error)
 	// Withdraws the caller's vote on an open prompt. Repeating it changes nothing. Errors: NOT_FOUND
 	// (PROMPT_NOT_FOUND, ANSWER_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).

@@ -682,7 +682,7 @@ type Vote struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the answer, which WithdrawAnswer takes.
 	AnswerId string `protobuf:"bytes,1,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
-	// The person.
+	// The subject of the person who voted.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// What the person decided.
 	Decision Decision `protobuf:"varint,3,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
@@ -799,7 +799,7 @@ func (x *Vote) GetGroups() []string {
 // The votes for one outcome.
 type VoteCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `Vote.outcome`.
+	// `Vote.outcome` of these votes.
 	Outcome string `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// What is decided.
 	Decision Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
@@ -1373,9 +1373,9 @@ func (x *Approval) GetShared() bool {
 // How many members of a group are needed.
 type GroupApproval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The group.
+	// Its name, as credentials have it. Required.
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	// How many, from 1 to 50.
+	// How many, from 1 to 50. Required.
 	Required      int32 `protobuf:"varint,2,opt,name=required,proto3" json:"required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
