@@ -1,1 +1,1 @@
-import{o}from"./chunk-8.js?v=52ba839acd4a76d3";import{a as n}from"./chunk-4.js?v=52ba839acd4a76d3";import{O as r}from"./chunk-12.js?v=52ba839acd4a76d3";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-8.js?v=7d924ada4f4c1e8f";import{a as n}from"./chunk-4.js?v=7d924ada4f4c1e8f";import{O as r}from"./chunk-12.js?v=7d924ada4f4c1e8f";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

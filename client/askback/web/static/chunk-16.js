@@ -1,1 +1,1 @@
-import{D as t}from"./chunk-2.js?v=52ba839acd4a76d3";function s(i,r){let e=t(i).replace(/\s+/g," ").trim(),n=Array.from(e);return n.length<=r?e:`${n.slice(0,r-1).join("")}…`}export{s as a};
+import{D as t}from"./chunk-2.js?v=7d924ada4f4c1e8f";function s(i,r){let e=t(i).replace(/\s+/g," ").trim(),n=Array.from(e);return n.length<=r?e:`${n.slice(0,r-1).join("")}…`}export{s as a};
