@@ -230,6 +230,10 @@ async def test_an_admin_overrides_with_a_reason_and_all_see_it(team: Inbox) -> N
     team.complaints.allowed.append("403")
     strict = await ask(team, "Strict?", namespace="strict", approval=approved(2))
     root = await show(team, "root", strict)
+    await settled(root)
+    await decision(root, "ACCEPT").click()
+    # The page's view has another namespace, so the prompt gets no news: the page reads it again.
+    await expect(root.locator("#answer-why")).to_contain_text("you voted “Approve”")
     await root.locator("[data-command=override]").click()
     await root.get_by_label("Reject").check()
     await root.get_by_label("Why the rules are overridden").fill("no")

@@ -619,7 +619,7 @@ export const catalogue: Catalogue = {
   "votes.withdrawing": "Wird zurückgezogen …",
   "votes.decided": "Dies hat entschieden.",
   "votes.overridden": "Diese Stimmen haben nicht entschieden: Ein Admin hat sie übersteuert.",
-  "votes.voted": "{name} hat „{done}“ gestimmt",
+  "votes.voted": "Stimme von {name}: „{done}“",
   "votes.need.comment":
     "„{verb}“ braucht einen Kommentar: Schreiben Sie ihn unten, dann drücken Sie noch einmal.",
   "votes.confirm.edits":
@@ -631,7 +631,7 @@ export const catalogue: Catalogue = {
   },
   "votes.short": "Das Verzeichnis kennt {known} von {n} nötigen Mitgliedern von {group}.",
   "votes.short.all": "Das Verzeichnis kennt {known} von {n} nötigen Personen.",
-  "verdict.voted": "Vermerkt: Sie haben „{done}“ gestimmt. {more}.",
+  "verdict.voted": "Vermerkt: Ihre Stimme ist „{done}“. {more}.",
   "voted.change": "Eine andere Antwort ersetzt sie.",
   "why.in_vain": "Nur Mitglieder von {groups} können genehmigen; Sie können anders entscheiden.",
   "excluded.names": "Außer {names}.",
