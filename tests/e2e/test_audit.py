@@ -5,23 +5,32 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from askback import Client
 from tests.support.processes import Processes, eventually
 
-ASKBACK = str(Path(sys.executable).with_name("askback"))
+Audit = Callable[..., tuple[int, str]]
 
 
-def audit(*arguments: str) -> tuple[int, str]:
-    done = subprocess.run([ASKBACK, "audit", *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture
+def audit(forked_commands: Path) -> Audit:
+    """Runs `askback audit`. Returns its exit code and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [str(forked_commands / "askback"), "audit", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
 
 
 async def test_a_killed_servers_audit_is_verified_with_its_keys_and_without_it(
-    tmp_path: Path, processes: Processes
+    tmp_path: Path, processes: Processes, audit: Audit
 ) -> None:
     keys, public, file = tmp_path / "keys.json", tmp_path / "public.json", tmp_path / "a.db"
     assert audit("new-key", str(keys))[0] == 0

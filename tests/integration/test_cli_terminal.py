@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.requests import answer, audience, confirm
 from tests.support.service import ServiceWorld
-from tests.support.shell import ASKBACK, WITHIN, Shell
+from tests.support.shell import WITHIN, Shell
 
 EVIL = "Pay?\x1b[2J\x1b]0;owned\x07\u202egnp.exe\x9b31m\x08"
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
@@ -25,13 +26,13 @@ ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\
 class Terminal:
     """Runs `askback` on a pseudo-terminal."""
 
-    def __init__(self, shell: Shell, *command: str, **environment: str) -> None:
+    def __init__(self, shell: Shell, program: Path, *command: str, **environment: str) -> None:
         self.seen = ""
         self._changed = asyncio.Event()
         self._ours, theirs = pty.openpty()
         settings = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", **environment}
         self._process = subprocess.Popen(
-            [ASKBACK, *command],
+            [program, *command],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -78,12 +79,12 @@ class Terminal:
 
 
 @pytest.fixture
-async def terminal(shell: Shell) -> AsyncIterator[Callable[..., Terminal]]:
+async def terminal(shell: Shell, forked_commands: Path) -> AsyncIterator[Callable[..., Terminal]]:
     """Opens terminals and closes them."""
     opened: list[Terminal] = []
 
     def open_one(*command: str, **environment: str) -> Terminal:
-        opened.append(Terminal(shell, *command, **environment))
+        opened.append(Terminal(shell, forked_commands / "askback", *command, **environment))
         return opened[-1]
 
     yield open_one
