@@ -61,6 +61,8 @@ def answerers_of(prompt: Prompt) -> frozenset[str]:
 def exclude_answerers(change: Change, answered: Prompt) -> None:
     """Exclude who answered a prompt from the open prompts that exclude its answerers. Ends their claims and
     votes there."""
+    if not change.job.open_prompts:
+        return
     names = answerers_of(answered)
     for prompt in change.open if names else ():
         exclusion = prompt.content.exclusion
