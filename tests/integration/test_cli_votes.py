@@ -102,6 +102,14 @@ async def test_an_excluded_person_is_told_and_an_admin_may_override(run: Any, tm
     assert "answered by root (override)" in (await run("ben", "inbox", "show", name)).out
 
 
+async def test_the_asker_is_told_that_too_few_approvers_are_known(run: Any) -> None:
+    words = ["ask", "Go?", "--group-approval", "nobody-knows=2", "--deadline", "1s"]
+    done = await run("root", *words)
+    assert done.code == 6
+    assert "! it needs 2 of nobody-knows, and the directory knows 0 who may approve\n" in done.err
+    assert "  2 people must approve, 2 of nobody-knows\n" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [

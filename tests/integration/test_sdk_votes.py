@@ -118,6 +118,35 @@ async def test_excluded_people_cannot_answer_and_an_admin_can_override(person: A
         assert not await run.result()
 
 
+async def test_a_program_that_answers_every_prompt_votes_once(person: Any) -> None:
+    """Its own vote is a change of the prompt, which comes again."""
+    async with person("root") as root, person("amy") as amy, person("ben") as ben, amy.console() as seat:
+        run, prompt = await ask(root, approval=3)
+        statuses = []
+        async for shown in seat.prompts():
+            outcome = await shown.approve()
+            statuses.append((outcome.status, outcome.replayed))
+            if len(statuses) == 1:
+                await ben.answer(shown, "ACCEPT")  # a change by another person, which brings it again
+            elif len(outcome.prompt.votes) == 2:
+                break
+        assert statuses[0] == (AnswerStatus.RECORDED, False)
+        assert set(statuses[1:]) == {(AnswerStatus.RECORDED, True)}
+        assert (await root.prompt(prompt.prompt_id)).proto.submissions == 2
+        left = await shown.withdraw(outcome.answer_id)
+        assert [vote.by for vote in left.votes] == ["ben"]
+        async for shown in seat.prompts():
+            if len(shown.votes) == 1:
+                again = await shown.approve()
+                break
+        assert (again.replayed, again.answer_id != outcome.answer_id, len(again.prompt.votes)) == (
+            False,
+            True,
+            2,
+        )
+        await run.cancel()
+
+
 async def test_a_console_votes_withdraws_and_overrides_on_its_stream(person: Any) -> None:
     async with person("root") as root, person("amy") as amy, root.console() as desk, amy.console() as seat:
         run, prompt = await ask(root, approval=2)

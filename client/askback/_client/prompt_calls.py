@@ -177,7 +177,7 @@ class PromptCalls:
         """Answer a prompt at the revision that was shown; an id stands for the present revision.
 
         To a prompt with an approval the answer is a vote: the outcome is RECORDED, or ACCEPTED for the last
-        vote that was needed.
+        vote that was needed. In a loop over changes give an `answer_id`, because each new id is a new vote.
 
         The answer counts only for the content that was shown: the digest of `prompt` is sent with it. With an
         id, give the `shown_digest` of what the person saw.

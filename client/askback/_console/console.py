@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from askback._console.console_prompt import ConsolePrompt
+from askback._console.console_prompt import ConsolePrompt, RecordedVotes
 from askback._console.console_view import Closing, ConsoleView
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint
@@ -164,6 +164,7 @@ class Console:
             credit=credit,
         )
         self.test = test
+        self.recorded = RecordedVotes()
         self._endpoint = endpoint
         self._connect_timeout = (
             None if connect_timeout is None else seconds(connect_timeout, "connect_timeout")

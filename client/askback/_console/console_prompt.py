@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,11 +15,15 @@ from askback._wire.status import from_result
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 
+_MAX_RECORDED = 10_000
+"""The maximum number of votes that a console remembers."""
+
 
 class Responder(Protocol):
     """The console that showed a prompt and sends the answer to it."""
 
     test: bool
+    recorded: RecordedVotes
 
     def is_open(self, prompt_id: str) -> bool:
         """Whether the prompt is still open, as far as the console knows."""
@@ -33,15 +38,40 @@ class Responder(Protocol):
         """Note that an answer's result reports the end of its prompt."""
 
 
+class RecordedVotes:
+    """The newest vote that a console has cast on each prompt, by what was answered.
+
+    A program that answers each prompt that it gets also gets a prompt again because of its own vote. If it
+    gives the same answer, that is the same vote: a new one would be a change, and so on without end.
+    """
+
+    def __init__(self) -> None:
+        self._votes: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+
+    def find(self, prompt: prompt_pb2.Prompt, content: bytes) -> str:
+        """The id of the vote with this content, if the prompt has it; else empty."""
+        known, answer_id = self._votes.get(prompt.prompt_id, (b"", ""))
+        counts = any(vote.answer_id == answer_id for vote in prompt.votes)
+        return answer_id if known == content and counts else ""
+
+    def note(self, result: pb.AnswerResult, content: bytes) -> None:
+        """Remember the vote of a result that is RECORDED."""
+        if result.status == prompt_pb2.ANSWER_STATUS_RECORDED:
+            self._votes[result.prompt.prompt_id] = content, result.answer_id
+            self._votes.move_to_end(result.prompt.prompt_id)
+            while len(self._votes) > _MAX_RECORDED:
+                self._votes.popitem(last=False)
+
+
 class ConsolePrompt(PromptInfo):
     """A prompt as it was shown; an answer applies to exactly this revision and content.
 
     Every method that answers returns an AnswerOutcome, or raises AnswerInvalid (with the violations; the
     prompt stays open), PromptStale (with the present prompt), PromptClosed (with the resolution that won),
     PromptClaimed, NotFound, or PermissionDenied (for people whom the prompt excludes). To a prompt with an
-    approval an answer is a vote: RECORDED until the last one that is needed. An answer is resent until its
-    result is known. If you cancel the wait and give the same answer again, it keeps its `answer_id` and
-    counts once.
+    approval an answer is a vote: RECORDED until the last one that is needed. The same vote again is a replay.
+    An answer is resent until its result is known. If you cancel the wait and give the same answer again, it
+    keeps its `answer_id` and counts once.
     """
 
     def __init__(self, proto: prompt_pb2.Prompt, console: Responder) -> None:
@@ -125,13 +155,16 @@ class ConsolePrompt(PromptInfo):
     async def _send(
         self, name: str, request: pb.AnswerPromptRequest | pb.OverridePromptRequest
     ) -> AnswerOutcome:
-        """Send an answer under the id of an equal one whose result is not known, else under a new id."""
+        """Send an answer under the id of an equal one whose result is not known, or that is the person's vote
+        already; else under a new id."""
         content = name.encode() + request.SerializeToString(deterministic=True)
-        request.answer_id = self._unsettled.setdefault(content, uuid.uuid4().hex)
+        known = self._console.recorded.find(self.proto, content)
+        request.answer_id = known or self._unsettled.setdefault(content, uuid.uuid4().hex)
         reply: pb.AnswerPromptResponse | pb.OverridePromptResponse
         reply = await self._console.request(**{name: request})
-        del self._unsettled[content]
+        self._unsettled.pop(content, None)
         self._console.note_closed(reply.result)
+        self._console.recorded.note(reply.result, content)
         if (error := from_result(reply.result)) is not None:
             raise error
         return AnswerOutcome.from_proto(reply.result)

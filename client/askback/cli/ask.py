@@ -113,11 +113,14 @@ async def ask(
     import uuid
 
     from askback.cli.record import record
+    from askback.terminal.vote_words import vote_warnings
 
     request_id = request_id or uuid.uuid4().hex
     run: Run | None = None
     try:
         run = await context.client.ask(title, request_id=request_id, **question(title, **asked))
+        for warning in vote_warnings(run.prompt, None) if run.prompt else ():
+            context.out.note(f"! {warning}")
         if no_wait:
             if context.out.as_json:
                 context.out.json(record((await run.job()).proto))
@@ -228,11 +231,14 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
     from askback.cli.record import record
     from askback.cli.words import audience_words, resolution_words
     from askback.errors import JobCancelled, JobFailed
+    from askback.terminal.vote_words import approval_words
 
     assert run.prompt is not None  # the job was created with it
     deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=context.out.verbose)
     until = f", deadline {deadline}" if deadline else ""
     context.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
+    if run.prompt.approval is not None:
+        context.out.note(f"  {approval_words(run.prompt.approval)}")
     for what, command in zip(
         ("to answer", "to say no"), commands_for_others(run.prompt, context.connection), strict=False
     ):
