@@ -48,7 +48,7 @@ async def ask(inbox: Inbox, title: str, *, namespace: str = "", **fields: Any) -
 
 
 def approved(required: int = 2, **groups: int) -> prompts.Approval:
-    """An approval by so many people, and by so many of each group."""
+    """An approval by a number of people in all, and of each group."""
     needed = [prompts.GroupApproval(group=name, required=n) for name, n in groups.items()]
     return prompts.Approval(required=required, per_group=needed)
 

@@ -3,21 +3,20 @@
 import { effect, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Plain } from "../content";
-import type { Inbox, Submission } from "../model/inbox";
+import type { Inbox } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
 import { rich } from "../words";
 import { t } from "../words/later";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
+import { resultText } from "./bulk_words";
 import { Ending } from "./ending";
-import { errorText } from "./errors";
-import { acceptedText, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
+import { decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { oneLine } from "./one_line";
 import { dialog, type Page, subjectOf, usePage } from "./page";
 import { claimant, contentOf, idOf, requesterOf, showsSame } from "./prompt_facts";
 import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
-import { votedText } from "./vote_facts";
 import type { Work } from "./work";
 
 /** How many answers may wait for the service at once. */
@@ -262,28 +261,6 @@ function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
       ) : null}
     </span>
   );
-}
-
-function resultText(sent: Submission | null, subject = ""): string {
-  if (sent === null) return t("bulk.waiting");
-  switch (sent.state) {
-    case "sending":
-      return t("verdict.sending");
-    case "unconfirmed":
-      return t("verdict.unconfirmed");
-    case "accepted":
-      return acceptedText(sent.prompt);
-    case "recorded":
-      return votedText(sent.prompt, subject) || t("verdict.recorded");
-    case "closed":
-      return t("bulk.too_late");
-    case "stale":
-      return t("verdict.stale");
-    case "invalid":
-      return t("verdict.invalid");
-    case "refused":
-      return errorText(sent.error);
-  }
 }
 
 /** Send the answers, a few at a time. Each has a result of its own. */
