@@ -67,7 +67,7 @@ class HitlServiceStub:
     `upserted` for a prompt that is new or has changed, `closed`, `removed`. Keep one prompt for
     each `prompt_id`: the highest `version` wins. Changes carry the newest state, not every step: a
     slow console gets fewer, newer prompts, and never one that is already closed. After an answer
-    with the verdict INVALID or STALE the prompt comes again as `upserted`, because its `version`
+    with the verdict RECORDED, INVALID or STALE the prompt comes again as `upserted`, because its `version`
     rose: a program that answers every `upserted` must not take it for a new question.
 
     Flow control. With `credit` the server sends that many `upserted` events and then waits for
@@ -180,7 +180,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
     `upserted` for a prompt that is new or has changed, `closed`, `removed`. Keep one prompt for
     each `prompt_id`: the highest `version` wins. Changes carry the newest state, not every step: a
     slow console gets fewer, newer prompts, and never one that is already closed. After an answer
-    with the verdict INVALID or STALE the prompt comes again as `upserted`, because its `version`
+    with the verdict RECORDED, INVALID or STALE the prompt comes again as `upserted`, because its `version`
     rose: a program that answers every `upserted` must not take it for a new question.
 
     Flow control. With `credit` the server sends that many `upserted` events and then waits for
@@ -296,7 +296,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         `upserted` for a prompt that is new or has changed, `closed`, `removed`. Keep one prompt for
         each `prompt_id`: the highest `version` wins. Changes carry the newest state, not every step: a
         slow console gets fewer, newer prompts, and never one that is already closed. After an answer
-        with the verdict INVALID or STALE the prompt comes again as `upserted`, because its `version`
+        with the verdict RECORDED, INVALID or STALE the prompt comes again as `upserted`, because its `version`
         rose: a program that answers every `upserted` must not take it for a new question.
 
         Flow control. With `credit` the server sends that many `upserted` events and then waits for

@@ -72,7 +72,7 @@ type HitlServiceClient interface {
 	// `upserted` for a prompt that is new or has changed, `closed`, `removed`. Keep one prompt for
 	// each `prompt_id`: the highest `version` wins. Changes carry the newest state, not every step: a
 	// slow console gets fewer, newer prompts, and never one that is already closed. After an answer
-	// with the verdict INVALID or STALE the prompt comes again as `upserted`, because its `version`
+	// with the verdict RECORDED, INVALID or STALE the prompt comes again as `upserted`, because its `version`
 	// rose: a program that answers every `upserted` must not take it for a new question.
 	//
 	// Flow control. With `credit` the server sends that many `upserted` events and then waits for
@@ -305,7 +305,7 @@ type HitlServiceServer interface {
 	// `upserted` for a prompt that is new or has changed, `closed`, `removed`. Keep one prompt for
 	// each `prompt_id`: the highest `version` wins. Changes carry the newest state, not every step: a
 	// slow console gets fewer, newer prompts, and never one that is already closed. After an answer
-	// with the verdict INVALID or STALE the prompt comes again as `upserted`, because its `version`
+	// with the verdict RECORDED, INVALID or STALE the prompt comes again as `upserted`, because its `version`
 	// rose: a program that answers every `upserted` must not take it for a new question.
 	//
 	// Flow control. With `credit` the server sends that many `upserted` events and then waits for
