@@ -19,7 +19,7 @@ RECORDED, ACCEPTED = prompts.ANSWER_STATUS_RECORDED, prompts.ANSWER_STATUS_ACCEP
 
 # The calls of HitlService by which people decide a prompt or reserve it, and the others. The frames of
 # Converse have the same names, in snake case.
-DECIDING = {"AnswerPrompt", "ClaimPrompt"}
+DECIDING = {"AnswerPrompt", "AnswerPrompts", "ClaimPrompt"}
 OTHER = {
     "Converse", "WatchPrompts", "ListPrompts", "GetPrompt", "ListAnswers", "ReleasePrompt",
     "OverridePrompt",  # for admins, where the namespace allows it
@@ -79,6 +79,10 @@ async def refused_everywhere(service: ServiceWorld, prompt: Any, who: str) -> No
         await expect_refusal(getattr(caller.hitl, call)(request), "PERMISSION_DENIED", "EXCLUDED")
         frame = "".join(f"_{c.lower()}" if c.isupper() else c for c in call)[1:]
         await console.ask_refused("PERMISSION_DENIED", "EXCLUDED", **{frame: request})
+    items = [pb.AnswerPromptsItem(prompt_id=prompt.prompt_id, revision=1, answer_id=f"m-{who}")]
+    several = pb.AnswerPromptsRequest(items=items, decision=ACCEPT)
+    for reply in (await caller.hitl.AnswerPrompts(several), await console.ask(answer_prompts=several)):
+        assert [r.error.reason for r in reply.results] == ["ERROR_REASON_EXCLUDED"]
     after = await service.prompt(prompt.prompt_id)
     assert (after.submissions, after.claimed_by, after.state) == (0, "", prompts.PROMPT_STATE_PENDING)
 

@@ -49,6 +49,11 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "UpdateDeepUnderstanding": ((CL, WO), "jobs", jpb.UpdateDeepUnderstandingRequest(**DEEP)),
     "WatchPrompts": ((CO,), "hitl", hpb.WatchPromptsRequest()),
     "AnswerPrompt": ((CO,), "hitl", hpb.AnswerPromptRequest(answer_id="a", revision=1, decision=1, **P)),
+    "AnswerPrompts": (
+        (CO,),
+        "hitl",
+        hpb.AnswerPromptsRequest(items=[{"answer_id": "a", "revision": 1, **P}], decision=1),
+    ),
     "OverridePrompt": (
         (),
         "hitl",

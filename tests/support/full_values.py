@@ -145,6 +145,7 @@ def full_content(**changed: Any) -> PromptContent:
         ),
         reminders=Reminders(timedelta(seconds=1), timedelta(seconds=0.5), 2),
         correction=Correction("k ✓", (Violation("values_json/q1", "zu früh"), Violation("values_json", "?"))),
+        group_key="g ✓",
         exclusion=Exclusion(True, ("k1", "k2"), frozenset({"eve"}), frozenset({"interns"}), True),
         approval=Approval(3, (GroupApproval("ops", 1), GroupApproval("law", 2)), 2, True),
     )
@@ -153,7 +154,7 @@ def full_content(**changed: Any) -> PromptContent:
 
 def full_votes(at: datetime) -> Votes:
     edits = (Edit("diff", "ä"),)
-    answer = Answer("a ✓", Decision.EDIT, EXACT, edits, "so", AnswerSource.HUMAN, "ann", 3, at)
+    answer = Answer("a ✓", Decision.EDIT, EXACT, edits, "so", AnswerSource.HUMAN, "ann", 3, at, "batch ✓")
     vote = Vote(answer, "o1", frozenset({"ops", "law"}), True)
     return Votes((vote,), frozenset({"bob"}), (Shortfall("law", 2, 1),))
 

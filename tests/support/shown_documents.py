@@ -37,6 +37,7 @@ NOT_SHOWN: tuple[Any, ...] = (  # the stubs of protobuf want literals
     "reminders",
     "deadline",
     "exclude",
+    "group_key",
 )
 
 

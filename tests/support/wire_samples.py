@@ -104,6 +104,7 @@ def full_content() -> pb.PromptContent:
         correction=pb.Correction(
             key="mail", violations=[pb.FieldViolation(field="values_json/a~1b", description="too “late”")]
         ),
+        group_key="refunds ✓",
         exclude=pb.Exclusion(
             requester=True, answerers_of=["mail"], users=["eve"], groups=["interns"], hide=True
         ),
@@ -131,6 +132,7 @@ ANSWER = Answer(
     user_id="ada",
     revision=2,
     created_at=AT,
+    batch_id="monday",
 )
 VOTES = Votes(
     live=(
@@ -192,4 +194,5 @@ def answer_message() -> pb.Answer:
         user_id="ada",
         revision=2,
         create_time=timestamp(AT),
+        batch_id="monday",
     )

@@ -107,8 +107,13 @@ def test_no_reply_is_left_out() -> None:
         for field in frame.DESCRIPTOR.oneofs_by_name["body"].fields
         if field.message_type.name.endswith("Response")
     }
-    # Reads return the response itself, as get_prompt does.
-    assert of_calls - {r[1] for r in REPLIES} == {"list_prompts", "list_answers", "list_checkpoints"}
+    # Reads, and calls with several results, return the response itself, as get_prompt does.
+    assert of_calls - {r[1] for r in REPLIES} == {
+        "answer_prompts",
+        "list_prompts",
+        "list_answers",
+        "list_checkpoints",
+    }
 
 
 def test_the_encode_cache_is_bounded_and_encodes_once() -> None:

@@ -748,6 +748,170 @@ class AnswerResult(_message.Message):
 Global___AnswerResult: _TypeAlias = AnswerResult  # noqa: Y015
 
 @_typing.final
+class AnswerPromptsRequest(_message.Message):
+    """Answers several prompts with one decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    VALUES_JSON_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    decision: _prompt_pb2.Decision.ValueType
+    """What is decided on each of them. Required. A prompt that does not offer it gets INVALID."""
+    values_json: _builtins.str
+    """The values of the forms, the same for each prompt, as in AnswerPromptRequest. Empty: none."""
+    comment: _builtins.str
+    """What the person adds to each answer, at most 16 KiB. Empty: nothing."""
+    batch_id: _builtins.str
+    """A name for the answers of this call, at most 200 bytes; `Answer.batch_id` has it. Send the same one when you
+    repeat the call: it is part of the answers. Empty: the `answer_id` of the first item.
+    """
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerPromptsItem]:
+        """The prompts, each once, from 1 to 200. Required."""
+
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Edit]:
+        """Replacements of editable contents, the same for each prompt. Only with EDIT."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___AnswerPromptsItem] | None = ...,
+        decision: _prompt_pb2.Decision.ValueType = ...,
+        values_json: _builtins.str = ...,
+        edits: _abc.Iterable[_prompt_pb2.Edit] | None = ...,
+        comment: _builtins.str = ...,
+        batch_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "comment", b"comment", "decision", b"decision", "edits", b"edits", "items", b"items", "values_json", b"values_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPromptsRequest: _TypeAlias = AnswerPromptsRequest  # noqa: Y015
+
+@_typing.final
+class AnswerPromptsItem(_message.Message):
+    """One prompt of an AnswerPrompts call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    SHOWN_DIGEST_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt. Required."""
+    revision: _builtins.int
+    """`Prompt.revision` of what was on the screen. Required."""
+    answer_id: _builtins.str
+    """An idempotency key, as in AnswerPromptRequest. Required."""
+    shown_digest: _builtins.str
+    """`Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest. Empty: only the revision is compared."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        answer_id: _builtins.str = ...,
+        shown_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "prompt_id", b"prompt_id", "revision", b"revision", "shown_digest", b"shown_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPromptsItem: _TypeAlias = AnswerPromptsItem  # noqa: Y015
+
+@_typing.final
+class AnswerPromptsResponse(_message.Message):
+    """The reply to an AnswerPrompts call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerPromptsResult]:
+        """One for each item, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___AnswerPromptsResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPromptsResponse: _TypeAlias = AnswerPromptsResponse  # noqa: Y015
+
+@_typing.final
+class AnswerPromptsResult(_message.Message):
+    """What became of the answer to one prompt. The prompt itself is left out, because the reply must fit into a message:
+    a live view has it, and GetPrompt.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    VIOLATIONS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt."""
+    answer_id: _builtins.str
+    """The id of the answer."""
+    status: _prompt_pb2.AnswerStatus.ValueType
+    """The verdict, as in AnswerResult. Unset with `error`."""
+    replayed: _builtins.bool
+    """True: this `answer_id` was judged before, and this is the verdict of then."""
+    state: _prompt_pb2.PromptState.ValueType
+    """The state of the prompt after the answer."""
+    version: _builtins.int
+    """Its version then."""
+    @_builtins.property
+    def violations(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.FieldViolation]:
+        """With INVALID: what is wrong, field by field."""
+
+    @_builtins.property
+    def error(self) -> _stream_pb2.FrameError:
+        """What is no verdict, such as NOT_FOUND or PROMPT_CLAIMED; unset otherwise. Nothing is stored under the
+        `answer_id` then.
+        """
+
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        status: _prompt_pb2.AnswerStatus.ValueType = ...,
+        replayed: _builtins.bool = ...,
+        violations: _abc.Iterable[_prompt_pb2.FieldViolation] | None = ...,
+        state: _prompt_pb2.PromptState.ValueType = ...,
+        version: _builtins.int = ...,
+        error: _stream_pb2.FrameError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "error", b"error", "prompt_id", b"prompt_id", "replayed", b"replayed", "state", b"state", "status", b"status", "version", b"version", "violations", b"violations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPromptsResult: _TypeAlias = AnswerPromptsResult  # noqa: Y015
+
+@_typing.final
 class OverridePromptRequest(_message.Message):
     """Resolves a prompt as an admin. Names it by `prompt_id`, or by `job_id` and `key`."""
 
@@ -1173,6 +1337,7 @@ class ConverseClientFrame(_message.Message):
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
     WITHDRAW_ANSWER_FIELD_NUMBER: _builtins.int
     OVERRIDE_PROMPT_FIELD_NUMBER: _builtins.int
+    ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """A number of your choice, which the reply has too. 0: send no reply, not even an error.
     Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
@@ -1233,6 +1398,10 @@ class ConverseClientFrame(_message.Message):
     def override_prompt(self) -> Global___OverridePromptRequest:
         """As the unary call OverridePrompt. Every verdict is a reply `override_prompt`."""
 
+    @_builtins.property
+    def answer_prompts(self) -> Global___AnswerPromptsRequest:
+        """As the unary call AnswerPrompts."""
+
     def __init__(
         self,
         *,
@@ -1250,12 +1419,13 @@ class ConverseClientFrame(_message.Message):
         list_answers: Global___ListAnswersRequest | None = ...,
         withdraw_answer: Global___WithdrawAnswerRequest | None = ...,
         override_prompt: Global___OverridePromptRequest | None = ...,
+        answer_prompts: Global___AnswerPromptsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1282,6 +1452,7 @@ class ConverseServerFrame(_message.Message):
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
     WITHDRAW_ANSWER_FIELD_NUMBER: _builtins.int
     OVERRIDE_PROMPT_FIELD_NUMBER: _builtins.int
+    ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """The `ref` of the frame that this replies to. 0: not a reply; the server
     sends it unprompted.
@@ -1342,6 +1513,10 @@ class ConverseServerFrame(_message.Message):
     def override_prompt(self) -> Global___OverridePromptResponse:
         """Reply to `override_prompt`, with any verdict."""
 
+    @_builtins.property
+    def answer_prompts(self) -> Global___AnswerPromptsResponse:
+        """Reply to `answer_prompts`."""
+
     def __init__(
         self,
         *,
@@ -1360,12 +1535,13 @@ class ConverseServerFrame(_message.Message):
         list_answers: Global___ListAnswersResponse | None = ...,
         withdraw_answer: Global___WithdrawAnswerResponse | None = ...,
         override_prompt: Global___OverridePromptResponse | None = ...,
+        answer_prompts: Global___AnswerPromptsResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -31,7 +31,7 @@ class HitlServiceStub(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+    Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
@@ -77,6 +77,11 @@ class HitlServiceStub(object):
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptResponse.FromString,
                 _registered_method=True)
+        self.AnswerPrompts = channel.unary_unary(
+                '/askback.v1.HitlService/AnswerPrompts',
+                request_serializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptsRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptsResponse.FromString,
+                _registered_method=True)
         self.OverridePrompt = channel.unary_unary(
                 '/askback.v1.HitlService/OverridePrompt',
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.OverridePromptRequest.SerializeToString,
@@ -115,7 +120,7 @@ class HitlServiceServicer(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+    Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
@@ -212,6 +217,16 @@ class HitlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerPrompts(self, request, context):
+        """Answers up to 200 prompts with one decision. Each prompt is judged by itself, as by AnswerPrompt, and has a
+        result of its own, in the order of the items: some may be accepted and others not. It names every prompt; there
+        is no call for all that match a filter. Repeating it with the same ids gives the same verdicts. Errors:
+        INVALID_ARGUMENT (INVALID_FIELD) for the call as a whole, before any prompt is answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OverridePrompt(self, request, context):
         """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
         Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
@@ -291,6 +306,11 @@ def add_HitlServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptRequest.FromString,
                     response_serializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptResponse.SerializeToString,
             ),
+            'AnswerPrompts': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerPrompts,
+                    request_deserializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptsRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_hitl__service__pb2.AnswerPromptsResponse.SerializeToString,
+            ),
             'OverridePrompt': grpc.unary_unary_rpc_method_handler(
                     servicer.OverridePrompt,
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.OverridePromptRequest.FromString,
@@ -335,7 +355,7 @@ class HitlService(object):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-    Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+    Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
@@ -475,6 +495,33 @@ class HitlService(object):
             '/askback.v1.HitlService/AnswerPrompt',
             askback_dot_v1_dot_hitl__service__pb2.AnswerPromptRequest.SerializeToString,
             askback_dot_v1_dot_hitl__service__pb2.AnswerPromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerPrompts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.HitlService/AnswerPrompts',
+            askback_dot_v1_dot_hitl__service__pb2.AnswerPromptsRequest.SerializeToString,
+            askback_dot_v1_dot_hitl__service__pb2.AnswerPromptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,7 +32,7 @@ class HitlServiceStub:
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+      Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
@@ -113,6 +113,12 @@ class HitlServiceStub:
     (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
     NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
     """
+    AnswerPrompts: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.AnswerPromptsRequest, _hitl_service_pb2.AnswerPromptsResponse]
+    """Answers up to 200 prompts with one decision. Each prompt is judged by itself, as by AnswerPrompt, and has a
+    result of its own, in the order of the items: some may be accepted and others not. It names every prompt; there
+    is no call for all that match a filter. Repeating it with the same ids gives the same verdicts. Errors:
+    INVALID_ARGUMENT (INVALID_FIELD) for the call as a whole, before any prompt is answered.
+    """
     OverridePrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.OverridePromptRequest, _hitl_service_pb2.OverridePromptResponse]
     """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
     Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
@@ -148,7 +154,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+      Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
@@ -226,6 +232,12 @@ class HitlServiceAsyncStub(HitlServiceStub):
     (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
     NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
     """
+    AnswerPrompts: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.AnswerPromptsRequest, _hitl_service_pb2.AnswerPromptsResponse]  # type: ignore[assignment]
+    """Answers up to 200 prompts with one decision. Each prompt is judged by itself, as by AnswerPrompt, and has a
+    result of its own, in the order of the items: some may be accepted and others not. It names every prompt; there
+    is no call for all that match a filter. Repeating it with the same ids gives the same verdicts. Errors:
+    INVALID_ARGUMENT (INVALID_FIELD) for the call as a whole, before any prompt is answered.
+    """
     OverridePrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.OverridePromptRequest, _hitl_service_pb2.OverridePromptResponse]  # type: ignore[assignment]
     """Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
     Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
@@ -260,7 +272,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
-      Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+      Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
@@ -365,6 +377,18 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
         (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
         NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
+        """
+
+    @_abc_1.abstractmethod
+    def AnswerPrompts(
+        self,
+        request: _hitl_service_pb2.AnswerPromptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hitl_service_pb2.AnswerPromptsResponse, _abc.Awaitable[_hitl_service_pb2.AnswerPromptsResponse]]:
+        """Answers up to 200 prompts with one decision. Each prompt is judged by itself, as by AnswerPrompt, and has a
+        result of its own, in the order of the items: some may be accepted and others not. It names every prompt; there
+        is no call for all that match a filter. Repeating it with the same ids gives the same verdicts. Errors:
+        INVALID_ARGUMENT (INVALID_FIELD) for the call as a whole, before any prompt is answered.
         """
 
     @_abc_1.abstractmethod

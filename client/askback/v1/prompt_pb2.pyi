@@ -636,6 +636,7 @@ class PromptContent(_message.Message):
     CORRECTION_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
     APPROVAL_FIELD_NUMBER: _builtins.int
+    GROUP_KEY_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """What kind of question it is: `clarify`, `confirm`, `preview`, `validate`, `deep_understanding`,
     `structure_fix`, or a name of your own (a letter, then letters, digits, `_`, `.`, `-`; at most
@@ -667,6 +668,10 @@ class PromptContent(_message.Message):
     metadata_json: _builtins.str
     """For programs, any JSON text, at most 256 KiB; returned as it was sent. Empty: nothing. Everyone
     in the audience can read it.
+    """
+    group_key: _builtins.str
+    """The same for similar questions, at most 200 bytes: consoles show them together, and people may answer them with
+    one decision (AnswerPrompts). Empty: it belongs to no group. It is no part of the question.
     """
     @_builtins.property
     def contents(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptPart]:
@@ -767,10 +772,11 @@ class PromptContent(_message.Message):
         correction: Global___Correction | None = ...,
         exclude: Global___Exclusion | None = ...,
         approval: Global___Approval | None = ...,
+        group_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "exclude", b"exclude", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "group_key", b"group_key", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
@@ -1619,6 +1625,7 @@ class Answer(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """The idempotency key that the client made, unique in its prompt. `default:` and the prompt's id
     for a default.
@@ -1635,6 +1642,10 @@ class Answer(_message.Message):
     """The subject of the principal that answered. Empty for a default."""
     revision: _builtins.int
     """The prompt's revision that was answered."""
+    batch_id: _builtins.str
+    """The name of the AnswerPrompts call by which it was given, together with other answers. Empty: it was given to one
+    prompt alone.
+    """
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
         """Replacements of editable contents, with EDIT."""
@@ -1655,10 +1666,11 @@ class Answer(_message.Message):
         user_id: _builtins.str = ...,
         revision: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        batch_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "revision", b"revision", "source", b"source", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "batch_id", b"batch_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "revision", b"revision", "source", b"source", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

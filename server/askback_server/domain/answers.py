@@ -34,6 +34,8 @@ class Answer:
     user_id: str
     revision: int
     created_at: datetime
+    batch_id: str = ""
+    """Of the AnswerPrompts call by which it was given; empty for an answer to one prompt."""
 
     @cached_property
     def size(self) -> int:
@@ -54,4 +56,6 @@ class Answer:
         ]
         if self.source is not AnswerSource.HUMAN:
             parts.append(str(self.source))
+        if self.batch_id:
+            parts.append(["batch", self.batch_id])
         return digest_of(parts)

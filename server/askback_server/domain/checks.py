@@ -123,6 +123,7 @@ def normalise(
     check.number("priority", content.priority, -limits.priority, limits.priority)
     check.labels("labels", content.labels)
     check.json("metadata_json", content.metadata_json)
+    check.key("group_key", content.group_key, required=False)
     _check_parts(check, content.parts)
     _check_audience(check, "audience", content.audience)
     if content.escalation:

@@ -239,6 +239,7 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     comment: str = ""
     source: AnswerSource = AnswerSource.HUMAN
     shown_digest: str = ""
+    batch_id: str = ""
     OVERRIDES: ClassVar[bool] = False  # see `vote_commands.OverridePrompt`
     judgement: Judgement | None = None
     """The result of `judge_values` for these values, if judging them takes too long for the event loop."""

@@ -148,13 +148,16 @@ class PromptContent:
     exclusion: Exclusion | None = None
     approval: Approval | None = None
     """How many people must decide alike. None: the first valid answer decides."""
+    group_key: str = ""
+    """The same for similar questions, so that consoles can show them together."""
 
     @cached_property
     def size(self) -> int:
         """About how many bytes its texts take. Cached: a job in memory is measured at each write."""
         parts = sum(len(p.text) for p in self.parts) if self.parts else 0
         schema = len(self.form.schema_json) if isinstance(self.form, SchemaForm) else 0
-        return len(self.body) + len(self.metadata_json) + parts + schema + self._faults_size
+        texts = len(self.body) + len(self.metadata_json) + len(self.group_key)
+        return texts + parts + schema + self._faults_size
 
     @cached_property
     def details(self) -> int:
@@ -250,8 +253,8 @@ class PromptContent:
     def digest(self) -> str:
         """A digest of what people see and may decide (docs/design.md 1: `key`).
 
-        Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata)
-        are not in it: they change neither the question nor what a yes would mean.
+        Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata,
+        group) are not in it: they change neither the question nor what a yes would mean.
         """
         seen: list[object] = [
             self.kind,

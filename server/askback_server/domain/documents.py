@@ -121,6 +121,8 @@ def _write_content(content: PromptContent) -> str:
         doc["default_answer"] = fields_of(content.default_answer)
     if content.metadata_json:
         doc["metadata_json"] = content.metadata_json
+    if content.group_key:
+        doc["group_key"] = content.group_key
     if content.timeout is not None:
         doc["timeout_s"] = content.timeout.total_seconds()
     if content.deadline is not None:
@@ -186,6 +188,7 @@ def parse_content(text: str) -> PromptContent:
         if default
         else None,
         metadata_json=doc.get("metadata_json", ""),
+        group_key=doc.get("group_key", ""),
         timeout=timedelta(seconds=doc["timeout_s"]) if "timeout_s" in doc else None,
         escalation=tuple(map(step_from_doc, doc["escalation"])) if "escalation" in doc else (),
         reminders=reminders_from_doc(doc["reminders"]) if "reminders" in doc else None,
@@ -219,6 +222,8 @@ def answer_to_json(answer: Answer) -> str:
         "revision": answer.revision,
         "at": _time_text(answer.created_at),
     }
+    if answer.batch_id:
+        doc["batch_id"] = answer.batch_id
     if not answer.values_json:
         return dump(doc)
     try:
@@ -251,6 +256,7 @@ def _answer_of(text: str, doc: JsonObject) -> Answer:
         user_id=doc["user_id"],
         revision=doc["revision"],
         created_at=datetime.fromisoformat(doc["at"]),
+        batch_id=doc.get("batch_id", ""),
     )
 
 

@@ -91,7 +91,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "kind": _NAME, "title": _text("title_chars"), "body": _text("content_bytes"),
         "contents": _list("parts"), "schema_json": _text("forms.max_schema_bytes"),
         "derived_schema_json": _text("content_bytes"), "decisions": _list("decisions"), "labels": _LABELS,
-        "metadata_json": _JSON, "escalation": _list("escalation_steps"),
+        "metadata_json": _JSON, "escalation": _list("escalation_steps"), "group_key": _ID,
     },
     "PromptPart": {
         "content_id": _NAME, "title": _text("title_chars"), "media_type": _NAME,
@@ -160,6 +160,11 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "prompt_id": _ID, "job_id": _ID, "key": _ID, "answer_id": _ID, "values_json": _JSON,
         "edits": _list("parts"), "comment": _text("content_bytes"), "shown_digest": _ID,
     },
+    "AnswerPromptsRequest": {
+        "items": _list("answers_per_call"), "values_json": _JSON, "edits": _list("parts"),
+        "comment": _text("content_bytes"), "batch_id": _ID,
+    },
+    "AnswerPromptsItem": {"prompt_id": _ID, "answer_id": _ID, "shown_digest": _ID},
     "Edit": {"content_id": _NAME, "text": _text("content_bytes")},
     "OverridePromptRequest": {
         "prompt_id": _ID, "job_id": _ID, "key": _ID, "answer_id": _ID, "values_json": _JSON,

@@ -57,6 +57,8 @@ class Limits:
     """Jobs that a worker's hello names as held."""
     acknowledged: int = 1_000
     """Prompts of one AcknowledgePrompts call."""
+    answers_per_call: int = 200
+    """Prompts that one AnswerPrompts call answers."""
     frames_per_message: int = 1_000
     """Frames of one message of a stream."""
     token_bytes: int = 8_192

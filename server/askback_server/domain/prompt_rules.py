@@ -207,6 +207,7 @@ def _build_answer(command: AnswerPrompt, now: datetime) -> Answer:
         user_id=command.principal.subject,
         revision=command.revision,
         created_at=now,
+        batch_id=command.batch_id,
     )
 
 

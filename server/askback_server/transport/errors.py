@@ -188,14 +188,14 @@ def _metadata(error: AskbackError) -> dict[str, str]:
 
 def _violations(error: AskbackError) -> tuple[Violation, ...]:
     if isinstance(error, errors.InvalidField):
-        return tuple(_fit_violations(error.violations))
+        return tuple(fit_violations(error.violations))
     if isinstance(error, AnswerInvalid):
-        return tuple(_fit_violations(error.result.violations))
+        return tuple(fit_violations(error.result.violations))
     return ()
 
 
-def _fit_violations(violations: Iterable[Violation]) -> Iterable[Violation]:
-    """The first violations, cut, that fit into a status."""
+def fit_violations(violations: Iterable[Violation]) -> Iterable[Violation]:
+    """The first violations, cut, that fit into a status or into one of many results."""
     room = _MAX_VIOLATIONS_BYTES
     for violation in cap_violations(violations):
         short = Violation(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import cast
 
 from askback.v1 import hitl_service_pb2 as pb
-from askback_server.domain.errors import NotTestMode
+from askback_server.domain.commands import AnswerPrompt
+from askback_server.domain.errors import NotTestMode, PromptNotFound
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.sizes import fit_bytes
+from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptPosition
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert import prompt_commands as commands
@@ -23,6 +26,7 @@ from askback_server.transport.convert.prompts import (
     record_message,
 )
 from askback_server.transport.convert.values import page_size
+from askback_server.transport.item_results import item_result
 from askback_server.transport.page_tokens import digest_query, seal, unseal
 
 
@@ -44,6 +48,17 @@ class HitlCalls:
         if request.test and not self._replica.test_mode:
             raise NotTestMode(request.answer_id)
         return self._submit(commands.answer_prompt(request, self._principal))
+
+    async def answer_prompts(self, request: pb.AnswerPromptsRequest) -> pb.AnswerPromptsResponse:
+        self._principal.require(Role.CONSOLE)
+        answers = commands.answer_prompts(request, self._principal)
+        verdicts = await asyncio.gather(*map(self._judge, answers), return_exceptions=True)
+        return pb.AnswerPromptsResponse(results=map(item_result, answers, verdicts))
+
+    async def _judge(self, answer: AnswerPrompt) -> AnswerResult:
+        if not is_id(answer.ref.prompt_id):
+            raise PromptNotFound(prompt_id=answer.ref.prompt_id)
+        return await self._submit(answer)
 
     def override_prompt(self, request: pb.OverridePromptRequest) -> Awaitable[AnswerResult]:
         """The verdict on the answer of an admin, accepted or not."""

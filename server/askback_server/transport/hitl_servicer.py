@@ -46,6 +46,9 @@ class HitlServicer:
         verdict = require_accepted(await self._calls().answer_prompt(request))
         return response(pb.AnswerPromptResponse, verdict)
 
+    async def AnswerPrompts(self, request: pb.AnswerPromptsRequest, _: object) -> pb.AnswerPromptsResponse:
+        return await self._calls().answer_prompts(request)
+
     async def OverridePrompt(self, request: pb.OverridePromptRequest, _: object) -> pb.OverridePromptResponse:
         verdict = require_accepted(await self._calls().override_prompt(request))
         return response(pb.OverridePromptResponse, verdict)

@@ -288,6 +288,37 @@ export interface AnswerResult {
   readonly violations?: readonly FieldViolation[];
 }
 
+export interface AnswerPromptsRequest {
+  readonly items?: readonly AnswerPromptsItem[];
+  readonly decision?: Decision;
+  readonly valuesJson?: string;
+  readonly edits?: readonly Edit[];
+  readonly comment?: string;
+  readonly batchId?: string;
+}
+
+export interface AnswerPromptsItem {
+  readonly promptId?: string;
+  readonly revision?: number;
+  readonly answerId?: string;
+  readonly shownDigest?: string;
+}
+
+export interface AnswerPromptsResponse {
+  readonly results?: readonly AnswerPromptsResult[];
+}
+
+export interface AnswerPromptsResult {
+  readonly promptId?: string;
+  readonly answerId?: string;
+  readonly status?: AnswerStatus;
+  readonly replayed?: boolean;
+  readonly violations?: readonly FieldViolation[];
+  readonly state?: PromptState;
+  readonly version?: string;
+  readonly error?: FrameError;
+}
+
 export interface OverridePromptRequest {
   readonly promptId?: string;
   readonly jobId?: string;
@@ -378,6 +409,7 @@ export interface ConverseClientFrame {
   readonly listAnswers?: ListAnswersRequest;
   readonly withdrawAnswer?: WithdrawAnswerRequest;
   readonly overridePrompt?: OverridePromptRequest;
+  readonly answerPrompts?: AnswerPromptsRequest;
 }
 
 export interface ConverseServerFrame {
@@ -396,6 +428,7 @@ export interface ConverseServerFrame {
   readonly listAnswers?: ListAnswersResponse;
   readonly withdrawAnswer?: WithdrawAnswerResponse;
   readonly overridePrompt?: OverridePromptResponse;
+  readonly answerPrompts?: AnswerPromptsResponse;
 }
 
 export interface ConverseHello {
@@ -934,6 +967,7 @@ export interface PromptContent {
   readonly correction?: Correction;
   readonly exclude?: Exclusion;
   readonly approval?: Approval;
+  readonly groupKey?: string;
 }
 
 export interface Approval {
@@ -1085,6 +1119,7 @@ export interface Answer {
   readonly userId?: string;
   readonly revision?: number;
   readonly createTime?: Timestamp;
+  readonly batchId?: string;
 }
 
 export interface Resolution {
@@ -1396,6 +1431,7 @@ export interface Methods {
   "HitlService/ListPrompts": { request: ListPromptsRequest; response: ListPromptsResponse };
   "HitlService/GetPrompt": { request: GetPromptRequest; response: GetPromptResponse };
   "HitlService/AnswerPrompt": { request: AnswerPromptRequest; response: AnswerPromptResponse };
+  "HitlService/AnswerPrompts": { request: AnswerPromptsRequest; response: AnswerPromptsResponse };
   "HitlService/OverridePrompt": { request: OverridePromptRequest; response: OverridePromptResponse };
   "HitlService/WithdrawAnswer": { request: WithdrawAnswerRequest; response: WithdrawAnswerResponse };
   "HitlService/ClaimPrompt": { request: ClaimPromptRequest; response: ClaimPromptResponse };

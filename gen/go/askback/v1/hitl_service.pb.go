@@ -1398,6 +1398,328 @@ func (x *AnswerResult) GetViolations() []*FieldViolation {
 	return nil
 }
 
+// Answers several prompts with one decision.
+type AnswerPromptsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompts, each once, from 1 to 200. Required.
+	Items []*AnswerPromptsItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// What is decided on each of them. Required. A prompt that does not offer it gets INVALID.
+	Decision Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
+	// The values of the forms, the same for each prompt, as in AnswerPromptRequest. Empty: none.
+	ValuesJson string `protobuf:"bytes,3,opt,name=values_json,json=valuesJson,proto3" json:"values_json,omitempty"`
+	// Replacements of editable contents, the same for each prompt. Only with EDIT.
+	Edits []*Edit `protobuf:"bytes,4,rep,name=edits,proto3" json:"edits,omitempty"`
+	// What the person adds to each answer, at most 16 KiB. Empty: nothing.
+	Comment string `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`
+	// A name for the answers of this call, at most 200 bytes; `Answer.batch_id` has it. Send the same one when you
+	// repeat the call: it is part of the answers. Empty: the `answer_id` of the first item.
+	BatchId       string `protobuf:"bytes,6,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerPromptsRequest) Reset() {
+	*x = AnswerPromptsRequest{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerPromptsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerPromptsRequest) ProtoMessage() {}
+
+func (x *AnswerPromptsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerPromptsRequest.ProtoReflect.Descriptor instead.
+func (*AnswerPromptsRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *AnswerPromptsRequest) GetItems() []*AnswerPromptsItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *AnswerPromptsRequest) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *AnswerPromptsRequest) GetValuesJson() string {
+	if x != nil {
+		return x.ValuesJson
+	}
+	return ""
+}
+
+func (x *AnswerPromptsRequest) GetEdits() []*Edit {
+	if x != nil {
+		return x.Edits
+	}
+	return nil
+}
+
+func (x *AnswerPromptsRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *AnswerPromptsRequest) GetBatchId() string {
+	if x != nil {
+		return x.BatchId
+	}
+	return ""
+}
+
+// One prompt of an AnswerPrompts call.
+type AnswerPromptsItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt. Required.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// `Prompt.revision` of what was on the screen. Required.
+	Revision int32 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// An idempotency key, as in AnswerPromptRequest. Required.
+	AnswerId string `protobuf:"bytes,3,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
+	// `Prompt.shown_digest` of what was on the screen, as in AnswerPromptRequest. Empty: only the revision is compared.
+	ShownDigest   string `protobuf:"bytes,4,opt,name=shown_digest,json=shownDigest,proto3" json:"shown_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerPromptsItem) Reset() {
+	*x = AnswerPromptsItem{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerPromptsItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerPromptsItem) ProtoMessage() {}
+
+func (x *AnswerPromptsItem) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerPromptsItem.ProtoReflect.Descriptor instead.
+func (*AnswerPromptsItem) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AnswerPromptsItem) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *AnswerPromptsItem) GetRevision() int32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *AnswerPromptsItem) GetAnswerId() string {
+	if x != nil {
+		return x.AnswerId
+	}
+	return ""
+}
+
+func (x *AnswerPromptsItem) GetShownDigest() string {
+	if x != nil {
+		return x.ShownDigest
+	}
+	return ""
+}
+
+// The reply to an AnswerPrompts call.
+type AnswerPromptsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each item, in their order.
+	Results       []*AnswerPromptsResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerPromptsResponse) Reset() {
+	*x = AnswerPromptsResponse{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerPromptsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerPromptsResponse) ProtoMessage() {}
+
+func (x *AnswerPromptsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerPromptsResponse.ProtoReflect.Descriptor instead.
+func (*AnswerPromptsResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AnswerPromptsResponse) GetResults() []*AnswerPromptsResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// What became of the answer to one prompt. The prompt itself is left out, because the reply must fit into a message:
+// a live view has it, and GetPrompt.
+type AnswerPromptsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The id of the answer.
+	AnswerId string `protobuf:"bytes,2,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
+	// The verdict, as in AnswerResult. Unset with `error`.
+	Status AnswerStatus `protobuf:"varint,3,opt,name=status,proto3,enum=askback.v1.AnswerStatus" json:"status,omitempty"`
+	// True: this `answer_id` was judged before, and this is the verdict of then.
+	Replayed bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// With INVALID: what is wrong, field by field.
+	Violations []*FieldViolation `protobuf:"bytes,5,rep,name=violations,proto3" json:"violations,omitempty"`
+	// The state of the prompt after the answer.
+	State PromptState `protobuf:"varint,6,opt,name=state,proto3,enum=askback.v1.PromptState" json:"state,omitempty"`
+	// Its version then.
+	Version int64 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
+	// What is no verdict, such as NOT_FOUND or PROMPT_CLAIMED; unset otherwise. Nothing is stored under the
+	// `answer_id` then.
+	Error         *FrameError `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerPromptsResult) Reset() {
+	*x = AnswerPromptsResult{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerPromptsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerPromptsResult) ProtoMessage() {}
+
+func (x *AnswerPromptsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerPromptsResult.ProtoReflect.Descriptor instead.
+func (*AnswerPromptsResult) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *AnswerPromptsResult) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *AnswerPromptsResult) GetAnswerId() string {
+	if x != nil {
+		return x.AnswerId
+	}
+	return ""
+}
+
+func (x *AnswerPromptsResult) GetStatus() AnswerStatus {
+	if x != nil {
+		return x.Status
+	}
+	return AnswerStatus_ANSWER_STATUS_UNSPECIFIED
+}
+
+func (x *AnswerPromptsResult) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+func (x *AnswerPromptsResult) GetViolations() []*FieldViolation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+func (x *AnswerPromptsResult) GetState() PromptState {
+	if x != nil {
+		return x.State
+	}
+	return PromptState_PROMPT_STATE_UNSPECIFIED
+}
+
+func (x *AnswerPromptsResult) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AnswerPromptsResult) GetError() *FrameError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 // Resolves a prompt as an admin. Names it by `prompt_id`, or by `job_id` and `key`.
 type OverridePromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1427,7 +1749,7 @@ type OverridePromptRequest struct {
 
 func (x *OverridePromptRequest) Reset() {
 	*x = OverridePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1761,7 @@ func (x *OverridePromptRequest) String() string {
 func (*OverridePromptRequest) ProtoMessage() {}
 
 func (x *OverridePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1774,7 @@ func (x *OverridePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverridePromptRequest.ProtoReflect.Descriptor instead.
 func (*OverridePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *OverridePromptRequest) GetPromptId() string {
@@ -1536,7 +1858,7 @@ type OverridePromptResponse struct {
 
 func (x *OverridePromptResponse) Reset() {
 	*x = OverridePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1870,7 @@ func (x *OverridePromptResponse) String() string {
 func (*OverridePromptResponse) ProtoMessage() {}
 
 func (x *OverridePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1883,7 @@ func (x *OverridePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverridePromptResponse.ProtoReflect.Descriptor instead.
 func (*OverridePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OverridePromptResponse) GetResult() *AnswerResult {
@@ -1588,7 +1910,7 @@ type WithdrawAnswerRequest struct {
 
 func (x *WithdrawAnswerRequest) Reset() {
 	*x = WithdrawAnswerRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1922,7 @@ func (x *WithdrawAnswerRequest) String() string {
 func (*WithdrawAnswerRequest) ProtoMessage() {}
 
 func (x *WithdrawAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1935,7 @@ func (x *WithdrawAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawAnswerRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WithdrawAnswerRequest) GetPromptId() string {
@@ -1655,7 +1977,7 @@ type WithdrawAnswerResponse struct {
 
 func (x *WithdrawAnswerResponse) Reset() {
 	*x = WithdrawAnswerResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +1989,7 @@ func (x *WithdrawAnswerResponse) String() string {
 func (*WithdrawAnswerResponse) ProtoMessage() {}
 
 func (x *WithdrawAnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +2002,7 @@ func (x *WithdrawAnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawAnswerResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawAnswerResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WithdrawAnswerResponse) GetPrompt() *Prompt {
@@ -1703,7 +2025,7 @@ type ClaimPromptRequest struct {
 
 func (x *ClaimPromptRequest) Reset() {
 	*x = ClaimPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +2037,7 @@ func (x *ClaimPromptRequest) String() string {
 func (*ClaimPromptRequest) ProtoMessage() {}
 
 func (x *ClaimPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +2050,7 @@ func (x *ClaimPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimPromptRequest.ProtoReflect.Descriptor instead.
 func (*ClaimPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ClaimPromptRequest) GetPromptId() string {
@@ -1756,7 +2078,7 @@ type ClaimPromptResponse struct {
 
 func (x *ClaimPromptResponse) Reset() {
 	*x = ClaimPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +2090,7 @@ func (x *ClaimPromptResponse) String() string {
 func (*ClaimPromptResponse) ProtoMessage() {}
 
 func (x *ClaimPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +2103,7 @@ func (x *ClaimPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimPromptResponse.ProtoReflect.Descriptor instead.
 func (*ClaimPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ClaimPromptResponse) GetPrompt() *Prompt {
@@ -1802,7 +2124,7 @@ type ReleasePromptRequest struct {
 
 func (x *ReleasePromptRequest) Reset() {
 	*x = ReleasePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +2136,7 @@ func (x *ReleasePromptRequest) String() string {
 func (*ReleasePromptRequest) ProtoMessage() {}
 
 func (x *ReleasePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +2149,7 @@ func (x *ReleasePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePromptRequest.ProtoReflect.Descriptor instead.
 func (*ReleasePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReleasePromptRequest) GetPromptId() string {
@@ -1848,7 +2170,7 @@ type ReleasePromptResponse struct {
 
 func (x *ReleasePromptResponse) Reset() {
 	*x = ReleasePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2182,7 @@ func (x *ReleasePromptResponse) String() string {
 func (*ReleasePromptResponse) ProtoMessage() {}
 
 func (x *ReleasePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +2195,7 @@ func (x *ReleasePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePromptResponse.ProtoReflect.Descriptor instead.
 func (*ReleasePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{24}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReleasePromptResponse) GetPrompt() *Prompt {
@@ -1900,7 +2222,7 @@ type CancelPromptRequest struct {
 
 func (x *CancelPromptRequest) Reset() {
 	*x = CancelPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2234,7 @@ func (x *CancelPromptRequest) String() string {
 func (*CancelPromptRequest) ProtoMessage() {}
 
 func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2247,7 @@ func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptRequest.ProtoReflect.Descriptor instead.
 func (*CancelPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{25}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CancelPromptRequest) GetPromptId() string {
@@ -1967,7 +2289,7 @@ type CancelPromptResponse struct {
 
 func (x *CancelPromptResponse) Reset() {
 	*x = CancelPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2301,7 @@ func (x *CancelPromptResponse) String() string {
 func (*CancelPromptResponse) ProtoMessage() {}
 
 func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2314,7 @@ func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptResponse.ProtoReflect.Descriptor instead.
 func (*CancelPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{26}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CancelPromptResponse) GetPrompt() *Prompt {
@@ -2018,7 +2340,7 @@ type ListAnswersRequest struct {
 
 func (x *ListAnswersRequest) Reset() {
 	*x = ListAnswersRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2352,7 @@ func (x *ListAnswersRequest) String() string {
 func (*ListAnswersRequest) ProtoMessage() {}
 
 func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2365,7 @@ func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersRequest.ProtoReflect.Descriptor instead.
 func (*ListAnswersRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{27}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAnswersRequest) GetPromptId() string {
@@ -2080,7 +2402,7 @@ type ListAnswersResponse struct {
 
 func (x *ListAnswersResponse) Reset() {
 	*x = ListAnswersResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2414,7 @@ func (x *ListAnswersResponse) String() string {
 func (*ListAnswersResponse) ProtoMessage() {}
 
 func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2427,7 @@ func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersResponse.ProtoReflect.Descriptor instead.
 func (*ListAnswersResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{28}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListAnswersResponse) GetAnswers() []*AnswerRecord {
@@ -2133,7 +2455,7 @@ type ConverseRequest struct {
 
 func (x *ConverseRequest) Reset() {
 	*x = ConverseRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2467,7 @@ func (x *ConverseRequest) String() string {
 func (*ConverseRequest) ProtoMessage() {}
 
 func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2480,7 @@ func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseRequest.ProtoReflect.Descriptor instead.
 func (*ConverseRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ConverseRequest) GetFrames() []*ConverseClientFrame {
@@ -2179,7 +2501,7 @@ type ConverseResponse struct {
 
 func (x *ConverseResponse) Reset() {
 	*x = ConverseResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2513,7 @@ func (x *ConverseResponse) String() string {
 func (*ConverseResponse) ProtoMessage() {}
 
 func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2526,7 @@ func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseResponse.ProtoReflect.Descriptor instead.
 func (*ConverseResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ConverseResponse) GetFrames() []*ConverseServerFrame {
@@ -2237,6 +2559,7 @@ type ConverseClientFrame struct {
 	//	*ConverseClientFrame_ListAnswers
 	//	*ConverseClientFrame_WithdrawAnswer
 	//	*ConverseClientFrame_OverridePrompt
+	//	*ConverseClientFrame_AnswerPrompts
 	Body          isConverseClientFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2244,7 +2567,7 @@ type ConverseClientFrame struct {
 
 func (x *ConverseClientFrame) Reset() {
 	*x = ConverseClientFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2579,7 @@ func (x *ConverseClientFrame) String() string {
 func (*ConverseClientFrame) ProtoMessage() {}
 
 func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2592,7 @@ func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseClientFrame.ProtoReflect.Descriptor instead.
 func (*ConverseClientFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ConverseClientFrame) GetRef() int64 {
@@ -2403,6 +2726,15 @@ func (x *ConverseClientFrame) GetOverridePrompt() *OverridePromptRequest {
 	return nil
 }
 
+func (x *ConverseClientFrame) GetAnswerPrompts() *AnswerPromptsRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_AnswerPrompts); ok {
+			return x.AnswerPrompts
+		}
+	}
+	return nil
+}
+
 type isConverseClientFrame_Body interface {
 	isConverseClientFrame_Body()
 }
@@ -2474,6 +2806,11 @@ type ConverseClientFrame_OverridePrompt struct {
 	OverridePrompt *OverridePromptRequest `protobuf:"bytes,14,opt,name=override_prompt,json=overridePrompt,proto3,oneof"`
 }
 
+type ConverseClientFrame_AnswerPrompts struct {
+	// As the unary call AnswerPrompts.
+	AnswerPrompts *AnswerPromptsRequest `protobuf:"bytes,15,opt,name=answer_prompts,json=answerPrompts,proto3,oneof"`
+}
+
 func (*ConverseClientFrame_Hello) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_Heartbeat) isConverseClientFrame_Body() {}
@@ -2500,6 +2837,8 @@ func (*ConverseClientFrame_WithdrawAnswer) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_OverridePrompt) isConverseClientFrame_Body() {}
 
+func (*ConverseClientFrame_AnswerPrompts) isConverseClientFrame_Body() {}
+
 // One frame from the server.
 type ConverseServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2524,6 +2863,7 @@ type ConverseServerFrame struct {
 	//	*ConverseServerFrame_ListAnswers
 	//	*ConverseServerFrame_WithdrawAnswer
 	//	*ConverseServerFrame_OverridePrompt
+	//	*ConverseServerFrame_AnswerPrompts
 	Body          isConverseServerFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2531,7 +2871,7 @@ type ConverseServerFrame struct {
 
 func (x *ConverseServerFrame) Reset() {
 	*x = ConverseServerFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2543,7 +2883,7 @@ func (x *ConverseServerFrame) String() string {
 func (*ConverseServerFrame) ProtoMessage() {}
 
 func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2556,7 +2896,7 @@ func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseServerFrame.ProtoReflect.Descriptor instead.
 func (*ConverseServerFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ConverseServerFrame) GetRef() int64 {
@@ -2699,6 +3039,15 @@ func (x *ConverseServerFrame) GetOverridePrompt() *OverridePromptResponse {
 	return nil
 }
 
+func (x *ConverseServerFrame) GetAnswerPrompts() *AnswerPromptsResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_AnswerPrompts); ok {
+			return x.AnswerPrompts
+		}
+	}
+	return nil
+}
+
 type isConverseServerFrame_Body interface {
 	isConverseServerFrame_Body()
 }
@@ -2773,6 +3122,11 @@ type ConverseServerFrame_OverridePrompt struct {
 	OverridePrompt *OverridePromptResponse `protobuf:"bytes,15,opt,name=override_prompt,json=overridePrompt,proto3,oneof"`
 }
 
+type ConverseServerFrame_AnswerPrompts struct {
+	// Reply to `answer_prompts`.
+	AnswerPrompts *AnswerPromptsResponse `protobuf:"bytes,16,opt,name=answer_prompts,json=answerPrompts,proto3,oneof"`
+}
+
 func (*ConverseServerFrame_Welcome) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_Heartbeat) isConverseServerFrame_Body() {}
@@ -2801,6 +3155,8 @@ func (*ConverseServerFrame_WithdrawAnswer) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_OverridePrompt) isConverseServerFrame_Body() {}
 
+func (*ConverseServerFrame_AnswerPrompts) isConverseServerFrame_Body() {}
+
 // Opens the conversation. All fields may be left out.
 type ConverseHello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2827,7 +3183,7 @@ type ConverseHello struct {
 
 func (x *ConverseHello) Reset() {
 	*x = ConverseHello{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3195,7 @@ func (x *ConverseHello) String() string {
 func (*ConverseHello) ProtoMessage() {}
 
 func (x *ConverseHello) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3208,7 @@ func (x *ConverseHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHello.ProtoReflect.Descriptor instead.
 func (*ConverseHello) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ConverseHello) GetNamespace() string {
@@ -2920,7 +3276,7 @@ type ConverseWelcome struct {
 
 func (x *ConverseWelcome) Reset() {
 	*x = ConverseWelcome{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3288,7 @@ func (x *ConverseWelcome) String() string {
 func (*ConverseWelcome) ProtoMessage() {}
 
 func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3301,7 @@ func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseWelcome.ProtoReflect.Descriptor instead.
 func (*ConverseWelcome) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ConverseWelcome) GetSessionId() string {
@@ -3003,7 +3359,7 @@ type ConverseHeartbeat struct {
 
 func (x *ConverseHeartbeat) Reset() {
 	*x = ConverseHeartbeat{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3015,7 +3371,7 @@ func (x *ConverseHeartbeat) String() string {
 func (*ConverseHeartbeat) ProtoMessage() {}
 
 func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3028,7 +3384,7 @@ func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHeartbeat.ProtoReflect.Descriptor instead.
 func (*ConverseHeartbeat) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ConverseHeartbeat) GetResumeToken() string {
@@ -3056,7 +3412,7 @@ type ConverseCredit struct {
 
 func (x *ConverseCredit) Reset() {
 	*x = ConverseCredit{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3424,7 @@ func (x *ConverseCredit) String() string {
 func (*ConverseCredit) ProtoMessage() {}
 
 func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3437,7 @@ func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseCredit.ProtoReflect.Descriptor instead.
 func (*ConverseCredit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ConverseCredit) GetPrompts() int32 {
@@ -3100,7 +3456,7 @@ type ConverseGoodbye struct {
 
 func (x *ConverseGoodbye) Reset() {
 	*x = ConverseGoodbye{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3112,7 +3468,7 @@ func (x *ConverseGoodbye) String() string {
 func (*ConverseGoodbye) ProtoMessage() {}
 
 func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3125,7 +3481,7 @@ func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoodbye.ProtoReflect.Descriptor instead.
 func (*ConverseGoodbye) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{41}
 }
 
 // The server asks the console to move to another stream, because the replica shuts down or the
@@ -3144,7 +3500,7 @@ type ConverseGoAway struct {
 
 func (x *ConverseGoAway) Reset() {
 	*x = ConverseGoAway{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3156,7 +3512,7 @@ func (x *ConverseGoAway) String() string {
 func (*ConverseGoAway) ProtoMessage() {}
 
 func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3169,7 +3525,7 @@ func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoAway.ProtoReflect.Descriptor instead.
 func (*ConverseGoAway) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ConverseGoAway) GetReason() string {
@@ -3291,7 +3647,33 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x06prompt\x18\x04 \x01(\v2\x12.askback.v1.PromptR\x06prompt\x12:\n" +
 	"\n" +
 	"violations\x18\x05 \x03(\v2\x1a.askback.v1.FieldViolationR\n" +
-	"violations\"\xce\x02\n" +
+	"violations\"\xfb\x01\n" +
+	"\x14AnswerPromptsRequest\x123\n" +
+	"\x05items\x18\x01 \x03(\v2\x1d.askback.v1.AnswerPromptsItemR\x05items\x120\n" +
+	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x1f\n" +
+	"\vvalues_json\x18\x03 \x01(\tR\n" +
+	"valuesJson\x12&\n" +
+	"\x05edits\x18\x04 \x03(\v2\x10.askback.v1.EditR\x05edits\x12\x18\n" +
+	"\acomment\x18\x05 \x01(\tR\acomment\x12\x19\n" +
+	"\bbatch_id\x18\x06 \x01(\tR\abatchId\"\x8c\x01\n" +
+	"\x11AnswerPromptsItem\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x1b\n" +
+	"\tanswer_id\x18\x03 \x01(\tR\banswerId\x12!\n" +
+	"\fshown_digest\x18\x04 \x01(\tR\vshownDigest\"R\n" +
+	"\x15AnswerPromptsResponse\x129\n" +
+	"\aresults\x18\x01 \x03(\v2\x1f.askback.v1.AnswerPromptsResultR\aresults\"\xd0\x02\n" +
+	"\x13AnswerPromptsResult\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x1b\n" +
+	"\tanswer_id\x18\x02 \x01(\tR\banswerId\x120\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x18.askback.v1.AnswerStatusR\x06status\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\x12:\n" +
+	"\n" +
+	"violations\x18\x05 \x03(\v2\x1a.askback.v1.FieldViolationR\n" +
+	"violations\x12-\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x17.askback.v1.PromptStateR\x05state\x12\x18\n" +
+	"\aversion\x18\a \x01(\x03R\aversion\x12,\n" +
+	"\x05error\x18\b \x01(\v2\x16.askback.v1.FrameErrorR\x05error\"\xce\x02\n" +
 	"\x15OverridePromptRequest\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
@@ -3341,7 +3723,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0fConverseRequest\x127\n" +
 	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseClientFrameR\x06frames\"K\n" +
 	"\x10ConverseResponse\x127\n" +
-	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\x95\a\n" +
+	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xe0\a\n" +
 	"\x13ConverseClientFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x121\n" +
 	"\x05hello\x18\x02 \x01(\v2\x19.askback.v1.ConverseHelloH\x00R\x05hello\x12=\n" +
@@ -3358,8 +3740,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"get_prompt\x18\v \x01(\v2\x1c.askback.v1.GetPromptRequestH\x00R\tgetPrompt\x12C\n" +
 	"\flist_answers\x18\f \x01(\v2\x1e.askback.v1.ListAnswersRequestH\x00R\vlistAnswers\x12L\n" +
 	"\x0fwithdraw_answer\x18\r \x01(\v2!.askback.v1.WithdrawAnswerRequestH\x00R\x0ewithdrawAnswer\x12L\n" +
-	"\x0foverride_prompt\x18\x0e \x01(\v2!.askback.v1.OverridePromptRequestH\x00R\x0eoverridePromptB\x06\n" +
-	"\x04body\"\xda\a\n" +
+	"\x0foverride_prompt\x18\x0e \x01(\v2!.askback.v1.OverridePromptRequestH\x00R\x0eoverridePrompt\x12I\n" +
+	"\x0eanswer_prompts\x18\x0f \x01(\v2 .askback.v1.AnswerPromptsRequestH\x00R\ranswerPromptsB\x06\n" +
+	"\x04body\"\xa6\b\n" +
 	"\x13ConverseServerFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x127\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1b.askback.v1.ConverseWelcomeH\x00R\awelcome\x12=\n" +
@@ -3377,7 +3760,8 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"get_prompt\x18\f \x01(\v2\x1d.askback.v1.GetPromptResponseH\x00R\tgetPrompt\x12D\n" +
 	"\flist_answers\x18\r \x01(\v2\x1f.askback.v1.ListAnswersResponseH\x00R\vlistAnswers\x12M\n" +
 	"\x0fwithdraw_answer\x18\x0e \x01(\v2\".askback.v1.WithdrawAnswerResponseH\x00R\x0ewithdrawAnswer\x12M\n" +
-	"\x0foverride_prompt\x18\x0f \x01(\v2\".askback.v1.OverridePromptResponseH\x00R\x0eoverridePromptB\x06\n" +
+	"\x0foverride_prompt\x18\x0f \x01(\v2\".askback.v1.OverridePromptResponseH\x00R\x0eoverridePrompt\x12J\n" +
+	"\x0eanswer_prompts\x18\x10 \x01(\v2!.askback.v1.AnswerPromptsResponseH\x00R\ranswerPromptsB\x06\n" +
 	"\x04body\"\xda\x01\n" +
 	"\rConverseHello\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
@@ -3408,13 +3792,14 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\vPromptOrder\x12\x1c\n" +
 	"\x18PROMPT_ORDER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROMPT_ORDER_URGENCY\x10\x01\x12\x1b\n" +
-	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x022\x95\a\n" +
+	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x022\xeb\a\n" +
 	"\vHitlService\x12I\n" +
 	"\bConverse\x12\x1b.askback.v1.ConverseRequest\x1a\x1c.askback.v1.ConverseResponse(\x010\x01\x12S\n" +
 	"\fWatchPrompts\x12\x1f.askback.v1.WatchPromptsRequest\x1a .askback.v1.WatchPromptsResponse0\x01\x12N\n" +
 	"\vListPrompts\x12\x1e.askback.v1.ListPromptsRequest\x1a\x1f.askback.v1.ListPromptsResponse\x12H\n" +
 	"\tGetPrompt\x12\x1c.askback.v1.GetPromptRequest\x1a\x1d.askback.v1.GetPromptResponse\x12Q\n" +
-	"\fAnswerPrompt\x12\x1f.askback.v1.AnswerPromptRequest\x1a .askback.v1.AnswerPromptResponse\x12W\n" +
+	"\fAnswerPrompt\x12\x1f.askback.v1.AnswerPromptRequest\x1a .askback.v1.AnswerPromptResponse\x12T\n" +
+	"\rAnswerPrompts\x12 .askback.v1.AnswerPromptsRequest\x1a!.askback.v1.AnswerPromptsResponse\x12W\n" +
 	"\x0eOverridePrompt\x12!.askback.v1.OverridePromptRequest\x1a\".askback.v1.OverridePromptResponse\x12W\n" +
 	"\x0eWithdrawAnswer\x12!.askback.v1.WithdrawAnswerRequest\x1a\".askback.v1.WithdrawAnswerResponse\x12N\n" +
 	"\vClaimPrompt\x12\x1e.askback.v1.ClaimPromptRequest\x1a\x1f.askback.v1.ClaimPromptResponse\x12T\n" +
@@ -3436,7 +3821,7 @@ func file_askback_v1_hitl_service_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_hitl_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(PromptOrder)(0),               // 0: askback.v1.PromptOrder
 	(*PromptFilter)(nil),           // 1: askback.v1.PromptFilter
@@ -3456,51 +3841,55 @@ var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(*AnswerPromptRequest)(nil),    // 15: askback.v1.AnswerPromptRequest
 	(*AnswerPromptResponse)(nil),   // 16: askback.v1.AnswerPromptResponse
 	(*AnswerResult)(nil),           // 17: askback.v1.AnswerResult
-	(*OverridePromptRequest)(nil),  // 18: askback.v1.OverridePromptRequest
-	(*OverridePromptResponse)(nil), // 19: askback.v1.OverridePromptResponse
-	(*WithdrawAnswerRequest)(nil),  // 20: askback.v1.WithdrawAnswerRequest
-	(*WithdrawAnswerResponse)(nil), // 21: askback.v1.WithdrawAnswerResponse
-	(*ClaimPromptRequest)(nil),     // 22: askback.v1.ClaimPromptRequest
-	(*ClaimPromptResponse)(nil),    // 23: askback.v1.ClaimPromptResponse
-	(*ReleasePromptRequest)(nil),   // 24: askback.v1.ReleasePromptRequest
-	(*ReleasePromptResponse)(nil),  // 25: askback.v1.ReleasePromptResponse
-	(*CancelPromptRequest)(nil),    // 26: askback.v1.CancelPromptRequest
-	(*CancelPromptResponse)(nil),   // 27: askback.v1.CancelPromptResponse
-	(*ListAnswersRequest)(nil),     // 28: askback.v1.ListAnswersRequest
-	(*ListAnswersResponse)(nil),    // 29: askback.v1.ListAnswersResponse
-	(*ConverseRequest)(nil),        // 30: askback.v1.ConverseRequest
-	(*ConverseResponse)(nil),       // 31: askback.v1.ConverseResponse
-	(*ConverseClientFrame)(nil),    // 32: askback.v1.ConverseClientFrame
-	(*ConverseServerFrame)(nil),    // 33: askback.v1.ConverseServerFrame
-	(*ConverseHello)(nil),          // 34: askback.v1.ConverseHello
-	(*ConverseWelcome)(nil),        // 35: askback.v1.ConverseWelcome
-	(*ConverseHeartbeat)(nil),      // 36: askback.v1.ConverseHeartbeat
-	(*ConverseCredit)(nil),         // 37: askback.v1.ConverseCredit
-	(*ConverseGoodbye)(nil),        // 38: askback.v1.ConverseGoodbye
-	(*ConverseGoAway)(nil),         // 39: askback.v1.ConverseGoAway
-	nil,                            // 40: askback.v1.PromptFilter.LabelsEntry
-	(PromptState)(0),               // 41: askback.v1.PromptState
-	(*timestamppb.Timestamp)(nil),  // 42: google.protobuf.Timestamp
-	(*LabelCondition)(nil),         // 43: askback.v1.LabelCondition
-	(*Prompt)(nil),                 // 44: askback.v1.Prompt
-	(*Resolution)(nil),             // 45: askback.v1.Resolution
-	(Decision)(0),                  // 46: askback.v1.Decision
-	(*Edit)(nil),                   // 47: askback.v1.Edit
-	(AnswerStatus)(0),              // 48: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),         // 49: askback.v1.FieldViolation
-	(*durationpb.Duration)(nil),    // 50: google.protobuf.Duration
-	(*AnswerRecord)(nil),           // 51: askback.v1.AnswerRecord
-	(*FrameError)(nil),             // 52: askback.v1.FrameError
+	(*AnswerPromptsRequest)(nil),   // 18: askback.v1.AnswerPromptsRequest
+	(*AnswerPromptsItem)(nil),      // 19: askback.v1.AnswerPromptsItem
+	(*AnswerPromptsResponse)(nil),  // 20: askback.v1.AnswerPromptsResponse
+	(*AnswerPromptsResult)(nil),    // 21: askback.v1.AnswerPromptsResult
+	(*OverridePromptRequest)(nil),  // 22: askback.v1.OverridePromptRequest
+	(*OverridePromptResponse)(nil), // 23: askback.v1.OverridePromptResponse
+	(*WithdrawAnswerRequest)(nil),  // 24: askback.v1.WithdrawAnswerRequest
+	(*WithdrawAnswerResponse)(nil), // 25: askback.v1.WithdrawAnswerResponse
+	(*ClaimPromptRequest)(nil),     // 26: askback.v1.ClaimPromptRequest
+	(*ClaimPromptResponse)(nil),    // 27: askback.v1.ClaimPromptResponse
+	(*ReleasePromptRequest)(nil),   // 28: askback.v1.ReleasePromptRequest
+	(*ReleasePromptResponse)(nil),  // 29: askback.v1.ReleasePromptResponse
+	(*CancelPromptRequest)(nil),    // 30: askback.v1.CancelPromptRequest
+	(*CancelPromptResponse)(nil),   // 31: askback.v1.CancelPromptResponse
+	(*ListAnswersRequest)(nil),     // 32: askback.v1.ListAnswersRequest
+	(*ListAnswersResponse)(nil),    // 33: askback.v1.ListAnswersResponse
+	(*ConverseRequest)(nil),        // 34: askback.v1.ConverseRequest
+	(*ConverseResponse)(nil),       // 35: askback.v1.ConverseResponse
+	(*ConverseClientFrame)(nil),    // 36: askback.v1.ConverseClientFrame
+	(*ConverseServerFrame)(nil),    // 37: askback.v1.ConverseServerFrame
+	(*ConverseHello)(nil),          // 38: askback.v1.ConverseHello
+	(*ConverseWelcome)(nil),        // 39: askback.v1.ConverseWelcome
+	(*ConverseHeartbeat)(nil),      // 40: askback.v1.ConverseHeartbeat
+	(*ConverseCredit)(nil),         // 41: askback.v1.ConverseCredit
+	(*ConverseGoodbye)(nil),        // 42: askback.v1.ConverseGoodbye
+	(*ConverseGoAway)(nil),         // 43: askback.v1.ConverseGoAway
+	nil,                            // 44: askback.v1.PromptFilter.LabelsEntry
+	(PromptState)(0),               // 45: askback.v1.PromptState
+	(*timestamppb.Timestamp)(nil),  // 46: google.protobuf.Timestamp
+	(*LabelCondition)(nil),         // 47: askback.v1.LabelCondition
+	(*Prompt)(nil),                 // 48: askback.v1.Prompt
+	(*Resolution)(nil),             // 49: askback.v1.Resolution
+	(Decision)(0),                  // 50: askback.v1.Decision
+	(*Edit)(nil),                   // 51: askback.v1.Edit
+	(AnswerStatus)(0),              // 52: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),         // 53: askback.v1.FieldViolation
+	(*FrameError)(nil),             // 54: askback.v1.FrameError
+	(*durationpb.Duration)(nil),    // 55: google.protobuf.Duration
+	(*AnswerRecord)(nil),           // 56: askback.v1.AnswerRecord
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
-	40, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
-	41, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	42, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
-	43, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	44, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
+	45, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
+	46, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
+	47, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
 	1,  // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
 	0,  // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
-	44, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	44, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	48, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	48, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
 	1,  // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
 	8,  // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
 	9,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
@@ -3509,83 +3898,95 @@ var file_askback_v1_hitl_service_proto_depIdxs = []int32{
 	12, // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
 	13, // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
 	14, // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	44, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	45, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	46, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	47, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	48, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	49, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	50, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	51, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
 	17, // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	48, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	44, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	49, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	46, // 24: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
-	47, // 25: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
-	17, // 26: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
-	44, // 27: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
-	50, // 28: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	44, // 29: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	44, // 30: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
-	44, // 31: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	51, // 32: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	32, // 33: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	33, // 34: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	34, // 35: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	36, // 36: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	37, // 37: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	38, // 38: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	15, // 39: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	22, // 40: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	24, // 41: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	26, // 42: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
-	2,  // 43: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
-	4,  // 44: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	28, // 45: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	20, // 46: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
-	18, // 47: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
-	35, // 48: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	36, // 49: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	39, // 50: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	52, // 51: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	8,  // 52: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	16, // 53: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	23, // 54: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	25, // 55: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	27, // 56: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	3,  // 57: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	5,  // 58: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	29, // 59: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	21, // 60: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
-	19, // 61: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
-	1,  // 62: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	50, // 63: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	42, // 64: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	50, // 65: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	30, // 66: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	6,  // 67: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	2,  // 68: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	4,  // 69: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	15, // 70: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	18, // 71: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
-	20, // 72: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
-	22, // 73: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	24, // 74: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	26, // 75: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	28, // 76: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	31, // 77: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	7,  // 78: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	3,  // 79: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	5,  // 80: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	16, // 81: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	19, // 82: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
-	21, // 83: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
-	23, // 84: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	25, // 85: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	27, // 86: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	29, // 87: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	77, // [77:88] is the sub-list for method output_type
-	66, // [66:77] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	52, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	48, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	53, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	19, // 24: askback.v1.AnswerPromptsRequest.items:type_name -> askback.v1.AnswerPromptsItem
+	50, // 25: askback.v1.AnswerPromptsRequest.decision:type_name -> askback.v1.Decision
+	51, // 26: askback.v1.AnswerPromptsRequest.edits:type_name -> askback.v1.Edit
+	21, // 27: askback.v1.AnswerPromptsResponse.results:type_name -> askback.v1.AnswerPromptsResult
+	52, // 28: askback.v1.AnswerPromptsResult.status:type_name -> askback.v1.AnswerStatus
+	53, // 29: askback.v1.AnswerPromptsResult.violations:type_name -> askback.v1.FieldViolation
+	45, // 30: askback.v1.AnswerPromptsResult.state:type_name -> askback.v1.PromptState
+	54, // 31: askback.v1.AnswerPromptsResult.error:type_name -> askback.v1.FrameError
+	50, // 32: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
+	51, // 33: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
+	17, // 34: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
+	48, // 35: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
+	55, // 36: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	48, // 37: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	48, // 38: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	48, // 39: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	56, // 40: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	36, // 41: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	37, // 42: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	38, // 43: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	40, // 44: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	41, // 45: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	42, // 46: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	15, // 47: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	26, // 48: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	28, // 49: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	30, // 50: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	2,  // 51: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
+	4,  // 52: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
+	32, // 53: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	24, // 54: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
+	22, // 55: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
+	18, // 56: askback.v1.ConverseClientFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsRequest
+	39, // 57: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	40, // 58: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	43, // 59: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	54, // 60: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	8,  // 61: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	16, // 62: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	27, // 63: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	29, // 64: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	31, // 65: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	3,  // 66: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	5,  // 67: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	33, // 68: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	25, // 69: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
+	23, // 70: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
+	20, // 71: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
+	1,  // 72: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	55, // 73: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	46, // 74: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	55, // 75: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	34, // 76: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	6,  // 77: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	2,  // 78: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	4,  // 79: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	15, // 80: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	18, // 81: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
+	22, // 82: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
+	24, // 83: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
+	26, // 84: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	28, // 85: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	30, // 86: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	32, // 87: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	35, // 88: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	7,  // 89: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	3,  // 90: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	5,  // 91: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	16, // 92: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	20, // 93: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
+	23, // 94: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
+	25, // 95: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
+	27, // 96: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	29, // 97: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	31, // 98: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	33, // 99: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	88, // [88:100] is the sub-list for method output_type
+	76, // [76:88] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -3604,7 +4005,7 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*PromptEvent_ResetView)(nil),
 		(*PromptEvent_Bookmark)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[31].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[35].OneofWrappers = []any{
 		(*ConverseClientFrame_Hello)(nil),
 		(*ConverseClientFrame_Heartbeat)(nil),
 		(*ConverseClientFrame_Credit)(nil),
@@ -3618,8 +4019,9 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseClientFrame_ListAnswers)(nil),
 		(*ConverseClientFrame_WithdrawAnswer)(nil),
 		(*ConverseClientFrame_OverridePrompt)(nil),
+		(*ConverseClientFrame_AnswerPrompts)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[32].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[36].OneofWrappers = []any{
 		(*ConverseServerFrame_Welcome)(nil),
 		(*ConverseServerFrame_Heartbeat)(nil),
 		(*ConverseServerFrame_GoAway)(nil),
@@ -3634,6 +4036,7 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseServerFrame_ListAnswers)(nil),
 		(*ConverseServerFrame_WithdrawAnswer)(nil),
 		(*ConverseServerFrame_OverridePrompt)(nil),
+		(*ConverseServerFrame_AnswerPrompts)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3641,7 +4044,7 @@ func file_askback_v1_hitl_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_hitl_service_proto_rawDesc), len(file_askback_v1_hitl_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   40,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

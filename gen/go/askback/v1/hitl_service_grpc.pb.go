@@ -26,6 +26,7 @@ const (
 	HitlService_ListPrompts_FullMethodName    = "/askback.v1.HitlService/ListPrompts"
 	HitlService_GetPrompt_FullMethodName      = "/askback.v1.HitlService/GetPrompt"
 	HitlService_AnswerPrompt_FullMethodName   = "/askback.v1.HitlService/AnswerPrompt"
+	HitlService_AnswerPrompts_FullMethodName  = "/askback.v1.HitlService/AnswerPrompts"
 	HitlService_OverridePrompt_FullMethodName = "/askback.v1.HitlService/OverridePrompt"
 	HitlService_WithdrawAnswer_FullMethodName = "/askback.v1.HitlService/WithdrawAnswer"
 	HitlService_ClaimPrompt_FullMethodName    = "/askback.v1.HitlService/ClaimPrompt"
@@ -43,7 +44,7 @@ const (
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
-//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+//	Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
@@ -114,6 +115,11 @@ type HitlServiceClient interface {
 	// (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
 	// NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
 	AnswerPrompt(ctx context.Context, in *AnswerPromptRequest, opts ...grpc.CallOption) (*AnswerPromptResponse, error)
+	// Answers up to 200 prompts with one decision. Each prompt is judged by itself, as by AnswerPrompt, and has a
+	// result of its own, in the order of the items: some may be accepted and others not. It names every prompt; there
+	// is no call for all that match a filter. Repeating it with the same ids gives the same verdicts. Errors:
+	// INVALID_ARGUMENT (INVALID_FIELD) for the call as a whole, before any prompt is answered.
+	AnswerPrompts(ctx context.Context, in *AnswerPromptsRequest, opts ...grpc.CallOption) (*AnswerPromptsResponse, error)
 	// Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
 	// Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
 	// with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
@@ -207,6 +213,16 @@ func (c *hitlServiceClient) AnswerPrompt(ctx context.Context, in *AnswerPromptRe
 	return out, nil
 }
 
+func (c *hitlServiceClient) AnswerPrompts(ctx context.Context, in *AnswerPromptsRequest, opts ...grpc.CallOption) (*AnswerPromptsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerPromptsResponse)
+	err := c.cc.Invoke(ctx, HitlService_AnswerPrompts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *hitlServiceClient) OverridePrompt(ctx context.Context, in *OverridePromptRequest, opts ...grpc.CallOption) (*OverridePromptResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OverridePromptResponse)
@@ -276,7 +292,7 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
-//	Converse, WatchPrompts, AnswerPrompt, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+//	Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
@@ -347,6 +363,11 @@ type HitlServiceServer interface {
 	// (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
 	// NOT_TEST_MODE), PERMISSION_DENIED (EXCLUDED).
 	AnswerPrompt(context.Context, *AnswerPromptRequest) (*AnswerPromptResponse, error)
+	// Answers up to 200 prompts with one decision. Each prompt is judged by itself, as by AnswerPrompt, and has a
+	// result of its own, in the order of the items: some may be accepted and others not. It names every prompt; there
+	// is no call for all that match a filter. Repeating it with the same ids gives the same verdicts. Errors:
+	// INVALID_ARGUMENT (INVALID_FIELD) for the call as a whole, before any prompt is answered.
+	AnswerPrompts(context.Context, *AnswerPromptsRequest) (*AnswerPromptsResponse, error)
 	// Resolves an open prompt as an admin, in a namespace that allows it (the server's setting `allow_override`).
 	// Exclusions, approvals and claims do not apply; the answer must be valid and have a comment, and is marked
 	// with ANSWER_SOURCE_OVERRIDE. Idempotent by `answer_id`. Errors: those of AnswerPrompt but PROMPT_CLAIMED and
@@ -392,6 +413,9 @@ func (UnimplementedHitlServiceServer) GetPrompt(context.Context, *GetPromptReque
 }
 func (UnimplementedHitlServiceServer) AnswerPrompt(context.Context, *AnswerPromptRequest) (*AnswerPromptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AnswerPrompt not implemented")
+}
+func (UnimplementedHitlServiceServer) AnswerPrompts(context.Context, *AnswerPromptsRequest) (*AnswerPromptsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AnswerPrompts not implemented")
 }
 func (UnimplementedHitlServiceServer) OverridePrompt(context.Context, *OverridePromptRequest) (*OverridePromptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OverridePrompt not implemented")
@@ -500,6 +524,24 @@ func _HitlService_AnswerPrompt_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(HitlServiceServer).AnswerPrompt(ctx, req.(*AnswerPromptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HitlService_AnswerPrompts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerPromptsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HitlServiceServer).AnswerPrompts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HitlService_AnswerPrompts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HitlServiceServer).AnswerPrompts(ctx, req.(*AnswerPromptsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -630,6 +672,10 @@ var HitlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AnswerPrompt",
 			Handler:    _HitlService_AnswerPrompt_Handler,
+		},
+		{
+			MethodName: "AnswerPrompts",
+			Handler:    _HitlService_AnswerPrompts_Handler,
 		},
 		{
 			MethodName: "OverridePrompt",

@@ -1068,7 +1068,10 @@ type PromptContent struct {
 	// asked or amended: asking again under the same key with another one changes nothing.
 	Exclude *Exclusion `protobuf:"bytes,21,opt,name=exclude,proto3" json:"exclude,omitempty"`
 	// How many people must decide alike. Unset: the first valid answer decides. It is part of the question.
-	Approval      *Approval `protobuf:"bytes,22,opt,name=approval,proto3" json:"approval,omitempty"`
+	Approval *Approval `protobuf:"bytes,22,opt,name=approval,proto3" json:"approval,omitempty"`
+	// The same for similar questions, at most 200 bytes: consoles show them together, and people may answer them with
+	// one decision (AnswerPrompts). Empty: it belongs to no group. It is no part of the question.
+	GroupKey      string `protobuf:"bytes,23,opt,name=group_key,json=groupKey,proto3" json:"group_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1266,6 +1269,13 @@ func (x *PromptContent) GetApproval() *Approval {
 		return x.Approval
 	}
 	return nil
+}
+
+func (x *PromptContent) GetGroupKey() string {
+	if x != nil {
+		return x.GroupKey
+	}
+	return ""
 }
 
 type isPromptContent_Form interface {
@@ -2904,7 +2914,10 @@ type Answer struct {
 	// The prompt's revision that was answered.
 	Revision int32 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When the server took it.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The name of the AnswerPrompts call by which it was given, together with other answers. Empty: it was given to one
+	// prompt alone.
+	BatchId       string `protobuf:"bytes,10,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3000,6 +3013,13 @@ func (x *Answer) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *Answer) GetBatchId() string {
+	if x != nil {
+		return x.BatchId
+	}
+	return ""
 }
 
 // How a prompt ended. There is exactly one, and every reader sees the same.
@@ -3276,7 +3296,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x05known\x18\x03 \x01(\x05R\x05known\"L\n" +
 	"\x0fPromptRewording\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12!\n" +
-	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xd0\b\n" +
+	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xed\b\n" +
 	"\rPromptContent\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -3305,7 +3325,8 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"correction\x18\x14 \x01(\v2\x16.askback.v1.CorrectionR\n" +
 	"correction\x12/\n" +
 	"\aexclude\x18\x15 \x01(\v2\x15.askback.v1.ExclusionR\aexclude\x120\n" +
-	"\bapproval\x18\x16 \x01(\v2\x14.askback.v1.ApprovalR\bapproval\x1a9\n" +
+	"\bapproval\x18\x16 \x01(\v2\x14.askback.v1.ApprovalR\bapproval\x12\x1b\n" +
+	"\tgroup_key\x18\x17 \x01(\tR\bgroupKey\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
@@ -3443,7 +3464,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x04Edit\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x01 \x01(\tR\tcontentId\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xde\x02\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xf9\x02\n" +
 	"\x06Answer\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x1f\n" +
@@ -3455,7 +3476,9 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\auser_id\x18\a \x01(\tR\x06userId\x12\x1a\n" +
 	"\brevision\x18\b \x01(\x05R\brevision\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xc5\x01\n" +
+	"createTime\x12\x19\n" +
+	"\bbatch_id\x18\n" +
+	" \x01(\tR\abatchId\"\xc5\x01\n" +
 	"\n" +
 	"Resolution\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.askback.v1.PromptStateR\x05state\x12*\n" +

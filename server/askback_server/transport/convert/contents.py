@@ -80,6 +80,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         final_action=final,
         default_answer=default,
         metadata_json=message.metadata_json,
+        group_key=message.group_key,
         timeout=timeout,
         escalation=steps,
         reminders=reminders,
@@ -171,6 +172,7 @@ def _serialise(content: PromptContent) -> bytes:
         target.default_answer.values_json = content.default_answer.values_json
         target.default_answer.comment = content.default_answer.comment
     target.metadata_json = content.metadata_json
+    target.group_key = content.group_key
     if content.timeout is not None:
         put_span(target.timeout, content.timeout)
     for step in content.escalation:

@@ -54,6 +54,40 @@ def answer_prompt(
     )
 
 
+def answer_prompts(
+    request: hitl_service_pb2.AnswerPromptsRequest, principal: Principal
+) -> list[commands.AnswerPrompt]:
+    """One answer for each item. Items without a prompt, or with one that is named before, are refused."""
+    check, decision = Violations(), _decision(request.decision)
+    if not request.items:
+        check.bad("items", "is required: name the prompts")
+    seen: set[str] = set()
+    for i, item in enumerate(request.items):
+        if not item.prompt_id or item.prompt_id in seen:
+            what = "is named by an earlier item" if item.prompt_id else "is required"
+            check.bad(f"items[{i}].prompt_id", what)
+        seen.add(item.prompt_id)
+    check.storable("batch_id", (request.batch_id,))
+    check.storable("answer_id", (item.answer_id for item in request.items))
+    check.done()
+    edits, batch_id = _edits(request.edits), request.batch_id or request.items[0].answer_id
+    return [
+        commands.AnswerPrompt(
+            principal=principal,
+            ref=PromptRef(item.prompt_id),
+            answer_id=item.answer_id,
+            revision=item.revision,
+            decision=decision,
+            values_json=request.values_json.strip(),
+            edits=edits,
+            comment=request.comment,
+            shown_digest=item.shown_digest,
+            batch_id=batch_id,
+        )
+        for item in request.items
+    ]
+
+
 def override_prompt(request: hitl_service_pb2.OverridePromptRequest, principal: Principal) -> OverridePrompt:
     """An admin's answer, to which the rules of the prompt do not apply."""
     return OverridePrompt(

@@ -35,10 +35,10 @@ from askback_server.transport.convert.values import (
 from askback_server.transport.convert.votes import put_votes
 from askback_server.transport.wire import EncodeCache, within
 
-_STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
-_STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
+STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
+_STATES: dict[int, PromptState] = {number: s for s, number in STATE_NUMBERS.items()}
 _SOURCE_NUMBERS = {s: prompt_pb2.AnswerSource.Value(f"ANSWER_SOURCE_{s}") for s in AnswerSource}
-_STATUS_NUMBERS = {s: prompt_pb2.AnswerStatus.Value(f"ANSWER_STATUS_{s}") for s in AnswerStatus}
+STATUS_NUMBERS = {s: prompt_pb2.AnswerStatus.Value(f"ANSWER_STATUS_{s}") for s in AnswerStatus}
 
 _ORDERS: dict[int, PromptOrder] = {
     hitl_service_pb2.PromptOrder.Value(f"PROMPT_ORDER_{order}"): order for order in PromptOrder
@@ -188,7 +188,7 @@ def _serialise_prompt(prompt: Prompt) -> bytes:
     target.revision = prompt.revision
     target.shown_digest = prompt.shown_digest
     target.version = prompt.version
-    target.state = _STATE_NUMBERS[prompt.state]
+    target.state = STATE_NUMBERS[prompt.state]
     if prompt.claimed_until is not None:
         target.claimed_by = prompt.claimed_by
         put_time(target.claim_expire_time, prompt.claimed_until)
@@ -243,7 +243,7 @@ def prompt_messages(prompts: Iterable[Prompt]) -> list[prompt_pb2.Prompt]:
 
 def put_resolution(target: prompt_pb2.Resolution, resolution: Resolution) -> None:
     """Fill the message of a resolution."""
-    target.state = _STATE_NUMBERS[resolution.state]
+    target.state = STATE_NUMBERS[resolution.state]
     if resolution.answer is not None:
         put_answer(target.answer, resolution.answer)
     target.actor = resolution.actor
@@ -262,6 +262,7 @@ def put_answer(target: prompt_pb2.Answer, answer: Answer) -> None:
     target.source = _SOURCE_NUMBERS[answer.source]
     target.user_id = answer.user_id
     target.revision = answer.revision
+    target.batch_id = answer.batch_id
     put_time(target.create_time, answer.created_at)
 
 
@@ -272,7 +273,7 @@ def violation_messages(violations: Iterable[Violation]) -> list[prompt_pb2.Field
 
 def record_message(submission: Submission) -> prompt_pb2.AnswerRecord:
     """The message of one entry of a prompt's audit."""
-    message = prompt_pb2.AnswerRecord(status=_STATUS_NUMBERS[submission.status])
+    message = prompt_pb2.AnswerRecord(status=STATUS_NUMBERS[submission.status])
     put_answer(message.answer, submission.answer)
     if submission.violations:
         message.violations.extend(violation_messages(submission.violations))
@@ -282,7 +283,7 @@ def record_message(submission: Submission) -> prompt_pb2.AnswerRecord:
 def result_bytes(result: AnswerResult) -> bytes:
     """Serialises the verdict on an answer as an AnswerResult."""
     head = hitl_service_pb2.AnswerResult(
-        status=_STATUS_NUMBERS[result.status], replayed=result.replayed, answer_id=result.answer_id
+        status=STATUS_NUMBERS[result.status], replayed=result.replayed, answer_id=result.answer_id
     )
     if result.violations:
         head.violations.extend(violation_messages(result.violations))
