@@ -870,7 +870,7 @@ class AnswerPromptsResult(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """The prompt of the item."""
     answer_id: _builtins.str
     """The id of the answer."""
     status: _prompt_pb2.AnswerStatus.ValueType

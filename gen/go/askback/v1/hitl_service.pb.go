@@ -1613,7 +1613,7 @@ func (x *AnswerPromptsResponse) GetResults() []*AnswerPromptsResult {
 // a live view has it, and GetPrompt.
 type AnswerPromptsResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt of the item.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
 	// The id of the answer.
 	AnswerId string `protobuf:"bytes,2,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
