@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from tests.simulate.consoles import AccessSchedule, ConverseSchedule, ReconnectSchedule
 from tests.simulate.schedule import Schedule
+from tests.simulate.voters import VotesSchedule
 from tests.simulate.workers import ContestSchedule, WorkSchedule
 
 KINDS: dict[str, Callable[[int], Schedule]] = {
@@ -18,6 +19,7 @@ KINDS: dict[str, Callable[[int], Schedule]] = {
     "access": AccessSchedule,
     "work": WorkSchedule,
     "contest": ContestSchedule,
+    "votes": VotesSchedule,
 }
 
 

@@ -11,7 +11,10 @@ import pytest
 from askback._console.console import ConverseProtocol
 from askback._wire import stream
 from askback._worker.lease import Lease
+from askback_server.domain import voting_rules
 from askback_server.domain.aggregate import Change
+from askback_server.domain.approvals import Approval
+from askback_server.domain.prompts import Prompt
 from askback_server.engine import grouping
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.engine import Engine
@@ -337,6 +340,19 @@ def _push_the_late_answer_only(patch: Patch) -> None:
     patch.setattr(WorkCore, "_push_resolutions", as_if_sent)
 
 
+def _count_one_vote_less(patch: Patch) -> None:
+    missing = Approval.missing
+    patch.setattr(Approval, "missing", lambda self, people: missing(replace(self, required=1), people))
+
+
+def _let_excluded_people_answer(patch: Patch) -> None:
+    patch.setattr(Prompt, "excludes", lambda *_: False)
+
+
+def _exclude_only_the_author(patch: Patch) -> None:
+    patch.setattr(voting_rules, "exclude_answerers", lambda *_: None)
+
+
 CONVERSE: dict[str, Bug] = {
     "token advances too early": Bug(_advance_token_too_early, "a token skips"),
     "tombstone forgotten": Bug(_forget_tombstones, ""),
@@ -391,11 +407,18 @@ CONTEST: dict[str, Bug] = {
     ),
 }
 
+VOTES: dict[str, Bug] = {
+    "resolved with too few votes": Bug(_count_one_vote_less, "is in disorder"),
+    "excluded people answer": Bug(_let_excluded_people_answer, "is in disorder"),
+    "exclusion of votes forgotten": Bug(_exclude_only_the_author, "had voted before"),
+}
+
 BUGS: dict[str, dict[str, Bug]] = {
     "converse": CONVERSE,
     "reconnect": RECONNECT,
     "access": ACCESS,
     "work": WORK,
     "contest": CONTEST,
+    "votes": VOTES,
 }
 """By the kind of schedule that finds them."""

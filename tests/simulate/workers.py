@@ -16,7 +16,7 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
-from askback_server.domain.prompts import AnswerResult
+from askback_server.domain.prompts import AnswerResult, Prompt
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge
 from tests.simulate.replica import SimulatedReplica
@@ -176,7 +176,7 @@ class WorkSchedule(Schedule):
     async def _answer(self) -> None:
         """Answer open prompts on any replica, and sometimes repeat an answer with the same id."""
         rng, rows, number = self._answering, self.database.rows, 0
-        before: list[c.AnswerPrompt] = []
+        before: list[c.Command[Any]] = []
         while True:
             await asyncio.sleep(rng.choice([0.05, 0.2, 1.0, 4.0]))
             still = [p for p in rows.prompts.values() if p.is_open]
@@ -185,21 +185,27 @@ class WorkSchedule(Schedule):
             elif still:
                 prompt = rng.choice(still)
                 number += 1
-                command = c.AnswerPrompt(
-                    principal=ADMIN,
-                    ref=PromptRef(prompt_id=prompt.prompt_id),
-                    answer_id=f"x{number}",
-                    revision=prompt.revision,
-                    decision=rng.choice([Decision.ACCEPT, Decision.REJECT]),
-                )
+                command = self._draw(prompt, number)
                 before.append(command)
             else:
                 continue
             await self._submit(command)
 
-    async def _submit(self, command: c.AnswerPrompt) -> None:
-        reply: AnswerResult | None = await self.command(command)
-        if reply is not None and self._results.setdefault(command.answer_id, reply.status) != reply.status:
+    def _draw(self, prompt: Prompt, number: int) -> c.Command[Any]:
+        """What a user does next on an open prompt."""
+        return c.AnswerPrompt(
+            principal=ADMIN,
+            ref=PromptRef(prompt_id=prompt.prompt_id),
+            answer_id=f"x{number}",
+            revision=prompt.revision,
+            decision=self._answering.choice([Decision.ACCEPT, Decision.REJECT]),
+        )
+
+    async def _submit(self, command: c.Command[Any]) -> None:
+        reply = await self.command(command)
+        if not isinstance(command, c.AnswerPrompt) or not isinstance(reply, AnswerResult):
+            return
+        if self._results.setdefault(command.answer_id, reply.status) != reply.status:
             self.verdicts.report("one answer_id, two results")
 
     def remaining_work(self) -> str:
@@ -250,6 +256,7 @@ class ContestSchedule(WorkSchedule):
         super().__init__(seed)
         self.database.slow_commits = 0.5
 
-    async def _submit(self, command: c.AnswerPrompt) -> None:
+    async def _submit(self, command: c.Command[Any]) -> None:
+        assert isinstance(command, c.AnswerPrompt)
         rival = replace(command, answer_id=f"{command.answer_id} of a rival")
         await asyncio.gather(super()._submit(command), super()._submit(rival))
