@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from askback._model.approvals import Shortfall as Shortfall
     from askback._model.approvals import Vote as Vote
     from askback._model.approvals import VoteCount as VoteCount
+    from askback._model.batches import BatchResult as BatchResult
     from askback._model.enums import AnswerSource as AnswerSource
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
@@ -111,6 +112,7 @@ _HOME = {
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
     "askback._model.approvals": "Approval Shortfall Vote VoteCount",
+    "askback._model.batches": "BatchResult",
     "askback._model.enums": (
         "AnswerSource AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource "
         "PromptOrder PromptState"

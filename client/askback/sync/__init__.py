@@ -18,6 +18,7 @@ from askback._model.approvals import Approval as Approval
 from askback._model.approvals import Shortfall as Shortfall
 from askback._model.approvals import Vote as Vote
 from askback._model.approvals import VoteCount as VoteCount
+from askback._model.batches import BatchResult as BatchResult
 from askback._model.enums import AnswerSource as AnswerSource
 from askback._model.enums import AnswerStatus as AnswerStatus
 from askback._model.enums import Authentication as Authentication

@@ -1,0 +1,98 @@
+"""One decision on many prompts: the requests of AnswerPrompts, and the result for each prompt."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from askback._model import brief
+from askback._model.answers import answer_request
+from askback._model.enums import AnswerStatus, DecisionKind, PromptState
+from askback._model.prompts import PromptInfo
+from askback._model.violations import Violation
+from askback.v1 import hitl_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from askback.errors import AskbackError
+
+MAX_ITEMS = 200
+"""The maximum number of prompts that one AnswerPrompts call takes."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BatchResult:
+    """The result for one prompt of `answer_prompts`.
+
+    `error` is what `answer` would have raised for this prompt; None: the answer is ACCEPTED, or RECORDED as a
+    vote. An error that is no verdict leaves `status` and `state` UNSPECIFIED and `version` 0.
+    """
+
+    prompt: PromptInfo
+    """The prompt as it was shown: the reply has no newer one."""
+    answer_id: str
+    status: AnswerStatus
+    replayed: bool
+    """Whether this answer had been judged before, with this verdict."""
+    violations: tuple[Violation, ...]
+    """Why the answer is INVALID, field by field."""
+    state: PromptState
+    """The state of the prompt after the answer."""
+    version: int
+    error: AskbackError | None
+    __repr__ = brief.repr_of_batch_result
+
+
+def batch_requests(
+    prompts: Sequence[PromptInfo],
+    decision: DecisionKind | str,
+    *,
+    values: Any = None,
+    edits: Mapping[str, str] | None = None,
+    comment: str = "",
+    batch_id: str | None = None,
+) -> Iterator[tuple[Sequence[PromptInfo], pb.AnswerPromptsRequest]]:
+    """Yield the requests that answer these prompts, each with its prompts, at most MAX_ITEMS.
+
+    The id of each answer is derived from `batch_id` (None: a new one), the prompt and its revision, so that
+    repeating a batch repeats its answers. Raises ValueError for an unknown decision, a prompt that is named
+    twice, and a plain value for forms whose fields differ.
+    """
+    batch = batch_id or uuid.uuid4().hex
+    answers = [
+        answer_request(
+            prompt, decision, values=values, edits=edits, comment=comment, answer_id=_answer_id(batch, prompt)
+        )
+        for prompt in prompts
+    ]
+    if len({answer.prompt_id for answer in answers}) < len(answers):
+        raise ValueError("a prompt is named twice; name each once")
+    if len({answer.values_json for answer in answers}) > 1:
+        raise ValueError("the forms have different fields; give the values by name")
+    for start in range(0, len(answers), MAX_ITEMS):
+        part = answers[start : start + MAX_ITEMS]
+        yield (
+            prompts[start : start + MAX_ITEMS],
+            pb.AnswerPromptsRequest(
+                items=[
+                    pb.AnswerPromptsItem(
+                        prompt_id=answer.prompt_id,
+                        revision=answer.revision,
+                        answer_id=answer.answer_id,
+                        shown_digest=answer.shown_digest,
+                    )
+                    for answer in part
+                ],
+                decision=part[0].decision,
+                values_json=part[0].values_json,
+                edits=part[0].edits,
+                comment=comment,
+                batch_id=batch,
+            ),
+        )
+
+
+def _answer_id(batch_id: str, prompt: PromptInfo) -> str:
+    name = f"{batch_id}/{prompt.prompt_id}/{prompt.revision}"
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"askback:batch/{name}").hex
