@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from askback._model.prompts import AnswerOutcome
 from askback.errors import AnswerInvalid, AskbackError, PromptClosed, PromptStale
+from askback.terminal.together import send_together
 
 if TYPE_CHECKING:
     from askback._client.client import Client
@@ -24,23 +24,13 @@ async def answer_together(
     which: Callable[[PromptInfo], DecisionKind],
     comment: str,
 ) -> dict[str, Verdict]:
-    """Answer these prompts, given by name, and return the outcome or the error for each name.
-
-    Prompts that get the same decision are answered by one call, all of them as one batch.
-    """
-    batch_id = uuid.uuid4().hex
-    by_decision: dict[DecisionKind, list[PromptInfo]] = {}
-    for prompt in {prompt.prompt_id: prompt for prompt in named.values()}.values():
-        by_decision.setdefault(which(prompt), []).append(prompt)
-    found: dict[str, Verdict] = {}
-    for decision, prompts in by_decision.items():
-        try:
-            results = await client.answer_prompts(prompts, decision, comment=comment, batch_id=batch_id)
-        except AskbackError as error:
-            found |= {prompt.prompt_id: error for prompt in prompts}
-            continue
-        for result in results:
-            found[result.prompt.prompt_id] = await _verdict_of(client, result)
+    """Answer these prompts, given by name, and return the outcome or the error for each name."""
+    unique = {prompt.prompt_id: prompt for prompt in named.values()}.values()
+    results = await send_together(client, ((prompt, which(prompt)) for prompt in unique), comment)
+    found = {
+        prompt_id: result if isinstance(result, AskbackError) else await _verdict_of(client, result)
+        for prompt_id, result in results.items()
+    }
     return {name: found[prompt.prompt_id] for name, prompt in named.items()}
 
 
