@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from askback._model.approvals import Shortfall as Shortfall
     from askback._model.approvals import Vote as Vote
     from askback._model.approvals import VoteCount as VoteCount
-    from askback._model.batches import BatchResult as BatchResult
     from askback._model.enums import AnswerSource as AnswerSource
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     from askback._model.resolutions import AnswerInfo as AnswerInfo
     from askback._model.resolutions import Resolution as Resolution
     from askback._model.understanding import Understanding as Understanding
+    from askback._wire.batch import BatchResult as BatchResult
     from askback._wire.channel import Tls as Tls
     from askback._worker.job import Job as Job
     from askback._worker.worker import Worker as Worker
@@ -112,7 +112,6 @@ _HOME = {
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
     "askback._model.approvals": "Approval Shortfall Vote VoteCount",
-    "askback._model.batches": "BatchResult",
     "askback._model.enums": (
         "AnswerSource AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource "
         "PromptOrder PromptState"
@@ -130,6 +129,7 @@ _HOME = {
     "askback._model.resolutions": "AnswerInfo Resolution",
     "askback._model.people": "Group Membership Person",
     "askback._model.understanding": "Understanding",
+    "askback._wire.batch": "BatchResult",
     "askback._wire.channel": "Tls",
     "askback._worker.job": "Job",
     "askback._worker.worker": "Worker",

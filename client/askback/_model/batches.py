@@ -1,47 +1,18 @@
-"""One decision on many prompts: the requests of AnswerPrompts, and the result for each prompt."""
+"""Builds the contract's AnswerPromptsRequest: one decision on many prompts."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from askback._model import brief
 from askback._model.answers import answer_request
-from askback._model.enums import AnswerStatus, DecisionKind, PromptState
+from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
-from askback._model.violations import Violation
 from askback.v1 import hitl_service_pb2 as pb
-
-if TYPE_CHECKING:
-    from askback.errors import AskbackError
 
 MAX_ITEMS = 200
 """The maximum number of prompts that one AnswerPrompts call takes."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class BatchResult:
-    """The result for one prompt of `answer_prompts`.
-
-    `error` is what `answer` would have raised for this prompt; None: the answer is ACCEPTED, or RECORDED as a
-    vote. An error that is no verdict leaves `status` and `state` UNSPECIFIED and `version` 0.
-    """
-
-    prompt: PromptInfo
-    """The prompt as it was shown: the reply has no newer one."""
-    answer_id: str
-    status: AnswerStatus
-    replayed: bool
-    """Whether this answer had been judged before, with this verdict."""
-    violations: tuple[Violation, ...]
-    """Why the answer is INVALID, field by field."""
-    state: PromptState
-    """The state of the prompt after the answer."""
-    version: int
-    error: AskbackError | None
-    __repr__ = brief.repr_of_batch_result
 
 
 def batch_requests(

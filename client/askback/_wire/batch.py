@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from askback._model.batches import BatchResult, batch_requests
+from askback._model import brief
+from askback._model.batches import batch_requests
 from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.prompts import PromptInfo
 from askback._wire.status import from_frame, refusal
 from askback.errors import AskbackError, Violation
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BatchResult:
+    """The result for one prompt of `answer_prompts`.
+
+    `error` is what `answer` would have raised for this prompt; None: the answer is ACCEPTED, or RECORDED as a
+    vote. An error that is no verdict leaves `status` and `state` UNSPECIFIED and `version` 0.
+    """
+
+    prompt: PromptInfo
+    """The prompt as it was shown: the reply has no newer one."""
+    answer_id: str
+    status: AnswerStatus
+    replayed: bool
+    """Whether this answer had been judged before, with this verdict."""
+    violations: tuple[Violation, ...]
+    """Why the answer is INVALID, field by field."""
+    state: PromptState
+    """The state of the prompt after the answer."""
+    version: int
+    error: AskbackError | None
+    __repr__ = brief.repr_of_batch_result
 
 
 class BatchAnswers:

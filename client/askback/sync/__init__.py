@@ -18,7 +18,6 @@ from askback._model.approvals import Approval as Approval
 from askback._model.approvals import Shortfall as Shortfall
 from askback._model.approvals import Vote as Vote
 from askback._model.approvals import VoteCount as VoteCount
-from askback._model.batches import BatchResult as BatchResult
 from askback._model.enums import AnswerSource as AnswerSource
 from askback._model.enums import AnswerStatus as AnswerStatus
 from askback._model.enums import Authentication as Authentication
@@ -60,6 +59,7 @@ from askback._model.prompts import PromptInfo as PromptInfo
 from askback._model.resolutions import AnswerInfo as AnswerInfo
 from askback._model.resolutions import Resolution as Resolution
 from askback._model.understanding import Understanding as Understanding
+from askback._wire.batch import BatchResult as BatchResult
 from askback._wire.channel import Tls as Tls
 from askback.errors import Aborted as Aborted
 from askback.errors import AlreadyExists as AlreadyExists

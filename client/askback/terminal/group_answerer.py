@@ -9,9 +9,9 @@ from typing import Final
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import negative_decision
-from askback._model.batches import BatchResult
 from askback._model.enums import AnswerStatus, DecisionKind
 from askback._model.prompts import PromptInfo
+from askback._wire.batch import BatchResult
 from askback.errors import AskbackError, PromptClosed, PromptStale
 from askback.terminal import words
 from askback.terminal.keys import verb_of

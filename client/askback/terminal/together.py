@@ -6,10 +6,9 @@ import uuid
 from collections.abc import Iterable
 from typing import TypeVar
 
-from askback._model.batches import BatchResult
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
-from askback._wire.batch import BatchAnswers
+from askback._wire.batch import BatchAnswers, BatchResult
 from askback.errors import AskbackError
 
 P = TypeVar("P", bound=PromptInfo)

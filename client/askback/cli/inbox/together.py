@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from askback._model.prompts import AnswerOutcome
-from askback.errors import AnswerInvalid, AskbackError, PromptClosed, PromptStale
+from askback.errors import AnswerInvalid, AskbackError, PromptClosed, PromptStale, Unimplemented
 from askback.terminal.together import send_together
 
 if TYPE_CHECKING:
     from askback._client.client import Client
-    from askback._model.batches import BatchResult
     from askback._model.enums import DecisionKind
     from askback._model.prompts import PromptInfo
+    from askback._wire.batch import BatchResult
 
 Verdict = AnswerOutcome | AskbackError
 
@@ -27,11 +27,23 @@ async def answer_together(
     """Answer these prompts, given by name, and return the outcome or the error for each name."""
     unique = {prompt.prompt_id: prompt for prompt in named.values()}.values()
     results = await send_together(client, ((prompt, which(prompt)) for prompt in unique), comment)
-    found = {
-        prompt_id: result if isinstance(result, AskbackError) else await _verdict_of(client, result)
-        for prompt_id, result in results.items()
-    }
+    found: dict[str, Verdict] = {}
+    for prompt in unique:
+        result = results[prompt.prompt_id]
+        if isinstance(result, Unimplemented):  # an older server: these commands worked with it before
+            found[prompt.prompt_id] = await _answer_alone(client, prompt, which(prompt), comment)
+        elif isinstance(result, AskbackError):
+            found[prompt.prompt_id] = result
+        else:
+            found[prompt.prompt_id] = await _verdict_of(client, result)
     return {name: found[prompt.prompt_id] for name, prompt in named.items()}
+
+
+async def _answer_alone(client: Client, prompt: PromptInfo, decision: DecisionKind, comment: str) -> Verdict:
+    try:
+        return await client.answer(prompt, decision, comment=comment)
+    except AskbackError as error:
+        return error
 
 
 async def _verdict_of(client: Client, result: BatchResult) -> Verdict:
