@@ -80,6 +80,7 @@ if TYPE_CHECKING:
 @click.option("--hide-from-excluded", is_flag=True, help="They do not see the question either.")
 @click.option("--remind", type=Span(), help="Remind people every SPAN while it is open.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A label to filter by.")
+@click.option("--group-key", default="", metavar="TEXT", help="The same for similar questions.")
 @click.option("--priority", default=0, show_default=True, help="Higher is shown first.")
 @click.option("--request-id", help="Asking again with the same id returns the same question.")
 @click.option("--no-wait", is_flag=True, help="Print the job's id and do not wait.")
