@@ -98,7 +98,8 @@ export class QueuePage extends Component<QueuePageProps> {
         aria-label={label}
         style={{ containIntrinsicSize: `auto ${rows.length * ROW_PX}px` }}
       >
-        {rows.map((row) => {
+        {/* One flat list: in lists of their own, rows would be made again where a row comes above them. */}
+        {rows.flatMap((row) => {
           const id = idOf(row.prompt);
           const all = similar.get(id);
           return [
