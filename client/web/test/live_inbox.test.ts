@@ -327,6 +327,26 @@ test("an answer that lost its socket goes out on the welcome of the next one, be
   assert.equal(inbox.submission("p").value?.state, "sending");
 });
 
+test("a joint decision is one frame, goes out again unchanged, and its rows close with their events", async () => {
+  const { clock, service, removed, open } = setup();
+  const [a, b, stale] = [service.ask(), service.ask(), service.ask()];
+  const inbox = open();
+  const shown = [a, b, stale].map((promptId) => ({ promptId, revision: promptId === stale ? 9 : 1 }));
+  const decided = { decision: "DECISION_REJECT", comment: "no" } as const;
+  assert.equal(inbox.submitTogether(shown, decided), false, "rule 10: no answer before the view is live");
+  await clock.advance(10);
+  // The first try is lost with its socket.
+  for (const conversation of service.conversations) conversation.drop();
+  assert.equal(inbox.submitTogether(shown, decided), true);
+  await clock.advance(60_000);
+  const states = shown.map(({ promptId }) => inbox.submission(promptId).value?.state);
+  assert.deepEqual(states, ["accepted", "accepted", "stale"]);
+  const sent = inbox.submission(a).value;
+  assert.equal(sent?.state === "accepted" && sent.prompt.resolution?.answer?.decision, "DECISION_REJECT");
+  assert.deepEqual([openRows(inbox), removed], [[stale], [a, b]]);
+  assert.equal(inbox.rows.value.get(a)?.closed?.mine, true);
+});
+
 interface Pressed {
   readonly id: string;
   readonly inbox: LiveInbox;

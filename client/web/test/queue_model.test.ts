@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { arrange } from "../src/view/arrangement";
 import { idOf } from "../src/view/prompt_facts";
 import { DEFAULT_QUERY, type Query } from "../src/view/query";
-import { facets, factOf, grouped, groupSizes, select } from "../src/view/queue_model";
+import { facets } from "../src/view/facets";
+import { factOf, grouped, groupSizes, select, similarRows } from "../src/view/queue_model";
 import type { Row } from "../src/model/inbox";
 import { at, NOW, prompt, row } from "./prompts_of_tests";
 
@@ -148,4 +149,40 @@ test("every one of 10,000 prompts is either listed or counted as hidden", () => 
   const found = select(many, query({ search: "question 99" }), viewer);
   assert.equal(found.rows.length, many.filter((_, n) => String(n).includes("99")).length);
   assert.equal(found.rows.length + found.filtered, 10_000);
+});
+
+test("similar questions stand where the most urgent of them stands, and the order is otherwise the same", () => {
+  const of = (n: number, groupKey: string, priority = 0, jobType = "refund") =>
+    row(prompt(n, { jobType }, { groupKey, priority }));
+  const list = [
+    of(1, "a"),
+    of(2, ""),
+    of(3, "b"),
+    of(4, "a", 9),
+    of(5, ""),
+    of(6, "a", 0, "deploy"),
+    of(7, "b"),
+  ];
+  assert.deepEqual(ids(select(list, query(), viewer).rows), ["p4", "p6", "p1", "p7", "p3", "p5", "p2"]);
+  const byType = select(list, query({ group: "type" }), viewer);
+  assert.deepEqual(ids(byType.rows), ["p4", "p1", "p7", "p3", "p5", "p2", "p6"]);
+});
+
+test("rows without a group key, or alone with theirs, are similar to none; closed ones are not counted", () => {
+  const of = (n: number, groupKey: string, more: Partial<Row> = {}) =>
+    [`p${n}`, row(prompt(n, {}, { groupKey }), more)] as const;
+  const known = new Map([
+    of(1, ""),
+    of(2, ""),
+    of(3, "a"),
+    of(4, "a", { removed: true }),
+    of(5, "a"),
+    of(6, "b"),
+  ]);
+  const found = similarRows([...known.keys()], known, "p4");
+  const similar = { name: "a", first: "p3", open: ["p3", "p5"], isActive: true };
+  assert.deepEqual(
+    [...found],
+    ["p3", "p4", "p5"].map((id) => [id, similar]),
+  );
 });

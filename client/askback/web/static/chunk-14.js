@@ -1,1 +1,1 @@
-import{o}from"./chunk-8.js?v=36ca9d80913fd6a8";import{a as n}from"./chunk-4.js?v=36ca9d80913fd6a8";import{O as r}from"./chunk-12.js?v=36ca9d80913fd6a8";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-8.js?v=aed85ddb881acc28";import{a as n}from"./chunk-4.js?v=aed85ddb881acc28";import{O as r}from"./chunk-12.js?v=aed85ddb881acc28";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

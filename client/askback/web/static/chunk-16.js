@@ -1,1 +1,1 @@
-import{D as t}from"./chunk-2.js?v=36ca9d80913fd6a8";function s(i,r){let e=t(i).replace(/\s+/g," ").trim(),n=Array.from(e);return n.length<=r?e:`${n.slice(0,r-1).join("")}…`}export{s as a};
+import{D as t}from"./chunk-2.js?v=aed85ddb881acc28";function s(i,r){let e=t(i).replace(/\s+/g," ").trim(),n=Array.from(e);return n.length<=r?e:`${n.slice(0,r-1).join("")}…`}export{s as a};

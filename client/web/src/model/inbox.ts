@@ -64,6 +64,11 @@ export interface AnswerBody {
   readonly comment?: string;
 }
 
+/** Which content of which prompt was painted. */
+export type Shown = Pick<AnswerBody, "promptId" | "revision" | "shownDigest">;
+/** What a person decided, without the prompt. */
+export type Decided = Omit<AnswerBody, keyof Shown>;
+
 /**
  * The course of one answer. "sending" and "unconfirmed" are the same wait, before and after 5 s: the form stays
  * locked to the body that was sent, which is sent again unchanged until the service's word is known.
@@ -117,6 +122,11 @@ export interface Inbox {
    * never waits for a connection) and while an answer to this prompt is on its way.
    */
   submit(answer: AnswerBody): boolean;
+  /**
+   * Sends one decision on each of these prompts, as `submit` sends an answer. Each has its own submission, whose prompt
+   * is the newest that the view has: the change that the answer made may come later.
+   */
+  submitTogether(shown: readonly Shown[], decided: Decided): boolean;
   submission(id: string): ReadonlySignal<Submission | null>;
   /** Forgets a result, so that the form can be used again. Does nothing while the answer is on its way. */
   forgetSubmission(id: string): void;

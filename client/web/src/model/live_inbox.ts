@@ -3,11 +3,12 @@ import { ClockOffset } from "../wire/clock_offset";
 import { Connection } from "../wire/connection";
 import type { Clock, OpenSocket, Random, TextStore } from "../wire/environment";
 import type { AnswerResult, Methods, Prompt, PromptEvent, PromptFilter } from "../wire/messages";
-import { answerByPost, call, type Fetch } from "../wire/unary";
+import { call, type Fetch } from "../wire/unary";
+import { answerRoutes } from "./answer_routes";
 import { CallError } from "./call_error";
 import type { Drafts } from "./drafts";
 import type { Hints } from "./hints";
-import type { AnswerBody, Away, Inbox, Link, Row, Submission } from "./inbox";
+import type { AnswerBody, Away, Decided, Inbox, Link, Row, Shown, Submission } from "./inbox";
 import type { Session } from "./session";
 import { SessionWatch } from "./session_watch";
 import { Submissions } from "./submissions";
@@ -105,15 +106,8 @@ export class LiveInbox implements Inbox {
       store,
       subject: options.session.subject ?? "",
       newId: options.newId,
-      routes: {
-        socketOpen: () => this.#connection.open,
-        bySocket: async (request) => {
-          const reply = await this.#connection.request({ answerPrompt: request });
-          return reply.answerPrompt?.result ?? {};
-        },
-        byPost: (request) => answerByPost(fetch, request),
-      },
-      learned: (result) => this.#learned(result),
+      routes: answerRoutes(this.#connection, fetch, this.#view),
+      learned: (...learned) => this.#learned(...learned),
       signedOut: () => this.#connection.stop("signed_out", ""),
     });
     this.link = this.#connection.link;
@@ -186,7 +180,12 @@ export class LiveInbox implements Inbox {
   }
 
   submit(answer: AnswerBody): boolean {
-    return this.canDecide.value && this.#submissions.submit(answer);
+    return this.canDecide.value && this.#submissions.submit([answer]);
+  }
+
+  submitTogether(shown: readonly Shown[], decided: Decided): boolean {
+    const bodies = shown.map((one) => ({ ...one, ...decided }));
+    return this.canDecide.value && this.#submissions.submit(bodies, this.#options.newId());
   }
 
   submission(id: string): ReadonlySignal<Submission | null> {
@@ -300,9 +299,8 @@ export class LiveInbox implements Inbox {
     void this.#watch.ask();
   }
 
-  #learned(result: AnswerResult): void {
-    const prompt = this.#learn(result.prompt);
-    const promptId = prompt.promptId ?? "";
+  #learned(result: AnswerResult, promptId: string, isJoint: boolean): void {
+    if (!isJoint) this.#learn(result.prompt);
     if (result.status === "ANSWER_STATUS_ACCEPTED" || result.status === "ANSWER_STATUS_RECORDED") {
       void this.#options.drafts.remove(promptId);
     }

@@ -6,12 +6,20 @@ import { fateOf } from "./answer_errors";
 import { CallError } from "./call_error";
 import type { AnswerBody, Submission } from "./inbox";
 
-/** The ways of an answer. Both reject with CallError, and resolve with any verdict. */
-interface Routes {
+/** What became of one answer: any verdict, or why there is none. */
+export type Outcome = AnswerResult | CallError;
+
+/**
+ * A way of the answers of one call; with a `batchId` they are one joint decision. Resolves with an outcome for each, in
+ * their order. Rejects with CallError where the call as a whole failed.
+ */
+type Route = (requests: readonly AnswerPromptRequest[], batchId: string) => Promise<readonly Outcome[]>;
+
+export interface Routes {
   /** True: the socket takes requests. */
   socketOpen(): boolean;
-  bySocket(request: AnswerPromptRequest): Promise<AnswerResult>;
-  byPost(request: AnswerPromptRequest): Promise<AnswerResult>;
+  readonly bySocket: Route;
+  readonly byPost: Route;
 }
 
 interface SubmissionsOptions {
@@ -24,8 +32,8 @@ interface SubmissionsOptions {
   /** 128 random bits as text. */
   newId(): string;
   readonly routes: Routes;
-  /** A verdict came: the prompt as it is now. */
-  learned(result: AnswerResult): void;
+  /** A verdict came; of one answer by itself with the prompt as it is now. */
+  learned(result: AnswerResult, promptId: string, isJoint: boolean): void;
   /** The service does not know the person any more. */
   signedOut(): void;
 }
@@ -34,16 +42,28 @@ interface SubmissionsOptions {
 interface Stored {
   readonly subject: string;
   readonly request: AnswerPromptRequest;
+  /** Of a joint decision. */
+  readonly batchId?: string;
 }
 
 interface Pending {
   readonly request: AnswerPromptRequest;
   readonly body: AnswerBody;
+  readonly call: Call;
+}
+
+/** Answers that are sent together until each has its result. */
+interface Call {
+  /** Empty: it is one answer by itself. */
+  readonly batchId: string;
+  readonly waiting: Set<Pending>;
   readonly ladder: Ladder;
   cancel: () => void;
 }
 
 export const STORE_PREFIX = "askback.answer.";
+/** The most prompts that one call may name. */
+const MAX_ITEMS = 200;
 /** After this time the page says that the verdict is late. It is never taken for a failure. */
 const UNCONFIRMED_MS = 5000;
 
@@ -65,22 +85,27 @@ export class Submissions {
 
   /** Sends what an earlier load of this tab did not finish. */
   resume(): void {
-    for (const [key, { subject, request }] of this.#stored()) {
+    const found = new Map<string, AnswerPromptRequest[]>();
+    for (const [key, { subject, request, batchId = "" }] of this.#stored()) {
       if (subject === this.#options.subject && request.promptId && STORE_PREFIX + request.promptId === key) {
-        this.#begin(request);
+        if (batchId === "") this.#begin([request], "");
+        else found.set(batchId, [...(found.get(batchId) ?? []), request]);
       }
     }
+    for (const [batchId, requests] of found) this.#begin(requests, batchId);
   }
 
-  /** Returns false, and does nothing, while an answer to the prompt is on its way. */
-  submit(body: AnswerBody): boolean {
-    if (this.#pending.has(body.promptId)) {
-      return false;
-    }
-    const request: AnswerPromptRequest = { ...body, answerId: this.#options.newId() };
-    this.#store(request);
-    this.#begin(request);
-    return true;
+  /**
+   * Sends an answer; with a `batchId` one decision on several prompts. Leaves out the prompts to which an answer is on
+   * its way. Returns false if it leaves out all.
+   */
+  submit(bodies: readonly AnswerBody[], batchId = ""): boolean {
+    const requests = bodies
+      .filter((body) => !this.#pending.has(body.promptId))
+      .map((body): AnswerPromptRequest => ({ ...body, answerId: this.#options.newId() }));
+    for (const request of requests) this.#store(request, batchId);
+    this.#begin(requests, batchId);
+    return requests.length > 0;
   }
 
   state(promptId: string): ReadonlySignal<Submission | null> {
@@ -106,58 +131,104 @@ export class Submissions {
   /** A new socket is open, or the person signed in again: sends everything again at once. */
   resend(): void {
     this.#isHeld = false;
-    for (const pending of this.#pending.values()) {
-      this.#send(pending);
+    for (const call of this.#calls()) {
+      this.#send(call);
     }
   }
 
   /** Sends nothing until `resend`: the browser's cookie may be another person's now. What is stored stays. */
   hold(): void {
     this.#isHeld = true;
-    for (const pending of this.#pending.values()) {
-      pending.cancel();
+    for (const call of this.#calls()) {
+      call.cancel();
     }
   }
 
-  #begin(request: AnswerPromptRequest): void {
-    const { answerId = "", ...rest } = request;
-    const body = rest as AnswerBody;
-    const pending: Pending = { request, body, ladder: new Ladder(this.#options.random), cancel: () => {} };
-    this.#ours.add(answerId);
-    this.#pending.set(body.promptId, pending);
+  #calls(): ReadonlySet<Call> {
+    return new Set([...this.#pending.values()].map(({ call }) => call));
+  }
+
+  #begin(requests: readonly AnswerPromptRequest[], batchId: string): void {
+    for (let from = 0; from < requests.length; from += MAX_ITEMS) {
+      this.#beginCall(requests.slice(from, from + MAX_ITEMS), batchId);
+    }
+  }
+
+  #beginCall(requests: readonly AnswerPromptRequest[], batchId: string): void {
+    const call: Call = {
+      batchId,
+      waiting: new Set(),
+      ladder: new Ladder(this.#options.random),
+      cancel: () => {},
+    };
     const since = this.#options.clock.now();
-    this.#state(body.promptId).value = { state: "sending", since, body };
-    this.#options.clock.after(UNCONFIRMED_MS, () => {
-      if (this.#pending.get(body.promptId) === pending) {
-        this.#state(body.promptId).value = { state: "unconfirmed", since, body };
-      }
-    });
-    this.#send(pending);
+    const show = (state: "sending" | "unconfirmed") => {
+      for (const { body } of call.waiting) this.#state(body.promptId).value = { state, since, body };
+    };
+    for (const request of requests) {
+      const { answerId = "", ...rest } = request;
+      const body = rest as AnswerBody;
+      const pending: Pending = { request, body, call };
+      this.#ours.add(answerId);
+      this.#pending.set(body.promptId, pending);
+      call.waiting.add(pending);
+    }
+    show("sending");
+    this.#options.clock.after(UNCONFIRMED_MS, () => show("unconfirmed"));
+    this.#send(call);
   }
 
-  #send(pending: Pending): void {
+  #send(call: Call): void {
     const { routes } = this.#options;
-    this.#sendBy(pending, routes.socketOpen() ? routes.bySocket : routes.byPost);
+    this.#sendBy(call, routes.socketOpen() ? routes.bySocket : routes.byPost);
   }
 
-  #sendBy(pending: Pending, route: Routes["bySocket"]): void {
-    pending.cancel();
+  #sendBy(call: Call, route: Route): void {
+    call.cancel();
     // A reply may be lost although the socket lives. The other route asks for the same verdict.
-    pending.cancel = this.#options.clock.after(UNCONFIRMED_MS + pending.ladder.next(), () =>
-      this.#sendBy(pending, this.#options.routes.byPost),
+    call.cancel = this.#options.clock.after(UNCONFIRMED_MS + call.ladder.next(), () =>
+      this.#sendBy(call, this.#options.routes.byPost),
     );
-    route(pending.request).then(
-      (result) => this.#judged(pending, result),
-      (error: unknown) => this.#failed(pending, error),
+    const sent = [...call.waiting];
+    const requests = sent.map(({ request }) => request);
+    route(requests, call.batchId).then(
+      (outcomes) => this.#ended(call, sent, outcomes),
+      (error: unknown) => {
+        const failure =
+          error instanceof CallError ? error : new CallError({ code: "unknown", message: `${error}` });
+        this.#ended(
+          call,
+          sent,
+          requests.map(() => failure),
+        );
+      },
     );
+  }
+
+  /** Each answer has its own outcome. Those without a verdict are sent again, together. */
+  #ended(call: Call, sent: readonly Pending[], outcomes: readonly Outcome[]): void {
+    const again: CallError[] = [];
+    for (const [index, pending] of sent.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === undefined || !call.waiting.has(pending)) continue;
+      if (!(outcome instanceof CallError)) this.#judged(pending, outcome);
+      else if (fateOf(outcome) !== "refused") again.push(outcome);
+      else this.#finish(pending, { state: "refused", error: outcome, body: pending.body });
+    }
+    if (again.length === 0) return;
+    call.cancel();
+    if (again.some((error) => fateOf(error) === "sign_in")) {
+      this.hold();
+      this.#options.signedOut();
+    }
+    if (this.#isHeld) return;
+    const wait = call.ladder.next(Math.max(...again.map((error) => error.retryAfterMs ?? 0)));
+    call.cancel = this.#options.clock.after(wait, () => this.#send(call));
   }
 
   #judged(pending: Pending, result: AnswerResult): void {
     const prompt = result.prompt ?? {};
     const { body } = pending;
-    if (!this.#isWaiting(pending)) {
-      return;
-    }
     switch (result.status) {
       case "ANSWER_STATUS_ACCEPTED":
         this.#finish(pending, { state: "accepted", replayed: result.replayed ?? false, prompt });
@@ -179,38 +250,14 @@ export class Submissions {
         this.#finish(pending, { state: "refused", error: new CallError({ code: "unknown", message }), body });
       }
     }
-    this.#options.learned(result);
-  }
-
-  #failed(pending: Pending, error: unknown): void {
-    if (!this.#isWaiting(pending)) {
-      return;
-    }
-    const call = error instanceof CallError ? error : new CallError({ code: "unknown", message: `${error}` });
-    const fate = fateOf(call);
-    if (fate === "refused") {
-      this.#finish(pending, { state: "refused", error: call, body: pending.body });
-      return;
-    }
-    pending.cancel();
-    if (fate === "sign_in") {
-      this.hold();
-      this.#options.signedOut();
-    }
-    if (this.#isHeld) {
-      return;
-    }
-    const wait = pending.ladder.next(call.retryAfterMs ?? 0);
-    pending.cancel = this.#options.clock.after(wait, () => this.#send(pending));
-  }
-
-  #isWaiting(pending: Pending): boolean {
-    return this.#pending.get(pending.body.promptId) === pending;
+    this.#options.learned(result, body.promptId, pending.call.batchId !== "");
   }
 
   #finish(pending: Pending, result: Submission): void {
     const { promptId } = pending.body;
-    pending.cancel();
+    const { call } = pending;
+    call.waiting.delete(pending);
+    if (call.waiting.size === 0) call.cancel();
     this.#pending.delete(promptId);
     try {
       this.#options.store.remove(STORE_PREFIX + promptId);
@@ -220,8 +267,9 @@ export class Submissions {
     this.#state(promptId).value = result;
   }
 
-  #store(request: AnswerPromptRequest): void {
-    const stored: Stored = { subject: this.#options.subject, request };
+  #store(request: AnswerPromptRequest, batchId: string): void {
+    const { subject } = this.#options;
+    const stored: Stored = batchId === "" ? { subject, request } : { subject, request, batchId };
     try {
       this.#options.store.set(STORE_PREFIX + request.promptId, JSON.stringify(stored));
     } catch {

@@ -9,18 +9,15 @@ import { rich } from "../words";
 import { t } from "../words/later";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
 import { resultText } from "./bulk_words";
-import { Ending } from "./ending";
+import { Ending, RowEnding } from "./ending";
 import { decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { oneLine } from "./one_line";
-import { dialog, type Page, subjectOf, usePage } from "./page";
-import { claimant, contentOf, idOf, requesterOf, showsSame } from "./prompt_facts";
+import { dialog, subjectOf, usePage } from "./page";
+import { claimant, contentOf, idOf, isOpen, requesterOf, showsSame } from "./prompt_facts";
 import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
 import type { Work } from "./work";
-
-/** How many answers may wait for the service at once. */
-const AT_ONCE = 8;
 
 export function Bulk() {
   const page = usePage();
@@ -56,8 +53,9 @@ export function Bulk() {
       comment: comment.peek(),
       sent: new Set(toSend.map((row) => idOf(row.shown))),
     };
-    chosen.value = new Set();
-    void sendAll(page, toSend, comment.peek().trim());
+    const leftOut = table.filter((row) => row.option === undefined && row.leftOut !== "closed");
+    chosen.value = new Set(leftOut.map((row) => idOf(row.shown)));
+    sendAll(inbox, toSend, comment.peek().trim());
   };
   return (
     <Dialog title={t("bulk.title", { n: prompts.current.length })} onClose={close} wide>
@@ -252,48 +250,47 @@ function Plan({
 /** What became of the answer to one prompt. */
 function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
   const sent = inbox.submission(id).value;
-  const { subject } = usePage().session;
+  const { subject = "" } = usePage().session;
+  const row = inbox.rows.value.get(id);
   return (
-    <span data-result={sent?.state ?? "waiting"}>
-      {resultText(sent, subject)}
-      {sent?.state === "closed" ? (
-        <Ending prompt={sent.prompt} resolution={sent.prompt.resolution} subject={subject ?? ""} />
+    <span data-result={sent?.state}>
+      {resultText(sent, row?.prompt, subject)}
+      {sent?.state === "closed" && row !== undefined && !isOpen(row) ? (
+        <RowEnding {...{ row, subject }} />
       ) : null}
     </span>
   );
 }
 
-/** Send the answers, a few at a time. Each has a result of its own. */
-async function sendAll(page: Page, rows: readonly BulkRow[], comment: string): Promise<void> {
-  const { inbox } = page;
-  const waiting = [...rows];
-  const work = async () => {
-    for (let row = waiting.shift(); row !== undefined; row = waiting.shift()) {
-      const id = idOf(row.shown);
-      inbox.forgetSubmission(id);
-      inbox.submit({
-        promptId: id,
-        ...contentOf(row.shown),
-        decision: row.option?.decision ?? "DECISION_UNSPECIFIED",
-        ...(comment === "" ? {} : { comment }),
-      });
-      await settled(inbox, id);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-}
-
-/** Resolves when the service's word on an answer is known. */
-function settled(inbox: Inbox, id: string): Promise<void> {
-  return new Promise((resolve) => {
-    let stop: (() => void) | undefined;
-    let isDone = false;
-    stop = effect(() => {
+/** Send the decision. Each answer has a result of its own; a row whose answer failed is chosen again. */
+function sendAll(inbox: Inbox, rows: readonly BulkRow[], comment: string): void {
+  const waiting = new Set(rows.map((row) => idOf(row.shown)));
+  for (const id of waiting) inbox.forgetSubmission(id);
+  inbox.submitTogether(
+    rows.map(({ shown }) => ({ promptId: idOf(shown), ...contentOf(shown) })),
+    {
+      decision: rows[0]?.option?.decision ?? "DECISION_UNSPECIFIED",
+      ...(comment === "" ? {} : { comment }),
+    },
+  );
+  const stop = effect(() => {
+    const failed: string[] = [];
+    for (const id of waiting) {
       const state = inbox.submission(id).value?.state;
-      if (state === "sending" || state === "unconfirmed" || isDone) return;
-      isDone = true;
-      resolve();
-      queueMicrotask(() => stop?.());
-    });
+      if (state === "sending" || state === "unconfirmed") continue;
+      waiting.delete(id);
+      const row = rowById(id);
+      if (
+        state !== "accepted" &&
+        state !== "recorded" &&
+        state !== "closed" &&
+        row !== undefined &&
+        isOpen(row)
+      )
+        failed.push(id);
+    }
+    if (failed.length > 0) chosen.value = new Set([...chosen.peek(), ...failed]);
+    // An effect that runs for the first time has no function yet that stops it.
+    if (waiting.size === 0) queueMicrotask(() => stop());
   });
 }

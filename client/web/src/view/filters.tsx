@@ -1,20 +1,21 @@
 // Search, filters, order and groups of the queue. Their values stand in the address.
 
 import { signal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { open } from "./keyboard";
 import { kindWords, typeWords } from "./labels";
+import { lazy, windows } from "./lazy";
 import { arrangement } from "./list_state";
-import { usePage } from "./page";
-import { ORDERS, type Query, hasFilters } from "./query";
-import { facets } from "./queue_model";
+import { type Query, hasFilters } from "./query";
 import { clearFilters, refine, route } from "./route";
 import { FilterChips, Icon } from "./ui";
 
 const isOpen = signal(false);
+const FilterMore = lazy(async () => (await windows()).FilterMore);
 
 export function Filters() {
+  useEffect(FilterMore.load, []);
   const { query } = route.value;
   const active = query.kinds.length + query.types.length + query.labels.length + (query.group === "" ? 0 : 1);
   return (
@@ -48,7 +49,7 @@ export function Filters() {
         </button>
       </div>
       <div id="filter-more" hidden={!isOpen.value}>
-        {isOpen.value ? <More query={query} /> : null}
+        {isOpen.value ? <FilterMore.Component query={query} /> : null}
       </div>
       <Chips query={query} />
     </search>
@@ -61,77 +62,6 @@ function openFirst(event: KeyboardEvent): void {
   if (event.key !== "Enter" || event.isComposing || first === undefined) return;
   event.preventDefault();
   open(first);
-}
-
-function More({ query }: { readonly query: Query }) {
-  const { inbox } = usePage();
-  const rows = inbox.rows.value;
-  const { kinds, types, labels, labelNames } = useMemo(() => facets(rows.values()), [rows]);
-  const add = (name: "kinds" | "types" | "labels") => (event: { currentTarget: HTMLSelectElement }) => {
-    const value = event.currentTarget.value;
-    event.currentTarget.value = "";
-    if (value !== "" && !query[name].includes(value)) refine({ [name]: [...query[name], value] });
-  };
-  return (
-    <div class="filter-more">
-      <label>
-        <span>{t("order.label")}</span>
-        <select
-          value={query.order}
-          onChange={(event) => {
-            const order = ORDERS.find((one) => one === event.currentTarget.value);
-            if (order !== undefined) refine({ order });
-          }}
-        >
-          {ORDERS.map((order) => (
-            <option key={order} value={order}>
-              {t(`order.${order}`)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        <span>{t("group.label")}</span>
-        <select value={query.group} onChange={(event) => refine({ group: event.currentTarget.value })}>
-          <option value="">{t("group.no")}</option>
-          <option value="type">{t("group.type")}</option>
-          <option value="kind">{t("group.kind")}</option>
-          <option value="requester">{t("group.requester")}</option>
-          {labelNames.map((name) => (
-            <option key={name} value={`label:${name}`}>
-              {t("group.by_label", { name })}
-            </option>
-          ))}
-        </select>
-      </label>
-      <Choice label={t("filter.kind")} values={kinds} words={kindWords} onChange={add("kinds")} />
-      <Choice label={t("filter.type")} values={types} words={typeWords} onChange={add("types")} />
-      <Choice label={t("filter.label")} values={labels} onChange={add("labels")} />
-    </div>
-  );
-}
-
-interface ChoiceProps {
-  readonly label: string;
-  readonly values: readonly string[];
-  readonly words?: (value: string) => string;
-  readonly onChange: (event: { currentTarget: HTMLSelectElement }) => void;
-}
-
-function Choice({ label, values, words = (value) => value, onChange }: ChoiceProps) {
-  return (
-    <label>
-      <span>{label}</span>
-      <select onChange={onChange} value="">
-        <option value="">{t("filter.any")}</option>
-        {values.map((value) => (
-          <option key={value} value={value}>
-            {words(value)}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
 }
 
 function Chips({ query }: { readonly query: Query }) {

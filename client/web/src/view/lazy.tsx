@@ -47,3 +47,6 @@ export function lazy<P extends object>(read: () => Promise<ComponentType<P>>): L
   }
   return { Component, load };
 }
+
+/** The chunk of windows, and of what stands in the list later. */
+export const windows = () => import("./windows");

@@ -1,7 +1,9 @@
 // The queue: views, filters, the list, what was chosen.
 
+import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { Filters } from "./filters";
+import { lazy, windows } from "./lazy";
 import {
   arrangement,
   chosen,
@@ -11,14 +13,16 @@ import {
   selectionNow,
   showWaiting,
 } from "./list_state";
-import { dialog } from "./page";
 import { idOf } from "./prompt_facts";
 import { isRecord, VIEWS, type View } from "./query";
 import { List } from "./queue_list";
 import { formatRoute, go, isPlainClick, refine, route } from "./route";
 import { Icon } from "./ui";
 
+const Chosen = lazy(async () => (await windows()).Chosen);
+
 export function Queue() {
+  useEffect(Chosen.load, []);
   return (
     <section class="queue" aria-labelledby="queue-title" data-focus-home>
       <h1 id="queue-title" class="visually-hidden" tabIndex={-1}>
@@ -28,7 +32,7 @@ export function Queue() {
       <Filters />
       <Waiting />
       <List />
-      <Chosen />
+      {chosen.value.size > 0 || jointDecision.value !== null ? <Chosen.Component /> : null}
     </section>
   );
 }
@@ -119,65 +123,4 @@ function Summary() {
     }
   }
   return <p class="summary">{parts.join(" · ")}</p>;
-}
-
-/** The way back to the results of the last joint decision. */
-function Sent() {
-  const sent = jointDecision.value;
-  if (sent === null || dialog.value === "bulk") return null;
-  return (
-    <section class="chosen" aria-label={t("chosen.results")}>
-      <span>{t("chosen.done", { n: sent.sent.size })}</span>
-      <button
-        type="button"
-        class="button"
-        data-command="results"
-        onClick={() => {
-          dialog.value = "bulk";
-        }}
-      >
-        {t("chosen.results")}
-      </button>
-      <button
-        type="button"
-        class="button"
-        aria-label={t("close")}
-        onClick={() => {
-          jointDecision.value = null;
-        }}
-      >
-        <Icon name="cross" />
-      </button>
-    </section>
-  );
-}
-
-/** The rows that were chosen, and what can be done with all of them. */
-function Chosen() {
-  const n = chosen.value.size;
-  if (n === 0) return <Sent />;
-  return (
-    <section class="chosen" aria-label={t("chosen.title")}>
-      <span>{t("chosen.count", { n })}</span>
-      <button
-        type="button"
-        class="button is-main"
-        onClick={() => {
-          jointDecision.value = null;
-          dialog.value = "bulk";
-        }}
-      >
-        {t("chosen.decide")}
-      </button>
-      <button
-        type="button"
-        class="button"
-        onClick={() => {
-          chosen.value = new Set();
-        }}
-      >
-        {t("chosen.clear")}
-      </button>
-    </section>
-  );
 }

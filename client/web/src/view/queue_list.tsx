@@ -21,7 +21,7 @@ import {
 import { subjectOf, usePage } from "./page";
 import { endOf, isOpen } from "./prompt_facts";
 import { isRecord, type Query } from "./query";
-import { factOf, type GroupOf, grouped, groupSizes } from "./queue_model";
+import { factOf, type GroupOf, grouped, groupSizes, type Similar, similarRows } from "./queue_model";
 import { QueuePage } from "./queue_page";
 import { clearFilters, go, isPlainClick, refine, route } from "./route";
 import { day, halfMinute } from "./times";
@@ -54,6 +54,9 @@ function listen(element: HTMLElement): () => void {
   };
 }
 
+/** The similar rows that the list shows now: what waits or is filtered out is not among them. */
+let similarShown: ReadonlyMap<string, Similar> = new Map();
+
 function onClick(event: MouseEvent): void {
   const target = event.target instanceof Element ? event.target : null;
   const choose = target?.closest("[data-choose]")?.getAttribute("data-choose");
@@ -62,6 +65,11 @@ function onClick(event: MouseEvent): void {
     const row = rowById(choose);
     if (row !== undefined && isOpen(row)) toggleChosen(choose);
     else event.preventDefault();
+    return;
+  }
+  const similar = target?.closest("[data-similar]")?.getAttribute("data-similar");
+  if (similar !== undefined && similar !== null) {
+    chosen.value = new Set([...chosen.peek(), ...(similarShown.get(similar)?.open ?? [])]);
     return;
   }
   const open = target?.closest("[data-open]")?.getAttribute("data-open");
@@ -131,6 +139,9 @@ export function List() {
   const known = new Map([...found].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const groupOf = groupingOf(query, inbox.now());
   const groups = grouped(shown, known, groupOf);
+  similarShown = new Map(
+    isEnded ? [] : groups.flatMap((group) => [...similarRows(group.ids, known, active.value)]),
+  );
   const sizes = query.group === "" || isEnded ? null : groupSizes(ids, rowById, query.group);
   const isDecided = query.view === "decided";
   const all = isDecided ? ended.value.total : ids.length;
@@ -167,6 +178,8 @@ export function List() {
               isLive={link === "live"}
               speech={language()}
               isUnderDay={isEnded && query.group === ""}
+              similar={similarShown}
+              isGrouped={groupOf !== null}
             />
           ))}
         </div>

@@ -14,7 +14,7 @@ import {
   priorityOf,
   requesterOf,
 } from "./prompt_facts";
-import type { Order, Query, View } from "./query";
+import { isRecord, type Order, type Query, type View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
 interface Viewer {
@@ -178,7 +178,9 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   const newest = (one: Row, other: Row) => (other.closed?.at ?? 0) - (one.closed?.at ?? 0);
   rows.sort((one, other) => newest(one, other) || compare(one.prompt, other.prompt));
   ending.sort(byDeadline);
-  return { rows: inGroups(rows, query.group), counts, filtered, ending, claimedByOthers };
+  const together = isRecord(query.view) ? rows : inGroups(rows, similarOf);
+  const listed = query.group === "" ? together : inGroups(together, factOf(query.group));
+  return { rows: listed, counts, filtered, ending, claimedByOthers };
 }
 
 function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
@@ -210,12 +212,47 @@ function groupName(prompt: Prompt | undefined, by: string): string {
   return "";
 }
 
+/** The group key of a row, which similar questions share. A row without one is similar to none. */
+function similarOf(row: Row | undefined): string {
+  return row?.prompt.content?.groupKey || `\n${idOf(row?.prompt ?? {})}`;
+}
+
+/** Rows with the same group key that stand together on the screen. */
+export interface Similar {
+  readonly name: string;
+  readonly first: string;
+  /** Those of them that are open. */
+  readonly open: readonly string[];
+  readonly isActive: boolean;
+}
+
+/** By the id of each row that is one of several similar ones. `active` is the row that has the tab stop. */
+export function similarRows(
+  ids: readonly string[],
+  rows: ReadonlyMap<string, Row>,
+  active: string,
+): ReadonlyMap<string, Similar> {
+  const found = new Map<string, Similar>();
+  for (let from = 0, to = 0; from < ids.length; from = to) {
+    const name = similarOf(rows.get(ids[from] ?? ""));
+    for (to = from + 1; to < ids.length && similarOf(rows.get(ids[to] ?? "")) === name; ) to += 1;
+    if (to - from < 2) continue;
+    const run = ids.slice(from, to);
+    const open = run.filter((id) => {
+      const row = rows.get(id);
+      return row !== undefined && isOpen(row);
+    });
+    const similar = { name, first: run[0] ?? "", open, isActive: run.includes(active) };
+    for (const id of run) found.set(id, similar);
+  }
+  return found;
+}
+
 /** The rows in the order of the screen, so that keys go from one to the next that is seen. */
-function inGroups(rows: readonly Row[], by: string): readonly Row[] {
-  if (by === "") return rows;
+function inGroups(rows: readonly Row[], nameOf: GroupOf): readonly Row[] {
   const groups = new Map<string, Row[]>();
   for (const row of rows) {
-    const name = groupName(row.prompt, by);
+    const name = nameOf(row);
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [row]);
     else group.push(row);
@@ -254,35 +291,4 @@ export function grouped(
     else group.push(id);
   }
   return [...groups].map(([name, members]) => ({ name, ids: members }));
-}
-
-interface Facets {
-  readonly kinds: readonly string[];
-  readonly types: readonly string[];
-  readonly labels: readonly string[];
-  readonly labelNames: readonly string[];
-}
-
-/** What the filters offer: the kinds, job types and labels of the open prompts. */
-export function facets(all: Iterable<Row>): Facets {
-  const kinds = new Set<string>();
-  const types = new Set<string>();
-  const labels = new Set<string>();
-  const names = new Set<string>();
-  for (const row of all) {
-    if (!isOpen(row)) continue;
-    kinds.add(row.prompt.content?.kind ?? "");
-    types.add(row.prompt.jobType ?? "");
-    for (const [name, value] of Object.entries(row.prompt.content?.labels ?? {})) {
-      names.add(name);
-      labels.add(`${name}=${value}`);
-    }
-  }
-  const sorted = (values: Set<string>) => [...values].filter((text) => text !== "").sort();
-  return {
-    kinds: sorted(kinds),
-    types: sorted(types),
-    labels: sorted(labels).slice(0, 200),
-    labelNames: sorted(names),
-  };
 }

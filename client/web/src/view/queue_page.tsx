@@ -3,9 +3,12 @@
 import { signal } from "@preact/signals";
 import { Component, createRef } from "preact";
 import type { Row } from "../model/inbox";
+import { t } from "../words";
 import { idOf } from "./prompt_facts";
+import type { Similar } from "./queue_model";
 import { QueueRow } from "./queue_row";
 import { clocksWhile } from "./times";
+import { Name } from "./ui";
 
 interface QueuePageProps {
   readonly label: string;
@@ -19,6 +22,17 @@ interface QueuePageProps {
   readonly isLive: boolean;
   readonly speech: string;
   readonly isUnderDay: boolean;
+  readonly similar: ReadonlyMap<string, Similar>;
+  /** The rows have a heading above them. */
+  readonly isGrouped: boolean;
+}
+
+function isSame(one: Similar | undefined, other: Similar | undefined): boolean {
+  return (
+    one?.first === other?.first &&
+    one?.open.length === other?.open.length &&
+    one?.isActive === other?.isActive
+  );
 }
 
 function isIn(rows: readonly Row[], id: string): boolean {
@@ -56,8 +70,10 @@ export class QueuePage extends Component<QueuePageProps> {
       if (now[name] !== next[name] && (isIn(next.rows, now[name]) || isIn(next.rows, next[name])))
         return true;
     }
+    const ids = next.rows.map((row) => idOf(row.prompt));
+    if (ids.some((id) => !isSame(now.similar.get(id), next.similar.get(id)))) return true;
     if (now.chosen === next.chosen) return false;
-    return next.rows.some((row) => now.chosen?.has(idOf(row.prompt)) !== next.chosen?.has(idOf(row.prompt)));
+    return ids.some((id) => now.chosen?.has(id) !== next.chosen?.has(id));
   }
 
   render({
@@ -71,7 +87,10 @@ export class QueuePage extends Component<QueuePageProps> {
     isLive,
     speech,
     isUnderDay,
+    similar,
+    isGrouped,
   }: QueuePageProps) {
+    const Heading = isGrouped ? "h3" : "h2";
     return (
       <ul
         ref={this.#list}
@@ -79,9 +98,27 @@ export class QueuePage extends Component<QueuePageProps> {
         aria-label={label}
         style={{ containIntrinsicSize: `auto ${rows.length * ROW_PX}px` }}
       >
-        {rows.map((row) => {
+        {/* One flat list: in lists of their own, rows would be made again where a row comes above them. */}
+        {rows.flatMap((row) => {
           const id = idOf(row.prompt);
-          return (
+          const all = similar.get(id);
+          return [
+            all?.first === id ? (
+              <li key={`similar ${id}`} class="similar">
+                <Heading>
+                  <Name text={all.name} /> <span class="count">{all.open.length.toLocaleString()}</span>
+                </Heading>
+                <button
+                  type="button"
+                  class="link-button"
+                  title={all.name}
+                  tabIndex={all.isActive ? 0 : -1}
+                  data-similar={id}
+                >
+                  {t("similar.choose", { n: all.open.length })}
+                </button>
+              </li>
+            ) : null,
             <QueueRow
               key={id}
               row={row}
@@ -94,8 +131,9 @@ export class QueuePage extends Component<QueuePageProps> {
               isChosen={chosen?.has(id)}
               speech={speech}
               isUnderDay={isUnderDay}
-            />
-          );
+              isSimilar={all !== undefined}
+            />,
+          ];
         })}
       </ul>
     );

@@ -36,6 +36,8 @@ interface QueueRowProps {
   readonly isChosen: boolean | undefined;
   /** The day of its end is a heading above it. */
   readonly isUnderDay: boolean;
+  /** It stands under the heading of similar rows. */
+  readonly isSimilar: boolean;
   /** The language and other things that change every row's texts. */
   readonly speech: string;
 }
@@ -52,11 +54,13 @@ export class QueueRow extends Component<QueueRowProps> {
       now.isLive !== next.isLive ||
       now.speech !== next.speech ||
       now.isUnderDay !== next.isUnderDay ||
+      now.isSimilar !== next.isSimilar ||
       now.subject !== next.subject
     );
   }
 
-  render({ row, subject, now, clocks, isSelected, isActive, isChosen, isLive, isUnderDay }: QueueRowProps) {
+  render(props: QueueRowProps) {
+    const { row, subject, now, clocks, isSelected, isActive, isChosen, isLive, isUnderDay } = props;
     const { prompt } = row;
     const id = idOf(prompt);
     const open = isOpen(row);
@@ -70,6 +74,7 @@ export class QueueRow extends Component<QueueRowProps> {
       open ? "" : "is-closed",
       isSelected ? "is-selected" : "",
       isChosen ? "is-chosen" : "",
+      props.isSimilar ? "is-similar" : "",
     ];
     return (
       <li class={classes.filter(Boolean).join(" ")} data-row={id}>

@@ -132,6 +132,7 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
             time: at === undefined ? "" : <Time at={at} now={now} />,
           })
         )}
+        {(answer?.batchId ?? "") === "" ? "" : ` ${t("closed.joint")}`}
       </p>
       {(answer?.comment ?? "") === "" ? null : (
         <blockquote>

@@ -7,7 +7,7 @@ import { ConnectionStrip } from "./connection";
 import { isAdmin, isClient } from "./job_facts";
 import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
-import { lazy } from "./lazy";
+import { lazy, windows } from "./lazy";
 import { startList } from "./list_state";
 import { USUAL_WINDOW } from "./overview/window";
 import { ALL_PEOPLE } from "./people/people_query";
@@ -24,7 +24,6 @@ import { Dialog, Icon, type IconName, Key } from "./ui";
 import { Who } from "./who";
 
 const Detail = lazy(async () => (await import("./detail")).Detail);
-const windows = () => import("./windows");
 const OpenWindow = lazy(async () => (await windows()).OpenWindow);
 const pages = () => import("./pages");
 const JobsView = lazy(async () => (await pages()).JobsView);

@@ -36,6 +36,7 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
             {isLate ? `${t("verdict.late")} ` : ""}
             <Ending row={row} isMine={isMine} subject={subjectOf(page)} />
             {sent?.state === "accepted" && sent.replayed ? ` ${t("verdict.replayed")}` : ""}
+            {(answer?.batchId ?? "") === "" ? "" : ` ${t("closed.joint")}`}
           </span>
         </p>
         <Comment row={row} />

@@ -1,6 +1,8 @@
 // The views and windows that are not needed for the first paint, in one chunk.
 
 import { Bulk } from "./bulk";
+import { Chosen } from "./chosen";
+import { FilterMore } from "./filter_more";
 import { Help } from "./help";
 import { Override } from "./override";
 import { dialog, type Page } from "./page";
@@ -8,7 +10,7 @@ import { Palette } from "./palette";
 import { SettingsView } from "./settings";
 import { SignOut } from "./sign_out";
 
-export { SettingsView };
+export { Chosen, FilterMore, SettingsView };
 
 /** The window that is open. */
 export function OpenWindow({ page }: { readonly page: Page }) {

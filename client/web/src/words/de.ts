@@ -199,6 +199,7 @@ export const catalogue: Catalogue = {
   "row.cancelled": "Zurückgezogen",
   "row.removed": "Nicht mehr für Sie",
 
+  "similar.choose": "Diese {n} wählen",
   "chosen.title": "Gewählte Fragen",
   "chosen.count": { one: "{n} gewählt", other: "{n} gewählt" },
   "chosen.decide": "Gemeinsam entscheiden …",
@@ -682,6 +683,7 @@ export const catalogue: Catalogue = {
   "next.label": "Nächste:",
   "next.none": "In dieser Liste wartet sonst nichts.",
 
+  "closed.joint": "Diese Antwort war Teil einer gemeinsamen Entscheidung.",
   "bulk.title": { one: "{n} Frage entscheiden", other: "{n} Fragen gemeinsam entscheiden" },
   "bulk.decision": "Entscheidung",
   "bulk.option": "{verb} ({n} von {all})",
@@ -703,9 +705,8 @@ export const catalogue: Catalogue = {
   "bulk.nothing": "Die gewählten Fragen haben keine Entscheidung, die gemeinsam geht.",
   "bulk.choose": "Entscheidung wählen",
   "bulk.confirm": { one: "{verb}: {n} Frage", other: "{verb}: {n} Fragen" },
-  "bulk.one_by_one": "Jede wird einzeln gesendet und hat ihr eigenes Ergebnis.",
+  "bulk.one_by_one": "Jede hat ihr eigenes Ergebnis. Was nicht gelingt, bleibt gewählt.",
   "bulk.sent": "Die Ergebnisse, eines für jede Frage:",
-  "bulk.waiting": "Wartet auf das Senden",
   "bulk.too_late": "Zu spät:",
 
   "link.title": "Verbindung",

@@ -7,10 +7,11 @@ import { rich as anyRich, t as anyText, isKey as isAnyKey, type LaterKey, learn,
 import { enJobs } from "./en_jobs";
 import { enOverview } from "./en_overview";
 import { enPeople } from "./en_people";
+import { enQueue } from "./en_queue";
 import { enViews } from "./en_views";
 import { enVotes } from "./en_votes";
 
-export const enLater = { ...enViews, ...enJobs, ...enOverview, ...enPeople, ...enVotes } as const;
+export const enLater = { ...enViews, ...enQueue, ...enJobs, ...enOverview, ...enPeople, ...enVotes } as const;
 learn(enLater, EN);
 
 /** The text of a key, also one that loads later, with its places filled in. */

@@ -1,6 +1,8 @@
 import type { OpenSocket, SocketEvents } from "../../src/wire/environment";
 import type {
   AnswerPromptRequest,
+  AnswerPromptsRequest,
+  AnswerPromptsResponse,
   AnswerResult,
   AnswerStatus,
   ConverseClientFrame,
@@ -111,6 +113,14 @@ export class FakeService {
     return result;
   }
 
+  answerTogether({ items = [], ...decided }: AnswerPromptsRequest): AnswerPromptsResponse {
+    const results = items.map((item) => {
+      const { prompt, ...verdict } = this.answer({ ...item, ...decided });
+      return { promptId: item.promptId ?? "", ...verdict };
+    });
+    return { results };
+  }
+
   /** The database was restored to an earlier state: versions begin again, and some closed prompts are open. */
   loseHistory(): void {
     this.epoch += 1;
@@ -148,6 +158,9 @@ export class FakeService {
     if (path === "/session") {
       const serverTime = new Date(this.clock.wall()).toISOString();
       return Response.json({ signedIn: true, subject: "ana", pageVersion: "v1", serverTime });
+    }
+    if (path.endsWith("/AnswerPrompts")) {
+      return Response.json(this.answerTogether(JSON.parse(String(init.body)) as AnswerPromptsRequest));
     }
     const result = this.answer(JSON.parse(String(init.body)) as AnswerPromptRequest);
     if (result.status === "ANSWER_STATUS_ACCEPTED") {
@@ -302,6 +315,8 @@ class Conversation {
     } else if (frame.goodbye) {
       service.conversations.delete(this);
       this.#later(() => this.#end(1000));
+    } else if (frame.answerPrompts) {
+      this.#send({ ref: frame.ref ?? "", answerPrompts: service.answerTogether(frame.answerPrompts) });
     } else if (frame.answerPrompt) {
       this.#send({ ref: frame.ref ?? "", answerPrompt: { result: service.answer(frame.answerPrompt) } });
     }
