@@ -185,7 +185,9 @@ def question(
         raise click.UsageError("--hide-from-excluded needs --exclude or --exclude-requester")
     approval = None
     if approvals or group_approvals or reject_at:
-        approval = Approval(approvals or 0, dict(group_approvals), reject_at or 0)
+        # Without a number it is as many as the groups need, or one.
+        required = approvals or (0 if group_approvals else 1)
+        approval = Approval(required, dict(group_approvals), reject_at or 0)
     try:
         prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate, exclude=exclude)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Approval by several people: how many must decide alike, and whether enough have (docs/approvals.md)."""
+"""Approval by several people: how many must decide alike, and who is missing (docs/how-to/approvals.md)."""
 
 from __future__ import annotations
 

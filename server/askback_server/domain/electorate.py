@@ -1,4 +1,4 @@
-"""What the directory of people says of those who may approve a prompt (docs/approvals.md).
+"""What the directory of people says of those who may approve a prompt (docs/how-to/approvals.md).
 
 The directory gives no right: people vote by what their credentials say. It only tells who is missing when a
 prompt is asked, and whose membership has ended since the vote.
