@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from askback._console.console_prompt import RecordedVotes
 from askback._model.approvals import Approval, VoteCount, votes_of
 from askback._model.content import prompt_content, same_question
 from askback._model.enums import AnswerStatus, JobState
@@ -201,3 +202,28 @@ def test_a_malformed_name_of_an_exclusion_is_said_to_be_there() -> None:
 def test_events_about_votes_in_words(kind: str, data: dict[str, object], words: str) -> None:
     event = Event("j", 1, kind, JobState.PENDING_HITL, "ana", AT, "p", {"round": 1, **data})
     assert event_words(event) == words
+
+
+def test_votes_that_are_cast_again_do_not_make_others_vote_again() -> None:
+    def result(shown: PromptInfo, answer_id: str, *, replayed: bool = False) -> hitl.AnswerResult:
+        status = pb.ANSWER_STATUS_RECORDED
+        return hitl.AnswerResult(status=status, answer_id=answer_id, prompt=shown.proto, replayed=replayed)
+
+    def both(amys: str, counted: int) -> PromptInfo:
+        votes = [vote("amy"), vote("ben")]
+        votes[0].answer_id = amys
+        return prompt(*votes, counts=(count(counted, 2),))
+
+    recorded = RecordedVotes()
+    alone = prompt(vote("ben"), counts=(count(1, 2),))
+    recorded.note(result(alone, "ben-1"), b"yes")
+    assert recorded.find(alone, b"yes") == "ben-1"
+    assert recorded.find(both("amy-1", 2), b"yes") == ""  # two of two, and open: one had lapsed
+    assert recorded.find(both("amy-1", 1), b"yes") == ""  # one of the two is not counted
+    recorded.note(result(both("amy-1", 2), "ben-1", replayed=True), b"yes")
+    assert recorded.find(both("amy-1", 2), b"yes") == ""  # a replay has not been judged
+    after = both("amy-1", 2)
+    after.proto.votes[1].answer_id = "ben-2"
+    recorded.note(result(after, "ben-2"), b"yes")
+    after.proto.votes[0].answer_id = "amy-2"
+    assert recorded.find(after, b"yes") == "ben-2"

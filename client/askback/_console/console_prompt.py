@@ -42,25 +42,54 @@ class RecordedVotes:
     """The newest vote that a console has cast on each prompt, by what was answered.
 
     A program that answers each prompt that it gets also gets a prompt again because of its own vote. If it
-    gives the same answer, that is the same vote: a new one would be a change, and so on without end.
+    gives the same answer, that is the same vote: a new one would be a change, and so on without end. It is a
+    new one if others have voted since and the prompt is still open although its votes seem to be enough: one
+    of them had lapsed, and is judged again only with a new vote.
     """
 
     def __init__(self) -> None:
-        self._votes: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+        self._votes: OrderedDict[str, tuple[bytes, str, _OtherVotes]] = OrderedDict()
 
-    def find(self, prompt: prompt_pb2.Prompt, content: bytes) -> str:
-        """The id of the vote with this content, if the prompt has it; else empty."""
-        known, answer_id = self._votes.get(prompt.prompt_id, (b"", ""))
-        counts = any(vote.answer_id == answer_id for vote in prompt.votes)
-        return answer_id if known == content and counts else ""
+    def find(self, prompt: PromptInfo, content: bytes) -> str:
+        """The id of the vote with this content, if the prompt has it and it need not be cast again; else
+        empty."""
+        known, answer_id, others = self._votes.get(prompt.prompt_id, (b"", "", frozenset()))
+        own = next((vote for vote in prompt.votes if vote.answer_id == answer_id), None)
+        if known != content or own is None:
+            return ""
+        # Votes of others are compared by what they decide: two programs that cast their votes again must not
+        # make each other do so.
+        if _others(prompt, answer_id) != others and not _misses_votes(prompt, own.outcome):
+            return ""
+        return answer_id
 
     def note(self, result: pb.AnswerResult, content: bytes) -> None:
-        """Remember the vote of a result that is RECORDED."""
-        if result.status == prompt_pb2.ANSWER_STATUS_RECORDED:
-            self._votes[result.prompt.prompt_id] = content, result.answer_id
-            self._votes.move_to_end(result.prompt.prompt_id)
-            while len(self._votes) > _MAX_RECORDED:
-                self._votes.popitem(last=False)
+        """Remember the vote of a result that is RECORDED. A replay is not judged, so it changes nothing."""
+        if result.status != prompt_pb2.ANSWER_STATUS_RECORDED:
+            return
+        prompt = PromptInfo(result.prompt)
+        _, answer_id, _ = self._votes.get(prompt.prompt_id, (b"", "", frozenset()))
+        if result.answer_id != answer_id:
+            others = _others(prompt, result.answer_id)
+            self._votes[prompt.prompt_id] = content, result.answer_id, others
+        self._votes.move_to_end(prompt.prompt_id)
+        while len(self._votes) > _MAX_RECORDED:
+            self._votes.popitem(last=False)
+
+
+_OtherVotes = frozenset[tuple[str, str]]
+"""The people and outcomes of votes."""
+
+
+def _others(prompt: PromptInfo, answer_id: str) -> _OtherVotes:
+    return frozenset((vote.by, vote.outcome) for vote in prompt.votes if vote.answer_id != answer_id)
+
+
+def _misses_votes(prompt: PromptInfo, outcome: str) -> bool:
+    """Whether an outcome needs further votes, and all that it has are counted."""
+    votes = sum(1 for vote in prompt.votes if vote.outcome == outcome)
+    counts = [count for count in prompt.vote_counts if count.outcome == outcome]
+    return any(count.more and count.votes == votes for count in counts)
 
 
 class ConsolePrompt(PromptInfo):
@@ -158,7 +187,7 @@ class ConsolePrompt(PromptInfo):
         """Send an answer under the id of an equal one whose result is not known, or that is the person's vote
         already; else under a new id."""
         content = name.encode() + request.SerializeToString(deterministic=True)
-        known = self._console.recorded.find(self.proto, content)
+        known = self._console.recorded.find(self, content)
         request.answer_id = known or self._unsettled.setdefault(content, uuid.uuid4().hex)
         reply: pb.AnswerPromptResponse | pb.OverridePromptResponse
         reply = await self._console.request(**{name: request})
