@@ -147,27 +147,6 @@ async def test_a_program_that_answers_every_prompt_votes_once(person: Any) -> No
         await run.cancel()
 
 
-async def test_an_equal_vote_is_judged_again_after_another_one_has_lapsed(person: Any) -> None:
-    async with (
-        person("root") as root,
-        person("amy") as amy,
-        person("ben") as ben,
-        amy.console() as desk,
-        ben.console() as seat,
-    ):
-        run, _ = await ask(root, approval=2)
-        first = await anext(aiter(desk.prompts()))
-        await first.approve()
-        await root.set_person("amy", active=False)
-        second = await anext(aiter(seat.prompts()))
-        assert (await second.approve()).status is AnswerStatus.RECORDED  # amy's vote had lapsed
-        assert (await second.approve()).status is AnswerStatus.RECORDED
-        await root.set_person("amy", active=True)
-        shown = await anext(p async for p in desk.prompts() if "ben" in [vote.by for vote in p.votes])
-        assert (await shown.approve()).status is AnswerStatus.ACCEPTED
-        assert await run.result()
-
-
 async def test_a_console_votes_withdraws_and_overrides_on_its_stream(person: Any) -> None:
     async with person("root") as root, person("amy") as amy, root.console() as desk, amy.console() as seat:
         run, prompt = await ask(root, approval=2)

@@ -204,26 +204,21 @@ def test_events_about_votes_in_words(kind: str, data: dict[str, object], words: 
     assert event_words(event) == words
 
 
-def test_votes_that_are_cast_again_do_not_make_others_vote_again() -> None:
-    def result(shown: PromptInfo, answer_id: str, *, replayed: bool = False) -> hitl.AnswerResult:
-        status = pb.ANSWER_STATUS_RECORDED
-        return hitl.AnswerResult(status=status, answer_id=answer_id, prompt=shown.proto, replayed=replayed)
+def test_an_equal_vote_is_a_replay_while_the_first_one_counts_as_it_was_cast() -> None:
+    def result(shown: PromptInfo, answer_id: str = "amy-1") -> hitl.AnswerResult:
+        return hitl.AnswerResult(status=pb.ANSWER_STATUS_RECORDED, answer_id=answer_id, prompt=shown.proto)
 
-    def both(amys: str, counted: int) -> PromptInfo:
-        votes = [vote("amy"), vote("ben")]
-        votes[0].answer_id = amys
-        return prompt(*votes, counts=(count(counted, 2),))
-
+    cast, reduced = prompt(vote("amy", groups=["qa"])), prompt(vote("amy"), vote("ben"))
     recorded = RecordedVotes()
-    alone = prompt(vote("ben"), counts=(count(1, 2),))
-    recorded.note(result(alone, "ben-1"), b"yes")
-    assert recorded.find(alone, b"yes") == "ben-1"
-    assert recorded.find(both("amy-1", 2), b"yes") == ""  # two of two, and open: one had lapsed
-    assert recorded.find(both("amy-1", 1), b"yes") == ""  # one of the two is not counted
-    recorded.note(result(both("amy-1", 2), "ben-1", replayed=True), b"yes")
-    assert recorded.find(both("amy-1", 2), b"yes") == ""  # a replay has not been judged
-    after = both("amy-1", 2)
-    after.proto.votes[1].answer_id = "ben-2"
-    recorded.note(result(after, "ben-2"), b"yes")
-    after.proto.votes[0].answer_id = "amy-2"
-    assert recorded.find(after, b"yes") == "ben-2"
+    recorded.note(result(cast), b"yes")
+    assert recorded.find(cast, b"yes") == "amy-1"
+    assert recorded.find(prompt(vote("ben"), *cast.proto.votes), b"yes") == "amy-1"
+    assert recorded.find(cast, b"no") == ""
+    assert recorded.find(prompt(vote("ben")), b"yes") == ""  # it has ended
+    assert recorded.find(reduced, b"yes") == ""  # amy had left the group
+    recorded.note(result(reduced), b"yes")  # a replay
+    assert recorded.find(reduced, b"yes") == ""
+    again = prompt(vote("ben"), vote("amy"))
+    again.proto.votes[1].answer_id = "amy-2"
+    recorded.note(result(again, "amy-2"), b"yes")
+    assert recorded.find(again, b"yes") == "amy-2"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from askback._model.answers import answer_request, negative_decision, override_request, values_decision
+from askback._model.approvals import Vote
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback._model.times import duration
@@ -43,53 +44,34 @@ class RecordedVotes:
 
     A program that answers each prompt that it gets also gets a prompt again because of its own vote. If it
     gives the same answer, that is the same vote: a new one would be a change, and so on without end. It is a
-    new one if others have voted since and the prompt is still open although its votes seem to be enough: one
-    of them had lapsed, and is judged again only with a new vote.
+    new one if the first has ended, or does not count for all of its groups any more: only a new one is
+    judged.
     """
 
     def __init__(self) -> None:
-        self._votes: OrderedDict[str, tuple[bytes, str, _OtherVotes]] = OrderedDict()
+        self._votes: OrderedDict[str, tuple[bytes, str, tuple[str, ...]]] = OrderedDict()
 
     def find(self, prompt: PromptInfo, content: bytes) -> str:
-        """The id of the vote with this content, if the prompt has it and it need not be cast again; else
-        empty."""
-        known, answer_id, others = self._votes.get(prompt.prompt_id, (b"", "", frozenset()))
-        own = next((vote for vote in prompt.votes if vote.answer_id == answer_id), None)
-        if known != content or own is None:
-            return ""
-        # Votes of others are compared by what they decide: two programs that cast their votes again must not
-        # make each other do so.
-        if _others(prompt, answer_id) != others and not _misses_votes(prompt, own.outcome):
-            return ""
-        return answer_id
+        """The id of the vote with this content, if the prompt has it as it was cast; else empty."""
+        known, answer_id, groups = self._votes.get(prompt.prompt_id, (b"", "", ()))
+        own = _vote_with(prompt, answer_id)
+        return answer_id if known == content and own is not None and own.groups == groups else ""
 
     def note(self, result: pb.AnswerResult, content: bytes) -> None:
         """Remember the vote of a result that is RECORDED. A replay is not judged, so it changes nothing."""
         if result.status != prompt_pb2.ANSWER_STATUS_RECORDED:
             return
         prompt = PromptInfo(result.prompt)
-        _, answer_id, _ = self._votes.get(prompt.prompt_id, (b"", "", frozenset()))
-        if result.answer_id != answer_id:
-            others = _others(prompt, result.answer_id)
-            self._votes[prompt.prompt_id] = content, result.answer_id, others
+        if self._votes.get(prompt.prompt_id, (b"", "", ()))[1] != result.answer_id:
+            own = _vote_with(prompt, result.answer_id)
+            self._votes[prompt.prompt_id] = content, result.answer_id, own.groups if own else ()
         self._votes.move_to_end(prompt.prompt_id)
         while len(self._votes) > _MAX_RECORDED:
             self._votes.popitem(last=False)
 
 
-_OtherVotes = frozenset[tuple[str, str]]
-"""The people and outcomes of votes."""
-
-
-def _others(prompt: PromptInfo, answer_id: str) -> _OtherVotes:
-    return frozenset((vote.by, vote.outcome) for vote in prompt.votes if vote.answer_id != answer_id)
-
-
-def _misses_votes(prompt: PromptInfo, outcome: str) -> bool:
-    """Whether an outcome needs further votes, and all that it has are counted."""
-    votes = sum(1 for vote in prompt.votes if vote.outcome == outcome)
-    counts = [count for count in prompt.vote_counts if count.outcome == outcome]
-    return any(count.more and count.votes == votes for count in counts)
+def _vote_with(prompt: PromptInfo, answer_id: str) -> Vote | None:
+    return next((vote for vote in prompt.votes if vote.answer_id == answer_id), None)
 
 
 class ConsolePrompt(PromptInfo):
