@@ -94,7 +94,7 @@ def test_an_override_is_not_shown_as_a_decision_by_votes() -> None:
         "2 of 2 approve: rob, root; 1 more was missing (1 of qa)",
     ]
     del shown.votes[:], shown.vote_counts[:]
-    none = "0 of 2 approve; 2 more was missing (1 of qa)"
+    none = "0 of 2 approve; 2 more were missing (1 of qa)"
     assert progress_words(PromptInfo(shown)) == [overridden, none]
 
 

@@ -65,7 +65,8 @@ def _missing_words(prompt: PromptInfo, more: int, groups: Mapping[str, int]) -> 
     overridden = prompt.answered is not None and prompt.answered.by_override
     if not more or not (prompt.is_open or overridden):
         return ""
-    return f"; {_more(more, groups, 'was missing' if overridden else 'needed')}"
+    lacked = "was missing" if more == 1 else "were missing"
+    return f"; {_more(more, groups, lacked if overridden else 'needed')}"
 
 
 def more_words(count: VoteCount) -> str:
