@@ -99,12 +99,14 @@ EVENTS: Mapping[EventType, Meaning] = {
         "A step of the escalation was due without an answer: `users` and `groups` are asked as well, or with "
         "`replace` instead of the previous audience.",
         ("round", "key", "step", "users", "groups", "replace", "priority"),
+        ("votes",),
     ),
     _E.PROMPT_VOTED: Meaning(
         "A person voted on a prompt with an approval. `outcome` is what the vote is for, `replaces` the "
-        "person's vote before, `lapsed` the people whose votes lost a group because they have left it.",
+        "person's vote before. `votes` have ended, because their authors have left; those in "
+        "`lapsed` keep these groups.",
         ("round", "key", "answer_id", "decision", "outcome", "groups", "status"),
-        ("replaces", "lapsed"),
+        ("replaces", "votes", "lapsed"),
     ),
     _E.VOTE_WITHDRAWN: Meaning("A person withdrew its vote.", ("round", "key", "answer_id")),
     _E.PROMPT_EXCLUDED: Meaning(
@@ -144,7 +146,7 @@ KEYS: Mapping[str, str] = {
     "groups": "the groups that the step names; of a vote, the person's groups that count",
     "job_type": "the job's type",
     "keep": "ALL or NOTHING: what a retried job takes over from the job that it repeats",
-    "lapsed": "the people whose votes have lost a group, or count no longer",
+    "lapsed": "the groups that are left to votes, by answer_id",
     "outcome": "a digest of what a vote decides; votes with the same one count together",
     "replaces": "the answer_id of the person's vote before",
     "votes": "the answer_ids of votes",

@@ -62,7 +62,7 @@ async def test_every_field_except_those_set_at_creation_can_be_updated(database:
             "namespace",
             "job_type",
             "user_id",
-            "created_by",
+            "requesters",
             "created_at",
             "input_json",
             "max_attempts",

@@ -32,7 +32,7 @@ def _parse_contents(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def of_version_0_1(columns: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, Any]:
     """The values by column that a program of version 0.1 writes."""
-    newer = ("shown_digest", "chain", "created_by", "votes")
+    newer = ("shown_digest", "chain", "requesters", "votes")
     return {c: v for c, v in zip(columns, values, strict=True) if c not in newer}
 
 

@@ -265,9 +265,10 @@ async def test_who_has_left_the_group_since_the_vote_does_not_count(here: Node) 
     result = await vote(here, prompt, BEN)
     assert result.status is RECORDED
     [event] = [
-        e for e in await events_of(here, prompt) if e.type is EventType.PROMPT_VOTED and "lapsed" in e.data
+        e for e in await events_of(here, prompt) if e.type is EventType.PROMPT_VOTED and "votes" in e.data
     ]
-    assert event.data["lapsed"] == ["amy"]
+    assert event.data["votes"] == ["amy-ACCEPT"]
+    assert [v.user_id for v in result.prompt.votes.live] == ["ben"]
     assert (await vote(here, prompt, CAT)).status is ACCEPTED
 
 

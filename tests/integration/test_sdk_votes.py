@@ -109,7 +109,7 @@ async def test_excluded_people_cannot_answer_and_an_admin_can_override(person: A
             False,
         ]
         for client in (root, amy):
-            with pytest.raises(PermissionDenied, match="you may not answer"):
+            with pytest.raises(PermissionDenied, match="this prompt excludes you"):
                 await client.answer(prompt, "ACCEPT")
         with pytest.raises(PermissionDenied):
             await ben.override(prompt, "ACCEPT", comment="why not")

@@ -90,6 +90,7 @@ def draw_holder_call(rng: Random, model: Reference, job: str) -> Call:
         key = rng.choice([new, new, *keys])
         same = key in keys and rng.random() < 0.5
         ask = j["prompts"][key]["ask"] if same else draw_content(rng)
+        ask = {**ask, "not_by": tuple(other for other in ask["not_by"] if other != key)}
         instead = rng.choice([(), (), *((k,) for k in keys if k != key)])
         return verb, {**held, "key": key, "ask": ask, "instead": instead}
     more: dict[str, Any] = {

@@ -220,7 +220,7 @@ class Reference:
             if j["purge"] is not None and j["purge"] <= self.now:
                 raise Refused("PromptNotFound")  # the verdict of this answer may be deleted
             status = "CLOSED"
-        elif self._claimant(p) not in ("", who):
+        elif self._claimant(p) not in ("", who) and not p["ask"]["needs"]:
             raise Refused("PromptClaimed")
         elif revision != p["revision"] or unseen:
             status = "STALE"

@@ -90,7 +90,7 @@ def full_job() -> Job:
         wake=Wake.DUE,
         stalled_at=at - LONG,
         unreceived=2,
-        created_by="bot",
+        requesters=("bot", "ä"),
         request_id="r/1 ✓",
         request_digest="d",
         retried_from=uuid7(),
@@ -155,7 +155,7 @@ def full_content(**changed: Any) -> PromptContent:
 def full_votes(at: datetime) -> Votes:
     edits = (Edit("diff", "ä"),)
     answer = Answer("a ✓", Decision.EDIT, EXACT, edits, "so", AnswerSource.HUMAN, "ann", 3, at, "batch ✓")
-    vote = Vote(answer, "o1", frozenset({"ops", "law"}), True)
+    vote = Vote(answer, "o1", frozenset({"ops", "law"}), frozenset({"law"}))
     return Votes((vote,), frozenset({"bob"}), (Shortfall("law", 2, 1),))
 
 

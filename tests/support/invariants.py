@@ -364,7 +364,8 @@ def _check_approval(prompt: Prompt, approval: Approval, answer: Answer) -> None:
 
 def _check_votes(aggregate: Aggregate, prompt: Prompt) -> None:
     votes = prompt.votes
-    assert (votes is not None) == (prompt.content.approval is not None)
+    assert votes is not None or prompt.content.approval is None
+    assert votes is None or prompt.content.approval is not None or (votes.earlier and not votes.live)
     people = [vote.user_id for vote in votes.live] if votes is not None else []
     assert len(set(people)) == len(people), "a person has one vote"
     assert votes is None or not votes.earlier & set(people)

@@ -136,8 +136,8 @@ ANSWER = Answer(
 )
 VOTES = Votes(
     live=(
-        Vote(ANSWER, "o1", frozenset({"ops", "leads"}), by_group=True),
-        Vote(replace(ANSWER, answer_id="a-2", user_id="bob"), "o1", frozenset(), by_group=False),
+        Vote(ANSWER, "o1", frozenset({"ops", "leads"}), entry=frozenset({"leads"})),
+        Vote(replace(ANSWER, answer_id="a-2", user_id="bob"), "o1", frozenset(), entry=None),
     ),
     earlier=frozenset({"cid"}),
     shortfalls=(Shortfall("law", 1, 0),),

@@ -375,8 +375,8 @@ class Prompt(_message.Message):
 
     @_builtins.property
     def vote_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoteCount]:
-        """What the votes come to, by outcome, in the order of its first vote. It is computed when the prompt is sent,
-        and takes each vote as valid; a membership that has ended since is found by the next vote.
+        """What the votes come to, by outcome, in the order of its first vote. A membership
+        that has ended since the last vote is found by the next one.
         """
 
     @_builtins.property
@@ -738,8 +738,8 @@ class PromptContent(_message.Message):
 
     @_builtins.property
     def exclude(self) -> Global___Exclusion:
-        """Who may not answer it, whatever their role: separation of duties. Unset: the namespace's default, which is
-        empty unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
+        """Who may not answer it, whatever their role: separation of duties. In namespaces that the
+        server's setting `exclude_requester` names, `requester` is always true. It is fixed when the prompt is
         asked or amended: asking again under the same key with another one changes nothing.
         """
 
@@ -790,8 +790,10 @@ class Approval(_message.Message):
     count together by what they decide: the decision, and for ACCEPT and EDIT the values and edits. The first that is
     complete resolves the prompt, in this order: REJECT, REVISE, all others. An EDIT is a proposal beside the prompt and
     does not change it. A person has one vote: another answer replaces it. Only people in the audience vote, admins too.
-    At each vote the earlier ones are checked by the directory of people: who has left a group since no longer counts for
-    it.
+    At each vote the earlier ones are checked by the directory of people: the votes of people who are inactive, or have
+    left the groups by which they were asked, end; who has left another group no longer counts for it. A step of the
+    escalation that replaces the audience ends the votes of those who are asked no more. A claim does not keep others
+    from voting.
 
     Where more than one person is needed RESPOND and DISMISS cannot be offered. A default answer must not be ACCEPT
     or EDIT. An approval that cannot be reached, because the directory has all members of the groups and they are too
@@ -859,7 +861,8 @@ Global___GroupApproval: _TypeAlias = GroupApproval  # noqa: Y015
 @_typing.final
 class Exclusion(_message.Message):
     """People who may not answer a prompt, in addition to not being in its audience. They may not claim it either, and
-    no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). In a prompt that is read,
+    no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). Only OverridePrompt can
+    decide for an excluded admin, and marks it. In a prompt that is read,
     `users` has the names that `requester` and `answerers_of` stand for so far.
     """
 
@@ -871,10 +874,12 @@ class Exclusion(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     HIDE_FIELD_NUMBER: _builtins.int
     requester: _builtins.bool
-    """True: the creator of the job (`Job.user_id`), and who created it in that user's name. Default: false."""
+    """True: the user of the job (`Job.user_id`), who created it in that user's name, the principal whose worker asks,
+    and those of the jobs that it repeats. Default: false, unless the namespace says so.
+    """
     hide: _builtins.bool
-    """True: they do not see the prompt either, unless they are admins. Default: false, they see it and their
-    consoles say that they may not answer.
+    """True: their consoles do not show them the prompt either, unless they are admins. Clients and workers can read
+    every prompt. Default: false, they see it and their consoles say that they may not answer.
     """
     @_builtins.property
     def answerers_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -1,8 +1,8 @@
-"""Approval by several people: how many must decide alike, and who is missing (docs/how-to/approvals.md)."""
+"""Approval by several people: how many must decide alike, and whether enough have."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from askback_server.domain.json_text import Json, JsonObject
@@ -73,33 +73,38 @@ def _members(people: Iterable[Collection[str]], group: str) -> int:
     return sum(1 for groups in people if group in groups)
 
 
-def _unfilled(places: Iterable[GroupApproval], people: Mapping[str, frozenset[str]]) -> dict[str, int]:
+def _unfilled(places: Sequence[GroupApproval], people: Mapping[str, frozenset[str]]) -> dict[str, int]:
     """The places that stay free if as many as possible are filled, each by another person.
 
     A maximum matching by augmenting paths: to fill them in the order of the votes could give the only member
-    of one group a place of another one, which others could have filled.
+    of one group a place of another one, which others could have filled. Of each group only as many people
+    are looked at as there are places in all: with more of them its places can always be filled.
     """
-    free = {place.group: place.required for place in places}
-    holds: dict[str, str] = {}  # person -> the group whose place it fills
+    in_all = sum(place.required for place in places)
+    candidates: dict[str, list[str]] = {place.group: [] for place in places}
+    for person in sorted(people):
+        for group in people[person] & candidates.keys():
+            if len(candidates[group]) < in_all:
+                candidates[group].append(person)
+    held: dict[str, str] = {}  # person -> the group whose place it fills
 
-    def seat(person: str, seen: set[str]) -> bool:
-        for group in sorted(people[person] & free.keys() - seen):
-            seen.add(group)
-            if free[group]:
-                free[group] -= 1
-                holds[person] = group
+    def fill(group: str, seen: set[str]) -> bool:
+        for person in candidates[group]:
+            if person in seen:
+                continue
+            seen.add(person)
+            if person not in held or fill(held[person], seen):
+                held[person] = group
                 return True
-            for other in [p for p, held in holds.items() if held == group]:
-                if seat(other, seen):  # it has moved to another group, so its place here is this person's
-                    holds[person] = group
-                    return True
         return False
 
-    for person in sorted(people):
-        if not any(free.values()):
-            break
-        seat(person, set())
-    return free
+    unfilled: dict[str, int] = {}
+    for place in places:
+        filled = 0
+        while filled < place.required and fill(place.group, set()):
+            filled += 1
+        unfilled[place.group] = place.required - filled
+    return unfilled
 
 
 def approval_to_doc(approval: Approval) -> JsonObject:

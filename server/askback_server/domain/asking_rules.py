@@ -41,7 +41,7 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
     check.key("key", command.key)
     check.done()
     known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
-    carried = aggregate.carried.get(command.key) if known is None else None
+    carried = _carried_answer(change, command) if known is None else None
     is_new = known is None and carried is None
     content = normalise(command.content, facts.limits, facts.now if is_new else None)
     run_overdue(change)
@@ -59,11 +59,6 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
             return RuleResult(*accept_rewording(change, known, command, content))
         content = normalise(content, facts.limits, facts.now).resolve_deadline(facts.now)
         return RuleResult(PromptAsked(amend(change, known, content)), change)
-    if content.approval is not None:
-        carried = None  # several people approve one job: its retry asks them again
-    if carried is not None and exclude_people(change, content).excludes_author(carried.answer.user_id):
-        carried = None  # who gave the answer may not give it to this job: people are asked again
-        content = normalise(content, facts.limits, facts.now)
     if carried is not None and (command.same or carried.digest == content.digest):
         _supersede(change, command)
         return RuleResult(PromptAsked(_reuse_answer(change, content, carried)), change)
@@ -74,6 +69,21 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
         change.set(wake=Wake.ANY)
     prompt = open_prompt(change, command.key, content.resolve_deadline(facts.now))
     return RuleResult(PromptAsked(prompt), change)
+
+
+def _carried_answer(change: Change, command: AskPrompt) -> CarriedAnswer | None:
+    """The answer of an earlier job of the chain that may count here; else people are asked again.
+
+    Several people approve one job. The author must not be excluded from this one; the author's groups are not
+    known.
+    """
+    carried, content = change.aggregate.carried.get(command.key), command.content
+    if carried is None or content.approval is not None:
+        return None
+    exclusion = exclude_people(change, command.key, content).exclusion
+    if exclusion is not None and (exclusion.groups or carried.answer.user_id in exclusion.users):
+        return None
+    return carried
 
 
 def _reuse_answer(change: Change, content: PromptContent, carried: CarriedAnswer) -> Prompt:
@@ -131,7 +141,7 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="prompts_per_job",
             value=limits.prompts_per_job,
         )
-    content = exclude_people(change, content)
+    content = exclude_people(change, key, content)
     change.set(
         rounds=job.rounds + 1,
         open_prompts=job.open_prompts + 1,

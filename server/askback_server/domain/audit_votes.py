@@ -58,11 +58,15 @@ class _Recorded:
                 self.erased = True
                 return
             self.live.pop(data.get("replaces", ""), None)
+            for answer_id in data.get("votes", ()):
+                self.live.pop(answer_id, None)
+            for answer_id, groups in data.get("lapsed", {}).items():
+                self.live[answer_id] = {**self.live[answer_id], "groups": groups}
             self.live[data["answer_id"]] = data
             self.people.add(event.actor)
         elif event.type is EventType.VOTE_WITHDRAWN:
             self.live.pop(data.get("answer_id", ""), None)
-        elif event.type is EventType.PROMPT_EXCLUDED:
+        elif event.type in (EventType.PROMPT_EXCLUDED, EventType.PROMPT_ESCALATED):
             for answer_id in data.get("votes", ()):
                 self.live.pop(answer_id, None)
         elif event.type is EventType.PROMPT_AMENDED:

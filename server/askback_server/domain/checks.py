@@ -154,7 +154,7 @@ def normalise(
     if content.decisions != options:
         content = content.with_decisions(options)
     _check_default(check, content)
-    if content.approval is not None:
+    if content.approval is not None and not check.found:
         check_decisions(check, content, content.approval)
     check.done()
     size = len(content_to_json(content).encode())
@@ -209,7 +209,7 @@ def _check_audience(check: Checker, field: str, audience: Audience) -> None:
 
 
 def _check_exclusion(check: Checker, content: PromptContent) -> None:
-    """Check the names, and that a person of the audience is left, as far as it names users only."""
+    """Check the names."""
     excluded = content.exclusion
     assert excluded is not None
     count = len(excluded.users) + len(excluded.groups) + len(excluded.answerers_of)
@@ -220,12 +220,6 @@ def _check_exclusion(check: Checker, content: PromptContent) -> None:
         check.text("exclude", name, check.limits.key_chars, required=True)
     for i, key in enumerate(excluded.answerers_of):
         check.key(f"exclude.answerers_of[{i}]", key)
-    asked = content.audience
-    for step in content.escalation:
-        asked = Audience(asked.users | step.to.users, asked.groups | step.to.groups)
-    left = asked.users - excluded.users
-    if content.audience.users and not content.audience.groups and not asked.groups and not left:
-        check.bad("exclude", f"excludes all of the audience: of {len(asked.users)} users 0 could answer")
 
 
 def _check_escalation(check: Checker, content: PromptContent) -> None:

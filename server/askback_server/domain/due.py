@@ -105,20 +105,21 @@ def _escalate(change: Change, prompt: Prompt) -> None:
     audience = step.to if step.replace else content.audience.union(step.to)
     priority = min(content.priority + step.raise_priority, change.facts.limits.priority)
     nudges = nudges.after_step(content)
-    change.record(
-        EventType.PROMPT_ESCALATED,
-        prompt.prompt_id,
-        {
-            "round": prompt.round,
-            "key": prompt.key,
-            "step": nudges.steps,
-            **audience_to_doc(step.to),
-            "replace": step.replace,
-            "priority": priority,
-        },
-    )
+    data: dict[str, object] = {
+        "round": prompt.round,
+        "key": prompt.key,
+        "step": nudges.steps,
+        **audience_to_doc(step.to),
+        "replace": step.replace,
+        "priority": priority,
+    }
+    votes = prompt.votes
+    if votes is not None and (away := votes.outside(audience)):
+        data["votes"] = [vote.answer.answer_id for vote in away]
+        votes = votes.end([vote.user_id for vote in away])
+    change.record(EventType.PROMPT_ESCALATED, prompt.prompt_id, data)
     content = content.route_to(audience, priority)
-    change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
+    change.put(evolve(prompt, content=content, nudges=nudges, votes=votes, claimed_by="", claimed_until=None))
 
 
 def _remind(change: Change, prompt: Prompt) -> None:

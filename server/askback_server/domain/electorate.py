@@ -14,7 +14,7 @@ from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, PromptContent
 
 MAX_MEMBERS = 1_000
-"""Members of a group that are read. A group with more counts as large enough for every approval."""
+"""Members of a group that are read. Of a group with more nothing is certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class GroupMembers:
     people: frozenset[str] = frozenset()
     complete: bool = False
     """Whether all of its members are known."""
+    more: bool = False
+    """Whether it has members that were not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,17 @@ class Departures:
 
     groups: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     """By person and group, of memberships that have ended and not begun again."""
-    people: Mapping[str, datetime] = field(default_factory=dict)
-    """Of people who are inactive or deleted."""
+    deleted: Mapping[str, datetime] = field(default_factory=dict)
+    """Of people who are deleted."""
+    inactive: frozenset[str] = frozenset()
+    """People who cannot be asked, since whenever."""
 
-    def left_of(self, person: str, groups: frozenset[str], since: datetime) -> frozenset[str] | None:
-        """Those of a person's groups at a time that it has not left; None if the person itself has left."""
-        if person in self.people and self.people[person] > since:
-            return None
+    def has_left(self, person: str, since: datetime) -> bool:
+        """Whether a person who voted at a time cannot be asked any more."""
+        return person in self.inactive or (person in self.deleted and self.deleted[person] > since)
+
+    def still_in(self, person: str, groups: frozenset[str], since: datetime) -> frozenset[str]:
+        """Those of a person's groups at a time that it has not left."""
         if not self.groups:
             return groups
         return frozenset(
@@ -87,19 +93,21 @@ class Shortage:
 
 
 def groups_to_read(content: PromptContent) -> frozenset[str]:
-    """The groups that matter for whether a prompt's approval can be reached."""
-    if content.approval is None:
+    """The groups that matter for whether enough people may decide a prompt."""
+    excluded = content.exclusion.groups if content.exclusion is not None else frozenset[str]()
+    approval = content.approval.groups if content.approval is not None else frozenset[str]()
+    if content.approval is None and content.exclusion is None:
         return frozenset()
     audience = _asked(content)
-    excluded = content.exclusion.groups if content.exclusion is not None else frozenset()
-    return content.approval.groups | (audience.groups if audience is not None else frozenset()) | excluded
+    return approval | excluded | (audience.groups if audience is not None else frozenset())
+
+
+_ONE = Approval(1)
 
 
 def shortages(namespace: str, content: PromptContent, electorate: Electorate) -> list[Shortage]:
-    """What the approval of a content needs and the directory does not know."""
-    approval = content.approval
-    if approval is None or (not electorate.members and groups_to_read(content)):
-        return []
+    """What a content needs and the directory does not know. Without a directory only what is certain."""
+    approval = content.approval or _ONE
     known = _Known(namespace, content, electorate)
     found: list[Shortage] = []
     for place in approval.per_group:
@@ -108,19 +116,20 @@ def shortages(namespace: str, content: PromptContent, electorate: Electorate) ->
             found.append(Shortage(place.group, place.required, len(people), certain))
     if not found and (shortage := _in_all(approval, known)) is not None:
         found.append(shortage)
-    return found
+    is_asked = content.approval is not None and electorate is not UNKNOWN
+    return [each for each in found if each.certain or is_asked]
 
 
 def _in_all(approval: Approval, known: _Known) -> Shortage | None:
     everyone, certain = known.audience()
-    people = {person: frozenset[str]() for person in everyone} if everyone is not None else {}
+    if everyone is None and approval.has_free_places:
+        return None  # people of none of the groups may fill the other places
+    people = {person: frozenset[str]() for person in everyone or ()}
     for group in sorted(approval.groups):
         members, is_certain = known.of_group(group)
         certain = certain and is_certain
         for person in members:
             people[person] = people.get(person, frozenset()) | {group}
-    if everyone is None and approval.has_free_places:
-        return None  # people of none of the groups may fill the other places
     missing = approval.missing(people)
     if missing.nothing:
         return None
@@ -129,15 +138,16 @@ def _in_all(approval: Approval, known: _Known) -> Shortage | None:
 
 
 class _Known:
-    """Who is known to be allowed to vote on a content."""
+    """Who is known to be allowed to decide a content."""
 
     def __init__(self, namespace: str, content: PromptContent, electorate: Electorate) -> None:
         self._namespace = namespace
         self._members = electorate.members
         self._audience = _asked(content)
         exclusion = content.exclusion
+        self._no_groups = exclusion.groups if exclusion is not None else frozenset[str]()
         self._excluded = exclusion.users if exclusion is not None else frozenset[str]()
-        for group in exclusion.groups if exclusion is not None else ():
+        for group in self._no_groups:
             self._excluded |= self._of(group).people
 
     def _of(self, group: str) -> GroupMembers:
@@ -148,22 +158,25 @@ class _Known:
         audience = self._audience
         if audience is None:
             return None, True
-        groups = [self._of(group) for group in audience.groups]
+        groups = [self._of(group) for group in audience.groups - self._no_groups]
         people = audience.users.union(*(group.people for group in groups)) - self._excluded
-        return people, all(group.complete for group in groups)
+        return people, all(group.complete and not group.more for group in groups)
 
     def of_group(self, group: str) -> tuple[frozenset[str], bool]:
         """The members of a group who are asked, and whether they are all."""
+        if group in self._no_groups:
+            return frozenset(), True
         members = self._of(group)
+        certain = members.complete and not members.more
         people = members.people - self._excluded
         audience = self._audience
         if audience is None or group in audience.groups:
-            return people, members.complete
+            return people, certain
         asked, complete = self.audience()
         assert asked is not None
-        if complete:
-            people &= asked
-        return people, members.complete
+        if complete and members.more:
+            return asked, False  # any of them may be one of the members that were not read
+        return (people & asked if complete else people), certain
 
 
 def _asked(content: PromptContent) -> Audience | None:

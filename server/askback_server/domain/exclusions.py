@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from askback_server.domain.aggregate import Change
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Exclusion, PromptContent
-from askback_server.domain.errors import PermissionDenied
+from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.prompts import Prompt
@@ -19,33 +21,34 @@ class Excluded(PermissionDenied):
 
     def __init__(self, prompt_id: str) -> None:
         super().__init__(
-            "you may not answer this prompt: those who asked for it, or decided before, are excluded; "
-            "another person must answer",
-            prompt_id=prompt_id,
+            "this prompt excludes you from answering it; another person must answer", prompt_id=prompt_id
         )
 
 
-_DEFAULT = Exclusion(requester=True)
+def exclude_people(change: Change, key: str, content: PromptContent) -> PromptContent:
+    """The content of a prompt that is asked under a key, with the names that its exclusion stands for so far.
 
-
-def exclude_people(change: Change, content: PromptContent) -> PromptContent:
-    """The content of a prompt that is asked, with the names that its exclusion stands for so far.
-
-    Without an exclusion of its own it has that of the namespace.
+    The default of the namespace is added to its own exclusion. Raises InvalidField for a prompt that excludes
+    those who answer it.
     """
-    job, limits = change.job, change.facts.limits
-    if content.exclusion is None and limits.excludes_requester(job.namespace):
-        content = evolve(content, exclusion=_DEFAULT)
-    exclusion = content.exclusion
+    job, limits, exclusion = change.job, change.facts.limits, content.exclusion
+    if limits.excludes_requester(job.namespace) and not (exclusion is not None and exclusion.requester):
+        exclusion = replace(exclusion or Exclusion(), requester=True)
+        content = evolve(content, exclusion=exclusion)
     if exclusion is None:
         return content
+    if key in exclusion.answerers_of:
+        raise InvalidField.of("content.exclude.answerers_of", f"must not have {key!r}, the prompt's own key")
     names: set[str] = set()
     if exclusion.requester:
-        names |= {job.user_id, job.created_by or job.user_id}
-    for key in exclusion.answerers_of:
-        prompt_id = change.aggregate.keys.get(key)
+        names |= {job.user_id, *job.requesters, job.holder} - {""}
+    for other in exclusion.answerers_of:
+        prompt_id = change.aggregate.keys.get(other)
+        carried = change.aggregate.carried.get(other)
         if prompt_id is not None:
             names |= answerers_of(change.prompt(prompt_id))
+        elif carried is not None:
+            names.add(carried.answer.user_id)
     return content.exclude(frozenset(names))
 
 

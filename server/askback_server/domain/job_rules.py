@@ -85,7 +85,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         carried_answers=len(retry.answers) if retry else 0,
         checkpoints=len(retry.checkpoints) if retry else 0,
         workerless=content is not None,
-        created_by=command.principal.subject if command.user_id else "",
+        requesters=_requesters(command),
     )
     change = Change(aggregate, facts, command.principal.subject, job)
     created = {"job_type": job.job_type, "attempt": 1, "token": 0}
@@ -102,6 +102,12 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
     if content is not None:
         prompt = open_prompt(change, _FIRST_PROMPT, content.resolve_deadline(now))
     return RuleResult(JobCreated(change.job, prompt), change)
+
+
+def _requesters(command: CreateJob) -> tuple[str, ...]:
+    """Who counts as requester in addition to the user of the job."""
+    names = {command.principal.subject, *(command.retry.requesters if command.retry else ())}
+    return tuple(sorted(names - {command.user_id or command.principal.subject}))
 
 
 def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) -> PromptContent | None:

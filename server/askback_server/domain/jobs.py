@@ -104,8 +104,9 @@ class Job:
     be at work on an answer; and back to ANY when the job runs again."""
     version: int = 0
     """The seq of the newest event. Rises with every event; writes are guarded by it."""
-    created_by: str = ""
-    """The principal that created it, if it named another user; else empty. Fixed."""
+    requesters: tuple[str, ...] = ()
+    """Who else asked for it: who created it in the name of `user_id`, and who asked for the jobs that it
+    repeats. Fixed."""
     chain: bytes = b""
     """The hash of the newest event (domain/chain.py); empty if a version without the chain wrote it."""
     token: int = 0

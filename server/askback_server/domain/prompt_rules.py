@@ -19,6 +19,7 @@ from askback_server.domain.commands import (
 from askback_server.domain.due import run_overdue
 from askback_server.domain.errors import (
     IdReused,
+    IllegalState,
     LimitExceeded,
     PermissionDenied,
     PromptClaimed,
@@ -34,7 +35,7 @@ from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.vote_commands import OverridePrompt
-from askback_server.domain.voting_rules import cast_vote
+from askback_server.domain.voting_rules import cast_vote, check_voter
 
 _SHOWN_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -103,7 +104,7 @@ def _take_answer(
         if before.digest != digest:
             raise IdReused("answer_id", command.answer_id, prompt_id=prompt.prompt_id)
         return RuleResult(AnswerResult(before.status, command.answer_id, prompt, True, before.violations))
-    if prompt.submissions >= facts.limits.submissions_per_prompt:
+    if not command.OVERRIDES and prompt.submissions >= facts.limits.submissions_per_prompt:
         raise LimitExceeded(
             "too many answers were submitted to this prompt",
             limit="submissions_per_prompt",
@@ -111,6 +112,10 @@ def _take_answer(
         )
     if not command.OVERRIDES and prompt.excludes(command.principal):
         raise Excluded(prompt.prompt_id)
+    if prompt.digest != prompt.content.digest:
+        # An older replica has written the content without the fields that it does not know.
+        message = "the rules of this prompt were lost by a server of an older version; it must be asked again"
+        raise IllegalState(message, state=prompt.state, event="ANSWER", prompt_id=prompt.prompt_id)
     change = Change(aggregate, facts, command.principal.subject)
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
@@ -130,7 +135,8 @@ def _judge_answer(
                 raise _not_found(command)  # this answer may have had another verdict, which is deleted
             change.require(not_after=before.purge_at)
         return _record_refusal(change, command, prompt, AnswerStatus.CLOSED, digest)
-    claimant = "" if command.OVERRIDES else prompt.claimant(change.facts.now)
+    alone = prompt.content.approval is None and not command.OVERRIDES
+    claimant = prompt.claimant(change.facts.now) if alone else ""
     if claimant and claimant != command.principal.subject:
         raise PromptClaimed(prompt.prompt_id, claimant)
     if not _is_about(command, prompt):
@@ -219,6 +225,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
     check.done()
     if prompt.excludes(command.principal):
         raise Excluded(prompt.prompt_id)
+    check_voter(prompt, command.principal)
     claimant = prompt.claimant(facts.now)
     if claimant and claimant != command.principal.subject:
         raise PromptClaimed(prompt.prompt_id, claimant)

@@ -54,6 +54,8 @@ class Retry:
     checkpoints: tuple[KeptCheckpoint, ...] = ()
     purge_at: datetime | None = None
     """The end of the old job's retention."""
+    requesters: tuple[str, ...] = ()
+    """Who asked for the old job: its retry is still theirs."""
 
 
 @dataclass(frozen=True, slots=True)

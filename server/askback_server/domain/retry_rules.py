@@ -26,7 +26,8 @@ def plan_retry(old: Job, keep: Keep | None) -> Retry:
         keep = Keep.ALL if old.state is JobState.FAILED else Keep.NOTHING
     starts_chain = keep is Keep.NOTHING and old.state is JobState.COMPLETED
     root = "" if starts_chain else old.root_job_id
-    return Retry(job_id=old.job_id, keep=keep, root_job_id=root, purge_at=old.purge_at)
+    asked = (old.user_id, *old.requesters)
+    return Retry(job_id=old.job_id, keep=keep, root_job_id=root, purge_at=old.purge_at, requesters=asked)
 
 
 def repeat_job(old: Job, retry: Retry, principal: Principal, request_id: str) -> CreateJob:

@@ -59,7 +59,7 @@ def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) ->
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
-    content = exclude_people(change, content)
+    content = exclude_people(change, known.key, content)
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
         move(change, JobTrigger.WAIT)

@@ -15,7 +15,7 @@ def votes_to_json(votes: Votes) -> str:
             "answer": answer_to_json(vote.answer),
             "outcome": vote.outcome,
             "groups": sorted(vote.groups),
-            "by_group": vote.by_group,
+            "entry": None if vote.entry is None else sorted(vote.entry),
         }
         for vote in votes.live
     ]
@@ -27,7 +27,12 @@ def votes_from_json(text: str) -> Votes:
     """The votes that `votes_to_json` wrote."""
     doc = json.loads(text)
     live = tuple(
-        Vote(answer_from_json(v["answer"])[0], v["outcome"], frozenset(v["groups"]), v["by_group"])
+        Vote(
+            answer_from_json(v["answer"])[0],
+            v["outcome"],
+            frozenset(v["groups"]),
+            None if v["entry"] is None else frozenset(v["entry"]),
+        )
         for v in doc["live"]
     )
     shortfalls = tuple(Shortfall(*each) for each in doc["shortfalls"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import operator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from askback_server.domain.answers import Answer
 from askback_server.domain.approvals import Approval, Missing
+from askback_server.domain.content import Audience
 from askback_server.domain.decisions import AUTHORISING, Decision
 from askback_server.domain.digests import digest_of
-from askback_server.domain.electorate import NO_DEPARTURES, Departures
+from askback_server.domain.electorate import Departures
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class Vote:
     """A digest of what it decides: equal for votes that count together (`outcome_of`)."""
     groups: frozenset[str]
     """The groups of the person when it voted, as far as the approval or the audience names them."""
-    by_group: bool
-    """Whether the person was in the audience by its groups only."""
+    entry: frozenset[str] | None = None
+    """The groups by which the person was in the audience. None: by name, or because everyone is asked."""
 
     @property
     def user_id(self) -> str:
@@ -73,6 +75,15 @@ class Votes:
         """About how many bytes the texts of its answers take."""
         return sum(vote.answer.size for vote in self.live)
 
+    @property
+    def distinct_bytes(self) -> int:
+        """The bytes of its texts, with those of each outcome counted once."""
+        first = {vote.outcome: vote.answer for vote in reversed(self.live)}
+        texts = [vote.answer.comment for vote in self.live]
+        for answer in first.values():
+            texts += [answer.values_json, *(edit.text for edit in answer.edits)]
+        return sum(len(text.encode()) for text in texts)
+
     def of(self, user_id: str) -> Vote | None:
         """The live vote of a person."""
         return next((vote for vote in self.live if vote.user_id == user_id), None)
@@ -88,44 +99,52 @@ class Votes:
         left = tuple(vote for vote in self.live if vote.user_id not in ended)
         return replace(self, live=left, earlier=self.earlier | ended)
 
-    def end_all(self, shortfalls: tuple[Shortfall, ...]) -> Votes:
+    def end_all(self, shortfalls: tuple[Shortfall, ...] = ()) -> Votes:
         """After an amendment of the content: all votes were for another one."""
         return Votes((), self.people, shortfalls)
 
-    def counts(self, approval: Approval, departures: Departures = NO_DEPARTURES) -> list[Count]:
-        """The votes that count, by outcome in the order of its first vote.
+    def without_departed(self, departures: Departures) -> Votes:
+        """Without the votes of people who have left, or who were asked only as members of groups that they
+        have left. Others keep the groups that they are still in."""
+        left = [_remaining(vote, departures) for vote in self.live]
+        kept = [vote for vote in left if vote is not None]
+        if len(kept) == len(self.live) and all(map(operator.is_, kept, self.live)):
+            return self
+        ended = {vote.user_id for vote in self.live} - {vote.user_id for vote in kept}
+        return replace(self, live=tuple(kept), earlier=self.earlier | ended)
 
-        Members of a group that have left it since, by the directory, fill no place of it; a person who was
-        asked only as a member of groups that it has left does not count.
-        """
-        found: dict[str, dict[str, tuple[Vote, frozenset[str]]]] = {}
+    def outside(self, audience: Audience) -> list[Vote]:
+        """The votes of people who are not in an audience, as far as their groups are known."""
+        return [vote for vote in self.live if not audience.includes(vote.user_id, vote.groups)]
+
+    def counts(self, approval: Approval) -> list[Count]:
+        """What the votes come to, by outcome in the order of its first vote."""
+        found: dict[str, list[Vote]] = {}
         for vote in self.live:
-            groups = departures.left_of(vote.user_id, vote.groups, vote.answer.created_at)
-            if groups is not None and not (vote.by_group and not groups):
-                found.setdefault(vote.outcome, {})[vote.user_id] = vote, groups
-        return list(_counts(found, approval))
-
-    def lapsed(self, departures: Departures) -> list[str]:
-        """The people whose vote lost its group or counts no longer, because they left it."""
-        return [
-            vote.user_id
-            for vote in self.live
-            if departures.left_of(vote.user_id, vote.groups, vote.answer.created_at) != vote.groups
-        ]
+            found.setdefault(vote.outcome, []).append(vote)
+        return [_count(outcome, tuple(votes), approval) for outcome, votes in found.items()]
 
 
-def _counts(
-    found: Mapping[str, Mapping[str, tuple[Vote, frozenset[str]]]], approval: Approval
-) -> Iterator[Count]:
-    for outcome, voters in found.items():
-        votes = tuple(vote for vote, _ in voters.values())
-        decision = votes[0].answer.decision
-        if decision in AUTHORISING:
-            missing = approval.missing({user: groups for user, (_, groups) in voters.items()})
-        else:
-            needed = approval.reject_at if decision is Decision.REJECT else 1
-            missing = Missing(max(0, needed - len(votes)), {})
-        yield Count(outcome, decision, votes, missing)
+def _remaining(vote: Vote, departures: Departures) -> Vote | None:
+    """A vote with the groups that its author is still in; None if it does not count any more."""
+    since = vote.answer.created_at
+    if departures.has_left(vote.user_id, since):
+        return None
+    groups = departures.still_in(vote.user_id, vote.groups, since)
+    if groups == vote.groups:
+        return vote
+    entry = vote.entry & groups if vote.entry is not None else None
+    return replace(vote, groups=groups, entry=entry) if entry or entry is None else None
+
+
+def _count(outcome: str, votes: tuple[Vote, ...], approval: Approval) -> Count:
+    decision = votes[0].answer.decision
+    if decision in AUTHORISING:
+        missing = approval.missing({vote.user_id: vote.groups for vote in votes})
+    else:
+        needed = approval.reject_at if decision is Decision.REJECT else 1
+        missing = Missing(max(0, needed - len(votes)), {})
+    return Count(outcome, decision, votes, missing)
 
 
 _PRECEDENCE = {Decision.REJECT: 0, Decision.REVISE: 1}
@@ -149,16 +168,33 @@ def outcome_of(answer: Answer) -> str:
 
 def _canonical(values_json: str) -> Any:
     """The values with their keys in order. Numbers are exact: 64-bit integers differ, and 1.0 is 1."""
-    if values_json.strip() in ("", "{}"):
+    if not values_json.strip():
         return None
-    return _tagged(json.loads(values_json, parse_float=_number, parse_int=_number))
+    value = json.loads(values_json, parse_float=_Number, parse_int=_Number)
+    return _tagged(value) if value != {} else None
 
 
-def _number(text: str) -> Decimal | str:
+class _Number(str):
+    """A number as its text in JSON."""
+
+
+_PARTS = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
+
+
+def _normal(number: str) -> str:
+    """The number in one notation: digits without zeros at either end, and a power of ten."""
+    found = _PARTS.fullmatch(number)
+    assert found is not None
+    sign, whole, fraction, exponent = found.groups(default="")
+    digits = (whole + fraction).lstrip("0")
+    short = digits.rstrip("0")
+    if not short:
+        return "0"
     try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent that no decimal has
-        return text
+        power = int(exponent or 0) - len(fraction) + len(digits) - len(short)
+    except ValueError:  # thousands of digits: compared as it is written
+        return number
+    return f"{sign}{short}e{power}"
 
 
 def _tagged(value: Any) -> Any:
@@ -166,10 +202,6 @@ def _tagged(value: Any) -> Any:
         return ["object", [[key, _tagged(value[key])] for key in sorted(value)]]
     if isinstance(value, list):
         return ["array", [_tagged(item) for item in value]]
-    if isinstance(value, Decimal):
-        sign, digits, exponent = value.as_tuple()
-        text = "".join(map(str, digits)).lstrip("0")
-        short = text.rstrip("0")
-        power = int(exponent) + len(text) - len(short) if short else 0
-        return ["number", f"{'-' if sign and short else ''}{short or '0'}e{power}"]
+    if isinstance(value, _Number):
+        return ["number", _normal(value)]
     return ["value", value]

@@ -11,7 +11,7 @@ from askback_server.domain.commands import AnswerPrompt
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING
 from askback_server.domain.due import run_overdue
-from askback_server.domain.electorate import NO_DEPARTURES, shortages
+from askback_server.domain.electorate import NO_DEPARTURES, Departures, Shortage, shortages
 from askback_server.domain.errors import (
     InvalidField,
     LimitExceeded,
@@ -25,7 +25,8 @@ from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_answerers
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
-from askback_server.domain.principals import Role
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.vote_commands import WithdrawAnswer
@@ -46,27 +47,33 @@ class AnswerNotFound(NotFound):
 
 
 def first_votes(change: Change, content: PromptContent, before: Votes | None = None) -> Votes | None:
-    """The votes of a prompt that is asked, or amended after the votes `before`; None without an approval.
+    """The votes of a prompt that is asked, or amended after the votes `before`; None if there are none.
 
-    Raises InvalidField if it is certain that not enough people exist.
+    Raises InvalidField if it is certain that not enough people may decide it.
     """
+    found: list[Shortage] = []
+    if content.approval is not None or content.exclusion is not None:
+        found = shortages(change.job.namespace, content, change.facts.electorate)
+        if wrong := [_violation(each, content) for each in found if each.certain]:
+            raise InvalidField(wrong)
     if content.approval is None:
-        return None
-    found = shortages(change.job.namespace, content, change.facts.electorate)
-    wrong = [
-        Violation(
-            "content.approval" + (".per_group" if each.group else ".required"),
-            f"needs {each.required}"
-            + (f" of the group {each.group!r}" if each.group else " people")
-            + f", and {each.known} may approve: the directory has all members of the groups",
-        )
-        for each in found
-        if each.certain
-    ]
-    if wrong:
-        raise InvalidField(wrong)
+        return before.end_all() if before is not None and before.people else None
     shortfalls = tuple(Shortfall(each.group, each.required, each.known) for each in found)
     return (before or Votes()).end_all(shortfalls)
+
+
+def _violation(shortage: Shortage, content: PromptContent) -> Violation:
+    if content.approval is None:
+        return Violation("content.exclude", "excludes all who may answer: no person is left")
+    if shortage.group:
+        return Violation(
+            "content.approval.per_group",
+            f"needs {shortage.required} of the group {shortage.group!r}, and {shortage.known} may approve: "
+            "the directory has all of its members",
+        )
+    return Violation(
+        "content.approval.required", f"needs {shortage.required} people, and {shortage.known} may approve"
+    )
 
 
 def cast_vote(
@@ -74,19 +81,18 @@ def cast_vote(
 ) -> RuleResult[AnswerResult]:
     """Add a valid answer to the votes of an open prompt, and close it if no further one is needed.
 
-    Raises PermissionDenied for people who cannot be one of those that are needed.
+    Votes of people who have left since end with it. Raises PermissionDenied for people who cannot be one of
+    those that are needed.
     """
     approval = prompt.content.approval
     assert approval is not None
-    vote = _vote_of(command, prompt, answer)
-    before = prompt.votes or Votes()
-    votes = before.cast(vote)
-    limit = change.facts.limits.votes_bytes
-    if votes.size > limit:
-        message = "the votes of this prompt are too large together; send a smaller answer"
-        raise LimitExceeded(message, limit="votes_bytes", value=limit)
     departures = change.facts.electorate.departures.get(prompt.namespace, NO_DEPARTURES)
-    winner = decided(votes.counts(approval, departures))
+    vote = _vote_of(command, prompt, answer, departures)
+    before = prompt.votes or Votes()
+    valid = before.without_departed(departures)
+    votes = valid.cast(vote)
+    _check_size(votes, change.facts.limits)
+    winner = decided(votes.counts(approval))
     # The last one needed; unless other votes count again, which then decide by their precedence.
     decides = winner is not None and winner.votes[-1] is vote
     status = AnswerStatus.ACCEPTED if decides else AnswerStatus.RECORDED
@@ -94,13 +100,15 @@ def cast_vote(
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answer_id": answer.answer_id}
     data |= {"decision": str(answer.decision), "outcome": vote.outcome, "groups": sorted(vote.groups)}
     data["status"] = str(status)
-    if (replaced := before.of(vote.user_id)) is not None:
+    if (replaced := valid.of(vote.user_id)) is not None:
         data["replaces"] = replaced.answer.answer_id
-    if lapsed := votes.lapsed(departures):
+    if ended := [v.answer.answer_id for v in before.live if valid.of(v.user_id) is None]:
+        data["votes"] = ended
+    if lapsed := {v.answer.answer_id: sorted(v.groups) for v in valid.live if before.of(v.user_id) != v}:
         data["lapsed"] = lapsed
     seq = change.record(EventType.PROMPT_VOTED, prompt.prompt_id, data)
     prompt = evolve(prompt, submissions=prompt.submissions + 1, votes=votes)
-    if prompt.claimed_by == vote.user_id:  # others must be able to vote now
+    if prompt.claimed_by == vote.user_id:
         prompt = evolve(prompt, claimed_by="", claimed_until=None)
     if winner is None:
         prompt = change.put(prompt)
@@ -113,21 +121,45 @@ def cast_vote(
     return RuleResult(AnswerResult(status, command.answer_id, prompt), change)
 
 
-def _vote_of(command: AnswerPrompt, prompt: Prompt, answer: Answer) -> Vote:
-    approval, audience, caller = prompt.content.approval, prompt.content.audience, command.principal
-    assert approval is not None
-    if not audience.includes(caller.subject, caller.groups):
+_STORED = 8
+"""How often as much as is allowed to be shown may be stored: people who agree send the same text again."""
+
+
+def _check_size(votes: Votes, limits: Limits) -> None:
+    if votes.distinct_bytes > limits.votes_bytes or votes.size > _STORED * limits.votes_bytes:
+        message = "the votes of this prompt are too large together; send a smaller answer"
+        raise LimitExceeded(message, limit="votes_bytes", value=limits.votes_bytes)
+
+
+def check_voter(prompt: Prompt, caller: Principal) -> None:
+    """Raise PermissionDenied unless a caller who may see the prompt is one of those that are asked.
+
+    An admin may see every prompt; who may decide together is what the asker has named.
+    """
+    if prompt.content.approval is not None and not prompt.content.audience.includes(
+        caller.subject, caller.groups
+    ):
         raise PermissionDenied(
             "you see this prompt as an admin, and only its audience may vote; OverridePrompt is for admins",
             needs="audience",
         )
+
+
+def _vote_of(command: AnswerPrompt, prompt: Prompt, answer: Answer, departures: Departures) -> Vote:
+    approval, audience, caller = prompt.content.approval, prompt.content.audience, command.principal
+    assert approval is not None
+    check_voter(prompt, caller)
+    if caller.subject in departures.inactive:
+        message = "the directory of people has you as inactive, so your vote would not count; ask an admin"
+        raise PermissionDenied(message, needs="active")
     groups = caller.groups & (approval.groups | audience.groups)
     authorises = command.decision in AUTHORISING
     if authorises and not approval.has_free_places and groups.isdisjoint(approval.groups):
         names = ", ".join(sorted(approval.groups))
         raise PermissionDenied(f"your vote would not count: members of {names} must approve", needs=names)
-    is_open = not audience.users and not audience.groups
-    return Vote(answer, outcome_of(answer), groups, not is_open and caller.subject not in audience.users)
+    is_named = caller.subject in audience.users or not (audience.users or audience.groups)
+    entry = None if is_named else groups & audience.groups
+    return Vote(answer, outcome_of(answer), groups, entry)
 
 
 def withdraw_answer(aggregate: Aggregate, command: WithdrawAnswer, facts: Facts) -> RuleResult[Prompt]:

@@ -22,10 +22,10 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
     """What a command needs to know; None if it concerns no approval."""
     if isinstance(command, c.AnswerPrompt):
         prompt = aggregate.find(command.ref)
-        if prompt is None or prompt.votes is None or not prompt.votes.live:
+        if prompt is None or prompt.votes is None or prompt.content.approval is None:
             return None
         live = prompt.votes.live
-        voters = frozenset(vote.user_id for vote in live)
+        voters = frozenset({command.principal.subject, *(vote.user_id for vote in live)})
         voted = frozenset[str]().union(*(vote.groups for vote in live))
         return ElectorateQuery(prompt.namespace, voters=voters, voted=voted)
     if isinstance(command, c.AskPrompt):
@@ -37,6 +37,8 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
 
 
 def _of_content(namespace: str, content: PromptContent) -> ElectorateQuery | None:
+    if content.approval is None and content.exclusion is None:
+        return None
     groups = groups_to_read(content)
     return ElectorateQuery(namespace, asked=groups) if groups else None
 

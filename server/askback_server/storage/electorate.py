@@ -43,36 +43,47 @@ class ElectorateReads(Reader):
         named = self._dialect.among(people_groups.c.name, sorted(groups))
         rows = await self._all(sa.select(people_groups.c.name).where(*of_group, named))
         complete = {row["name"] for row in rows}
-        found: dict[tuple[str, str], GroupMembers] = {}
-        for group in sorted(groups):
-            statement = (
-                sa.select(group_members.c.subject)
-                .distinct()
-                .join(people, _PERSON)
-                .where(
-                    group_members.c.namespace == namespace,
-                    group_members.c.group_name == group,
-                    group_members.c.until_at.is_(None),
-                    people.c.active,
-                    people.c.deleted_at.is_(None),
-                )
-                .order_by(group_members.c.subject)
-                .limit(MAX_MEMBERS)
+        c = group_members.c
+        members = (
+            sa.select(c.group_name, c.subject)
+            .distinct()
+            .join(people, _PERSON)
+            .where(
+                c.namespace == namespace,
+                self._dialect.among(c.group_name, sorted(groups)),
+                c.until_at.is_(None),
+                people.c.active,
+                people.c.deleted_at.is_(None),
             )
-            subjects = frozenset(row["subject"] for row in await self._all(statement))
-            found[namespace, group] = GroupMembers(subjects, group in complete)
-        return found
+            .subquery()
+        )
+        number = sa.func.row_number().over(partition_by=members.c.group_name, order_by=members.c.subject)
+        numbered = sa.select(members, number.label("number")).subquery()
+        statement = sa.select(numbered).where(numbered.c.number <= MAX_MEMBERS + 1)
+        subjects: dict[str, set[str]] = {group: set() for group in groups}
+        for row in await self._all(statement):
+            subjects[row["group_name"]].add(row["subject"])
+        return {
+            (namespace, group): GroupMembers(frozenset(found), group in complete, len(found) > MAX_MEMBERS)
+            for group, found in subjects.items()
+        }
 
     async def _read_departures(self, query: ElectorateQuery) -> Departures:
         mine = self._dialect.among(people.c.subject, sorted(query.voters))
-        away = sa.select(people.c.subject, people.c.updated_at, people.c.deleted_at).where(
+        away = sa.select(people.c.subject, people.c.active, people.c.deleted_at).where(
             people.c.namespace == query.namespace,
             mine,
             sa.or_(sa.not_(people.c.active), people.c.deleted_at.is_not(None)),
         )
-        gone = {row["subject"]: row["deleted_at"] or row["updated_at"] for row in await self._all(away)}
+        deleted: dict[str, datetime] = {}
+        inactive: set[str] = set()
+        for row in await self._all(away):
+            if row["deleted_at"] is not None:
+                deleted[row["subject"]] = row["deleted_at"]
+            else:
+                inactive.add(row["subject"])
         if not query.voted:
-            return Departures({}, gone)
+            return Departures({}, deleted, frozenset(inactive))
         c = group_members.c
         facts = sa.select(c.subject, c.group_name, c.until_at).where(
             c.namespace == query.namespace,
@@ -87,4 +98,5 @@ class ElectorateReads(Reader):
                 current.add(fact)
             else:
                 left[fact] = max(row["until_at"], left.get(fact, row["until_at"]))
-        return Departures({fact: at for fact, at in left.items() if fact not in current}, gone)
+        still = {fact: at for fact, at in left.items() if fact not in current}
+        return Departures(still, deleted, frozenset(inactive))

@@ -45,7 +45,7 @@ JOB_CHANGED_COLUMNS = (
 JOB_COLUMNS = (
     *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
     "request_id", "request_digest", "retried_from", "workerless", "timeout_s", "deadline", "run_timeout_s",
-    "root_job_id", "carried_answers", "created_by",
+    "root_job_id", "carried_answers", "requesters",
 )  # fmt: skip
 
 
@@ -71,7 +71,8 @@ def job_values(job: Job) -> tuple[Any, ...]:
         *job_change_values(job), job.namespace, job.job_type, job.user_id, job.input_json or None,
         job.created_at, job.max_attempts, job.request_id or None, job.request_digest,
         job.retried_from or None, job.workerless, _seconds(job.timeout), job.expires_at,
-        _seconds(job.run_timeout), job.root or None, job.carried_answers or None, job.created_by or None,
+        _seconds(job.run_timeout), job.root or None, job.carried_answers or None,
+        dump(job.requesters) if job.requesters else None,
     )  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def to_job(row: Row) -> Job:
         stalled_at=row["stalled_at"],
         unreceived=row["unreceived"] or 0,
         chain=row["chain"] or b"",
-        created_by=row["created_by"] or "",
+        requesters=tuple(json.loads(row["requesters"] or "[]")),
     )
 
 

@@ -91,7 +91,7 @@ jobs = sa.Table(
     sa.Column("unreceived", sa.Integer),
     sa.Column("cancelled_by", sa.Text),
     sa.Column("chain", sa.LargeBinary),
-    sa.Column("created_by", sa.Text),
+    sa.Column("requesters", sa.Text),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).

@@ -427,8 +427,8 @@ type Prompt struct {
 	// The votes on a prompt with an `approval`, oldest first; each person has one at most. A vote that was
 	// withdrawn is not among them, nor one from before an amendment. They stay when the prompt is closed.
 	Votes []*Vote `protobuf:"bytes,34,rep,name=votes,proto3" json:"votes,omitempty"`
-	// What the votes come to, by outcome, in the order of its first vote. It is computed when the prompt is sent,
-	// and takes each vote as valid; a membership that has ended since is found by the next vote.
+	// What the votes come to, by outcome, in the order of its first vote. A membership
+	// that has ended since the last vote is found by the next one.
 	VoteCounts []*VoteCount `protobuf:"bytes,35,rep,name=vote_counts,json=voteCounts,proto3" json:"vote_counts,omitempty"`
 	// Where the directory of people knew fewer people than the approval needs, when the prompt was asked or amended,
 	// and could not know whether there are more. Empty: enough are known.
@@ -1063,8 +1063,8 @@ type PromptContent struct {
 	// Set where this question asks again, because the job did not accept the answer to an earlier prompt:
 	// what was wrong with that answer. It is part of the question.
 	Correction *Correction `protobuf:"bytes,20,opt,name=correction,proto3" json:"correction,omitempty"`
-	// Who may not answer it, whatever their role: separation of duties. Unset: the namespace's default, which is
-	// empty unless the server's setting `exclude_requester` names the namespace. It is fixed when the prompt is
+	// Who may not answer it, whatever their role: separation of duties. In namespaces that the
+	// server's setting `exclude_requester` names, `requester` is always true. It is fixed when the prompt is
 	// asked or amended: asking again under the same key with another one changes nothing.
 	Exclude *Exclusion `protobuf:"bytes,21,opt,name=exclude,proto3" json:"exclude,omitempty"`
 	// How many people must decide alike. Unset: the first valid answer decides. It is part of the question.
@@ -1302,8 +1302,10 @@ func (*PromptContent_SchemaJson) isPromptContent_Form() {}
 // count together by what they decide: the decision, and for ACCEPT and EDIT the values and edits. The first that is
 // complete resolves the prompt, in this order: REJECT, REVISE, all others. An EDIT is a proposal beside the prompt and
 // does not change it. A person has one vote: another answer replaces it. Only people in the audience vote, admins too.
-// At each vote the earlier ones are checked by the directory of people: who has left a group since no longer counts for
-// it.
+// At each vote the earlier ones are checked by the directory of people: the votes of people who are inactive, or have
+// left the groups by which they were asked, end; who has left another group no longer counts for it. A step of the
+// escalation that replaces the audience ends the votes of those who are asked no more. A claim does not keep others
+// from voting.
 //
 // Where more than one person is needed RESPOND and DISMISS cannot be offered. A default answer must not be ACCEPT
 // or EDIT. An approval that cannot be reached, because the directory has all members of the groups and they are too
@@ -1436,11 +1438,13 @@ func (x *GroupApproval) GetRequired() int32 {
 }
 
 // People who may not answer a prompt, in addition to not being in its audience. They may not claim it either, and
-// no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). In a prompt that is read,
+// no role, group or delegation lets them: calls fail with PERMISSION_DENIED (EXCLUDED). Only OverridePrompt can
+// decide for an excluded admin, and marks it. In a prompt that is read,
 // `users` has the names that `requester` and `answerers_of` stand for so far.
 type Exclusion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: the creator of the job (`Job.user_id`), and who created it in that user's name. Default: false.
+	// True: the user of the job (`Job.user_id`), who created it in that user's name, the principal whose worker asks,
+	// and those of the jobs that it repeats. Default: false, unless the namespace says so.
 	Requester bool `protobuf:"varint,1,opt,name=requester,proto3" json:"requester,omitempty"`
 	// Keys of prompts of the same job: who answers one of them, before or later, may not answer this prompt. No
 	// such prompt needs to exist yet.
@@ -1449,8 +1453,8 @@ type Exclusion struct {
 	Users []string `protobuf:"bytes,3,rep,name=users,proto3" json:"users,omitempty"`
 	// Groups of principals. All lists together name at most 100.
 	Groups []string `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"`
-	// True: they do not see the prompt either, unless they are admins. Default: false, they see it and their
-	// consoles say that they may not answer.
+	// True: their consoles do not show them the prompt either, unless they are admins. Clients and workers can read
+	// every prompt. Default: false, they see it and their consoles say that they may not answer.
 	Hide          bool `protobuf:"varint,5,opt,name=hide,proto3" json:"hide,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,4 +1,4 @@
-"""Who created a job in the name of another user, and the votes of prompts."""
+"""Who else asked for a job, and the votes of prompts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("created_by", sa.Text(), nullable=True))
+    op.add_column("jobs", sa.Column("requesters", sa.Text(), nullable=True))
     op.add_column("hitl_interactions", sa.Column("votes", sa.Text(), nullable=True))
