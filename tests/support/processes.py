@@ -49,16 +49,26 @@ async def eventually(
         await asyncio.sleep(every)
 
 
+_given: set[int] = set()
+
+
 def quiet_port() -> int:
-    """A free loopback port below the ephemeral range: no other process is given it while a server is down."""
+    """A free loopback port below the ephemeral range: no other process is given it while a server is down.
+
+    Each port is given once, because a server may bind it long after this call: two servers of a test that
+    start together got the same one in a run of the suite.
+    """
     while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
-                port = random.SystemRandom().randrange(20_000, 32_000)
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
 
 
 class Process:
