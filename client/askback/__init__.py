@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from askback._model.resolutions import AnswerInfo as AnswerInfo
     from askback._model.resolutions import Resolution as Resolution
     from askback._model.understanding import Understanding as Understanding
+    from askback._wire.batch import BatchResult as BatchResult
     from askback._wire.channel import Tls as Tls
     from askback._worker.job import Job as Job
     from askback._worker.worker import Worker as Worker
@@ -128,6 +129,7 @@ _HOME = {
     "askback._model.resolutions": "AnswerInfo Resolution",
     "askback._model.people": "Group Membership Person",
     "askback._model.understanding": "Understanding",
+    "askback._wire.batch": "BatchResult",
     "askback._wire.channel": "Tls",
     "askback._worker.job": "Job",
     "askback._worker.worker": "Worker",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from askback.terminal.keys import KEYS, SCREEN_KEYS, VOTE_KEYS
+from askback.terminal.keys import GROUP_KEYS, KEYS, SCREEN_KEYS, VOTE_KEYS
 from scripts.reference.tables import table
 
 
@@ -45,6 +45,11 @@ def lines() -> Iterator[str]:
     yield ""
     yield from table(
         ("key", "word", "what it does"), ((f"`{key.key}`", str(key.action), key.does) for key in VOTE_KEYS)
+    )
+    yield "Similar prompts have one more key in `askback tui` and `askback console`:"
+    yield ""
+    yield from table(
+        ("key", "word", "what it does"), ((f"`{key.key}`", str(key.action), key.does) for key in GROUP_KEYS)
     )
     yield "`askback tui` has these keys too:"
     yield ""

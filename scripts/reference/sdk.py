@@ -30,6 +30,7 @@ GROUPS = {
         "PromptPage",
         "AnswerInfo",
         "AnswerOutcome",
+        "BatchResult",
         "Resolution",
         "Closing",
         "CaughtUp",

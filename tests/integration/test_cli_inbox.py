@@ -343,3 +343,34 @@ async def test_completed_prompt_ids_show_titles(lite: ServiceWorld, shell: Shell
     assert found.out == f"plain\n{prompt.prompt_id}\n[confirm] Deploy<U+001B>[2J 1.4?\n"
     other = {**line, "COMP_WORDS": "askback inbox answer zzz"}
     assert (await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **other)).out.strip() == ""
+
+
+async def test_prompts_named_together_are_one_batch(lite: ServiceWorld, shell: Shell) -> None:
+    """One decision for all, whichever names they have; the words and records are those of single answers."""
+    asked = [
+        await lite.create_prompt(confirm(f"Refund {n}?", group_key="refunds \x1b[2J" * (n < 3)))
+        for n in range(4)
+    ]
+    dismissible = await lite.create_prompt(form())
+    table = (await shell.ok("inbox", "ls", "-o", "table", COLUMNS="120")).out.splitlines()
+    assert "GROUP-KEY" in table[0].split()
+    assert "refunds <U+001B" in table[1]
+    key = asked[0].content.group_key
+    listed = await shell.ok("inbox", "ls", "--group-key", key, "--limit", "2")
+    assert len(listed.out.splitlines()) == 2
+    assert listed.err.startswith("3 open, 2 shown")
+    ids = [line["promptId"] for line in (await shell.ok("inbox", "ls", "--group-key", key, "--json")).lines]
+    assert ids == [prompt.prompt_id for prompt in asked[:3]]
+    assert (await shell.run("inbox", "ls", "--group-key", key, "--watch")).code == 2
+    names = [ids[0], f"{asked[0].job_id}/{asked[0].key}", *ids[1:], dismissible.prompt_id]
+    done = await shell.run("inbox", "reject", "--yes", "--json", *names)
+    assert done.code == 0, done
+    assert [line["name"] for line in done.lines] == names
+    assert [line["status"] for line in done.lines] == ["ACCEPTED"] * 5
+    answers = [line["prompt"]["resolution"]["answer"] for line in done.lines]
+    assert len({answer["batchId"] for answer in answers}) == 1
+    assert answers[-1]["decision"] == "DISMISS"
+    shown = await shell.ok("inbox", "show", ids[0])
+    assert f"with others: batch {answers[0]['batchId']}" in shown.out
+    (alone,) = (await shell.ok("inbox", "approve", "--yes", "--json", asked[3].prompt_id)).lines
+    assert "batchId" not in alone["prompt"]["resolution"]["answer"]

@@ -40,6 +40,7 @@ class AskOptions(TypedDict, total=False):
     priority: int
     labels: Mapping[str, str] | None
     metadata: Any
+    group_key: str
     job_type: str
     request_id: str | None
     retention: timedelta | float | None
@@ -96,6 +97,7 @@ class AskCalls(JobCalls):
         priority: int = 0,
         labels: Mapping[str, str] | None = None,
         metadata: Any = None,
+        group_key: str = "",
         job_type: str = "askback.ask",
         request_id: str | None = None,
         retention: timedelta | float | None = None,
@@ -108,7 +110,8 @@ class AskCalls(JobCalls):
         is the decision (or True for ACCEPT, False for REJECT; with a form, the value) when the deadline
         expires. `exclude` names people who may not answer, and `approval` how many must approve together: a
         number, or Approval for more. `escalate` names whom to ask next without an answer, `remind` how often
-        consoles remind people. Raises the errors of `start`, and ValueError for contradictory arguments.
+        consoles remind people. `group_key` is the same for similar questions. Raises the errors of `start`,
+        and ValueError for contradictory arguments.
         """
         shape = None if form is None else form_of(form, title)
         declared = None
@@ -140,6 +143,7 @@ class AskCalls(JobCalls):
                 priority=priority,
                 labels=labels,
                 metadata=metadata,
+                group_key=group_key,
             )
         )
         # Only this process knows the type; in another one `client.run(job_id)` returns plain values.

@@ -17,6 +17,7 @@ from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback._model.resolutions import AnswerInfo
 from askback._model.times import duration, timestamp
 from askback._wire.backoff import Backoff
+from askback._wire.batch import BatchAnswers
 from askback._wire.calls import Calls
 from askback._wire.following import messages
 from askback.errors import Violation
@@ -38,7 +39,7 @@ class PromptPage:
         return f"<PromptPage of {len(self.prompts)} prompts, {total}>"
 
 
-class PromptCalls:
+class PromptCalls(BatchAnswers):
     """HitlService by single calls. For a live view see `Client.console`."""
 
     _calls: Calls
@@ -199,6 +200,9 @@ class PromptCalls:
         )
         reply = await self._calls.unary(self._calls.hitl.AnswerPrompt, request)
         return AnswerOutcome.from_proto(reply.result)
+
+    async def _send_batch(self, request: pb.AnswerPromptsRequest) -> pb.AnswerPromptsResponse:
+        return await self._calls.unary(self._calls.hitl.AnswerPrompts, request)
 
     async def withdraw_answer(self, prompt: PromptInfo | str, answer_id: str) -> PromptInfo:
         """Withdraw your vote on an open prompt, and return the prompt without it. Repeating it changes

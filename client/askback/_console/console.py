@@ -14,6 +14,7 @@ import grpc
 from askback._console.console_prompt import ConsolePrompt, RecordedVotes
 from askback._console.console_view import Closing, ConsoleView
 from askback._model.times import seconds
+from askback._wire.batch import BatchAnswers
 from askback._wire.channel import Endpoint
 from askback._wire.contact import CONNECT_SECONDS
 from askback._wire.stream import ReconnectingStream
@@ -135,7 +136,7 @@ class ConverseProtocol:
             self._put(pb.ConverseClientFrame(credit=pb.ConverseCredit(prompts=prompts)))
 
 
-class Console:
+class Console(BatchAnswers):
     """A live view of one person's open prompts. Made by `Client.console`; use it with `async with`.
 
         async for prompt in console.prompts():
@@ -269,6 +270,12 @@ class Console:
         name, message = next(iter(body.items()))
         reply = await self._session.request(pb.ConverseClientFrame(**{name: message}))
         return getattr(reply, name)
+
+    async def _send_batch(self, request: pb.AnswerPromptsRequest) -> pb.AnswerPromptsResponse:
+        if self.test:  # the contract has no mark for such answers
+            raise FailedPrecondition("a scripted human answers one prompt at a time")
+        reply: pb.AnswerPromptsResponse = await self.request(answer_prompts=request)
+        return reply
 
     def check_mode(self) -> None:
         """Raise FailedPrecondition if a test's scripted human is connected to a server outside test mode.

@@ -57,3 +57,11 @@ def repr_of_outcome(outcome: Any) -> str:
     prompt = outcome.prompt
     answered = f": {_answer(prompt.answered)}" if prompt.answered is not None else ""
     return f"<AnswerOutcome {outcome.status}{replayed}: {short(prompt.title)} {prompt.state}{answered}>"
+
+
+def repr_of_batch_result(result: Any) -> str:
+    """`<BatchResult ACCEPTED: 'Pay?' ANSWERED>` or `<BatchResult PromptClaimed: 'Pay?'>`."""
+    replayed = ", replayed" if result.replayed else ""
+    what = result.status if result.state != "UNSPECIFIED" else type(result.error).__name__
+    state = f" {result.state}" if result.state != "UNSPECIFIED" else ""
+    return f"<BatchResult {what}{replayed}: {short(result.prompt.title)}{state}>"

@@ -65,6 +65,8 @@ class Shown(TypedDict, total=False):
     """False: the job counts as running while it waits, and is never parked for this question."""
     metadata: Any
     """Data for programs: any JSON value."""
+    group_key: str
+    """The same for similar questions: consoles show them together, and one decision may answer them."""
     supersedes: Iterable[str]
     """Keys of open questions that this one supersedes."""
     same: bool
@@ -106,6 +108,7 @@ def prompt_content(
     labels: Mapping[str, str] | None = None,
     blocking: bool = True,
     metadata: Any = None,
+    group_key: str = "",
 ) -> pb.PromptContent:
     """Build the content of a prompt.
 
@@ -114,7 +117,13 @@ def prompt_content(
     invalid time or duration.
     """
     content = pb.PromptContent(
-        kind=kind, title=title, body=body, priority=priority, labels=dict(labels or {}), blocking=blocking
+        kind=kind,
+        title=title,
+        body=body,
+        priority=priority,
+        labels=dict(labels or {}),
+        blocking=blocking,
+        group_key=group_key,
     )
     content.contents.extend(part.to_proto() for part in parts_of(contents))
     if form is not None:

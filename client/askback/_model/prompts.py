@@ -143,6 +143,11 @@ class PromptInfo:
         return dict(self.proto.content.labels)
 
     @property
+    def group_key(self) -> str:
+        """The same for similar questions, which consoles show together; empty: it belongs to no group."""
+        return self.proto.content.group_key
+
+    @property
     def priority(self) -> int:
         """The priority; prompts of a higher one are shown first."""
         return self.proto.content.priority

@@ -35,6 +35,8 @@ class AnswerInfo:
     """Why the answer was refused; only in the list that `Client.answers` returns."""
     source: AnswerSource = AnswerSource.UNSPECIFIED
     """A person, a default, a test, or the override of an admin."""
+    batch_id: str = ""
+    """The name of the decision on several prompts (`answer_prompts`); empty: it was given alone."""
     __repr__ = brief.repr_of_answer
 
     @classmethod
@@ -52,6 +54,7 @@ class AnswerInfo:
             answer.source == pb.ANSWER_SOURCE_TIMEOUT_DEFAULT,
             answer.values_json,
             source=member_of(AnswerSource, pb.AnswerSource, "ANSWER_SOURCE_", answer.source),
+            batch_id=answer.batch_id,
         )
 
     @property

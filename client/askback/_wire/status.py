@@ -213,17 +213,24 @@ _REFUSED = {
 
 def from_result(result: hitl.AnswerResult) -> AskbackError | None:
     """The error that the unary AnswerPrompt would raise for this result; None if the answer was accepted."""
-    refused = _REFUSED.get(result.status)
+    about = {"prompt_id": result.prompt.prompt_id}
+    return refusal(result.status, about, violations=result.violations, result=result)
+
+
+def refusal(
+    status: prompt_pb2.AnswerStatus.ValueType,
+    metadata: dict[str, str],
+    *,
+    violations: Iterable[prompt_pb2.FieldViolation],
+    result: hitl.AnswerResult | None = None,
+) -> AskbackError | None:
+    """The error for an answer with this status; None if it was accepted. `result` has the prompt."""
+    refused = _REFUSED.get(status)
     if refused is None:
         return None
     code, reason, message = refused
     return make_error(
-        code,
-        reason,
-        message,
-        metadata={"prompt_id": result.prompt.prompt_id},
-        violations=_violations(result.violations),
-        result=result,
+        code, reason, message, metadata=metadata, violations=_violations(violations), result=result
     )
 
 

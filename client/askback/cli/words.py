@@ -27,6 +27,8 @@ _DECISIONS = {
     DecisionKind.REJECT: "no",
     DecisionKind.DISMISS: "dismissed",
 }
+_BATCH_CHARS = 40
+"""The maximum number of characters of a batch's name. Generated ones fit."""
 
 
 def decision_words(decision: DecisionKind) -> str:
@@ -38,6 +40,7 @@ def answer_words(answer: AnswerInfo) -> str:
     """The answer in one line: `yes, by ana: checked the ledger`."""
     who = "the deadline's default" if answer.by_default else one_line(answer.by) or "someone"
     who += " (override)" if answer.by_override else ""
+    who += f" (with others: batch {one_line(answer.batch_id, _BATCH_CHARS)})" if answer.batch_id else ""
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:
         line += f" {json_words(answer.values_json)}"

@@ -59,6 +59,7 @@ from askback._model.prompts import PromptInfo as PromptInfo
 from askback._model.resolutions import AnswerInfo as AnswerInfo
 from askback._model.resolutions import Resolution as Resolution
 from askback._model.understanding import Understanding as Understanding
+from askback._wire.batch import BatchResult as BatchResult
 from askback._wire.channel import Tls as Tls
 from askback.errors import Aborted as Aborted
 from askback.errors import AlreadyExists as AlreadyExists

@@ -168,6 +168,7 @@ class Client(Twin):
     prompt_page = blocking(aio.Client.prompt_page)
     watch_prompts = iterating(aio.Client.watch_prompts)
     answer = blocking(aio.Client.answer)
+    answer_prompts = blocking(aio.Client.answer_prompts)
     withdraw_answer = blocking(aio.Client.withdraw_answer)
     override = blocking(aio.Client.override)
     claim = blocking(aio.Client.claim)

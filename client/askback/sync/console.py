@@ -95,6 +95,7 @@ class Console(Twin):
         return self.prompts()
 
     closings = iterating(aio.Console.closings)
+    answer_prompts = blocking(aio.Console.answer_prompts)
 
     def request(self, **body: Any) -> Any:
         """Send one frame by the name of its body and return the reply's body. Raises AskbackError."""

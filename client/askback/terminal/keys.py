@@ -31,6 +31,7 @@ class Action(StrEnum):
     AGREE = "agree"
     WITHDRAW = "withdraw"
     OVERRIDE = "override"
+    SIMILAR = "similar"
     NEXT = "next"
     PREVIOUS = "previous"
     SEARCH = "search"
@@ -74,6 +75,14 @@ VOTE_KEYS: Final = (
 )
 """Keys for prompts that several people approve, or that exclude people. Only terminal consoles have them, and
 the answer of a single prompt has only the first one."""
+
+GROUP_KEYS: Final = (
+    Key("=", Action.SIMILAR, "decide all similar ones at once: those with the same group key"),
+)
+"""Keys for several prompts. Only terminal consoles have them."""
+
+CONSOLE_KEYS: Final = (*KEYS, *VOTE_KEYS, *GROUP_KEYS)
+"""All keys of a terminal console."""
 
 SCREEN_KEYS: Final = (
     ("t", "take it on, so that others cannot answer it; again: give it back"),
@@ -189,6 +198,11 @@ def vote_menu(prompt: PromptInfo, person: Identity | None) -> list[str]:
     return [f"{key.key} {key.action}" for key in VOTE_KEYS if key.action in found]
 
 
+def group_menu(similar: int) -> list[str]:
+    """The key of a console for a prompt that is one of this many similar ones."""
+    return [f"{key.key} {similar} {key.action}" for key in GROUP_KEYS] if similar > 1 else []
+
+
 def in_lines(parts: Iterable[str], width: int) -> list[str]:
     """The parts joined into lines of at most `width` columns, without breaking a part."""
     lines: list[str] = []
@@ -205,7 +219,7 @@ def decision_of(action: Action) -> DecisionKind | None:
     return next((key.decision for key in KEYS if key.action is action), None)
 
 
-def help_lines(keys: Iterable[Key] = (*KEYS, *VOTE_KEYS)) -> list[str]:
+def help_lines(keys: Iterable[Key] = CONSOLE_KEYS) -> list[str]:
     """The table as text, which a line console shows for `?`."""
     return [f"{key.key:<7}{key.does}" for key in keys if not key.planned]
 

@@ -14,7 +14,9 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
-from askback.terminal.keys import KEYS, VOTE_KEYS, Action, help_lines
+from askback.terminal.group_answerer import GroupAnswerer
+from askback.terminal.keys import CONSOLE_KEYS, Action, help_lines
+from askback.terminal.live_help import HELP
 from askback.terminal.live_notices import LiveNotices
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_answerer import PromptAnswerer
@@ -27,23 +29,6 @@ from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import write_refusal
 from askback.terminal.wizard import NotAnswered
 from askback.v1 import hitl_service_pb2 as pb
-
-HELP = """\
-list [--all]                 what is open, the most urgent first; --all when they do not fit the screen
-N, show N [--full]            show a prompt and make it the current one
-answer [N]                   decide, and fill in its form field by field
-answer N field=value ...     give the values at once
-approve [N] [comment]        say yes; a prompt that you have not read is shown first
-reject [N] [comment]         say no
-claim [N], release [N]       mark it as yours, so that others cannot answer it; release it
-skip [N]                     leave it to others and hide it
-agree [N] [NAME]             vote like this person, for the same changes and values
-withdraw [N]                 withdraw your vote
-override [N]                 decide as an admin, whatever approval and exclusion say
-wait                         wait until something is open
-help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
-
-Keys, each with Enter, about the prompt that you look at:"""
 
 _LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
 _MAX_FOUND = 20
@@ -65,6 +50,9 @@ class LiveConsole:
         self.errors: list[AskbackError | LookupError | ValueError] = []
         """The errors so far; the first one becomes a script's exit code."""
         self._answerer = PromptAnswerer(self._prompts, terminal, self.errors)
+        self._group = GroupAnswerer(
+            console, self._prompts, terminal, self._answerer, self.errors, partial(show_prompt, terminal)
+        )
         self._notices = LiveNotices(console, terminal, self._prompts, self._answerer, bell=bell)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list,
@@ -88,12 +76,13 @@ class LiveConsole:
             Action.AGREE: self._agree,
             Action.WITHDRAW: self._withdraw,
             Action.OVERRIDE: self._override,
+            Action.SIMILAR: self._similar,
             Action.NEXT: lambda rest: self._move(1),
             Action.PREVIOUS: lambda rest: self._move(-1),
         }
         found: dict[str, Callable[[str], Awaitable[None]]] = {}
         does: Callable[[str], Awaitable[None]]
-        for key in (*KEYS, *VOTE_KEYS):
+        for key in CONSOLE_KEYS:
             if key.decision is not None and key.action is not Action.FILL:
                 which = negative_decision if key.action is Action.REJECT else partial(_always, key.decision)
                 does = partial(self._decide, which=which)
@@ -225,6 +214,12 @@ class LiveConsole:
 
     async def _decide(self, rest: str, which: Callable[[PromptInfo], DecisionKind]) -> None:
         word, _, comment = rest.partition(" ")
+        if "," in word:
+            if word.endswith(","):
+                raise ValueError("name them without spaces: 1,4,7")
+            rows = dict.fromkeys(map(self._find_open, filter(None, word.split(","))))
+            await self._group.decide([*rows], which, comment.strip())
+            return
         row = self._find_open(word)
         decision = which(row.prompt)
         left = await self._answerer.decide(row, decision, comment.strip(), named=bool(word))
@@ -244,6 +239,9 @@ class LiveConsole:
 
     async def _override(self, rest: str) -> None:
         await self._answerer.override(self._find_open(rest))
+
+    async def _similar(self, rest: str) -> None:
+        await self._group.decide_similar(self._find_open(rest))
 
     async def _comment(self, rest: str) -> None:
         row = self._find_open("")
@@ -299,13 +297,9 @@ class LiveConsole:
         self._writer.line(f"{row.number} is left to others", "quiet")
 
     async def _release_all(self) -> None:
-        """Release every claim of this console; claims that the server does not hear about expire."""
-        prompts = [
-            row.prompt for row in self._prompts.open_rows() if row.prompt.prompt_id in self._answerer.claimed
-        ]
-        if prompts and self._console.connected:
-            giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
-            await asyncio.wait((giving,), timeout=2.0)
+        if self._answerer.claimed and self._console.connected:
+            releasing = asyncio.ensure_future(self._answerer.release_all())
+            await asyncio.wait((releasing,), timeout=2.0)
 
     def _find_open(self, word: str) -> Row[ConsolePrompt]:
         row = self._prompts.find(word)

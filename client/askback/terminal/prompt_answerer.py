@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from askback.errors import AskbackError
 from askback.terminal import words
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft, SavedInput
-from askback.terminal.keys import Action, in_lines, menu, verb_of, vote_menu
+from askback.terminal.keys import Action, group_menu, in_lines, menu, verb_of, vote_menu
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_form import form_of
@@ -162,7 +163,7 @@ class PromptAnswerer:
         person = self._terminal.person
         deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None, person=person)
         self._terminal.writer.line()
-        more = vote_menu(row.prompt, person)
+        more = [*vote_menu(row.prompt, person), *group_menu(len(self._prompts.similar_rows(row)))]
         for line in in_lines([*deciding, *more, "? help"], self._terminal.columns):
             self._terminal.writer.line(line, "title")
 
@@ -230,10 +231,19 @@ class PromptAnswerer:
             if outcome.action is not Action.SKIP:
                 self._terminal.writer.line(f"{row.number} is left as it is", "quiet")
             return outcome
-        self.claimed.discard(row.prompt.prompt_id)
-        self._saved.pop((row.prompt.job_id, row.prompt.key), None)
+        self.settle(row)
         self._terminal.writer.line(accepted_words(outcome), "good")
         return None
+
+    def settle(self, row: Row[ConsolePrompt]) -> None:
+        """Forget the claim and the saved input of a prompt that the person has answered."""
+        self.claimed.discard(row.prompt.prompt_id)
+        self._saved.pop((row.prompt.job_id, row.prompt.key), None)
+
+    async def release_all(self) -> None:
+        """Release every claim; claims that the server does not hear about expire."""
+        prompts = [row.prompt for row in self._prompts.open_rows() if row.prompt.prompt_id in self.claimed]
+        await asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
 
     async def _report_change(self, row: Row[ConsolePrompt]) -> None:
         """Say that the prompt has changed or ended during the dialogue; nothing that was typed is sent."""

@@ -107,6 +107,11 @@ class PromptList:
         """The rows that are open and not skipped, the most urgent first."""
         return self.rows_with(None)
 
+    def similar_rows(self, row: Row[ConsolePrompt]) -> list[Row[ConsolePrompt]]:
+        """The open rows with the group key of this one, itself included; empty if it has none."""
+        key = row.prompt.group_key
+        return [other for other in self.open_rows() if other.prompt.group_key == key] if key else []
+
     def rows_with(self, kept: Row[ConsolePrompt] | None) -> list[Row[ConsolePrompt]]:
         """Like `open_rows`, with one row more that stays in its place when it has ended."""
         rows = [

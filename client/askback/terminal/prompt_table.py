@@ -67,6 +67,7 @@ def prompt_columns(
             informative=True,
         ),
         Column("VOTES", [short_progress(p, person) for p in prompts], informative=True),
+        Column("GROUP-KEY", [p.group_key for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [times.age(p.created_at) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),

@@ -182,6 +182,8 @@ def _facts(
     yield from vote_facts(prompt, person)
     if prompt.proto.content.priority:
         yield "priority", str(prompt.proto.content.priority)
+    if prompt.group_key:
+        yield "group key", prompt.group_key
     if prompt.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in sorted(prompt.labels.items()))
     yield "job", prompt.job_id
@@ -289,7 +291,8 @@ def write_answer(
     who = "the deadline's default" if answer.by_default else answer.by
     who += " (override)" if answer.by_override else ""
     time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
-    writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}")
+    batch = f", with others: batch {answer.batch_id}" if answer.batch_id else ""
+    writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}{batch}")
     if answer.values_json:
         writer.line(f"    values   {answer.values_json}")
     for content_id, text in answer.edits.items():

@@ -1,9 +1,9 @@
-"""`askback inbox approve` and `askback inbox reject`: decide the prompts that are named, one by one."""
+"""`askback inbox approve` and `askback inbox reject`: decide the prompts that are named."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,7 @@ from askback.cli.lookup import may_name_prompt, prompt_of
 if TYPE_CHECKING:
     from askback._model.enums import DecisionKind
     from askback._model.prompts import AnswerOutcome, PromptInfo
+    from askback.cli.inbox.together import Verdict
     from askback.errors import InvalidArgument
     from askback.terminal.prompt_dialogue import PromptDialogue
     from askback.terminal.prompt_list import Row
@@ -77,10 +78,7 @@ async def _decide(
     yes: bool,
     revision: int | None,
 ) -> int:
-    from askback._model.shown import set_revision
-    from askback.cli.exits import Exit, exit_of
-    from askback.cli.inbox.answer_report import refusal_record
-    from askback.errors import AskbackError
+    from askback.cli.exits import Exit
 
     for name in prompts:
         if not may_name_prompt(name):
@@ -94,40 +92,77 @@ async def _decide(
                 "without a terminal --yes or --revision N must say that the prompt was read"
             )
         terminal = context.terminal()
-    first = Exit.DONE
+    first: int = Exit.DONE
+    if terminal is None and len(prompts) > 1:
+        verdicts = await _decide_together(context, dict.fromkeys(prompts), which, comment)
+        for name, verdict in verdicts.items():
+            code = _report(context, name, f"{name}  ", verdict)
+            first = first or code
+        return first
     for name in dict.fromkeys(prompts):
         prefix = f"{name}  " if len(prompts) > 1 else ""
+        decided = await _decide_one(context, name, which, comment, terminal, revision, unread=yes)
+        code = _report(context, name, prefix, decided)
+        first = first or code
+    return first
+
+
+async def _decide_together(
+    context: CommandContext, names: Iterable[str], which: Callable[[PromptInfo], DecisionKind], comment: str
+) -> dict[str, Verdict]:
+    """Answer the prompts with these names unread, and return a verdict for each, in their order."""
+    from askback.cli.inbox.together import answer_together
+    from askback.errors import AskbackError
+
+    found: dict[str, PromptInfo | AskbackError] = {}
+    for name in names:
         try:
             prompt = await prompt_of(context.client, name)
-            if revision is not None:
-                set_revision(prompt, revision)
-            if yes:
-                await _show_unread(context, prompt)
-            outcome = await _decide_one(context, prompt, which(prompt), comment, terminal)
+            await _show_unread(context, prompt)
+            found[name] = _misfit_error(context, prompt, which(prompt)) or prompt
         except AskbackError as error:
-            first = first or exit_of(error)
-            if context.out.as_json:
-                context.out.json(refusal_record(error, name=name))
-            else:
-                _print_refusal(context, prefix, error)
-            continue
-        _print_outcome(context, name if context.out.as_json else prefix, outcome)
-    return first
+            found[name] = error
+    fitting = {name: prompt for name, prompt in found.items() if not isinstance(prompt, AskbackError)}
+    verdicts = await answer_together(context.client, fitting, which, comment)
+    return {name: one if isinstance(one, AskbackError) else verdicts[name] for name, one in found.items()}
 
 
 async def _decide_one(
     context: CommandContext,
-    prompt: PromptInfo,
-    decision: DecisionKind,
+    name: str,
+    which: Callable[[PromptInfo], DecisionKind],
     comment: str,
     terminal: Terminal | None,
+    revision: int | None,
+    *,
+    unread: bool,
+) -> Verdict | None:
+    """The verdict on one decision; None if the person changes their mind at the terminal. With `unread`
+    the prompt is printed on stderr."""
+    from askback._model.shown import set_revision
+    from askback.errors import AskbackError
+
+    try:
+        prompt = await prompt_of(context.client, name)
+        decision = which(prompt)
+        if revision is not None:
+            set_revision(prompt, revision)
+        if unread:
+            await _show_unread(context, prompt)
+        misfit = _misfit_error(context, prompt, decision)
+        if terminal is None:
+            return misfit or await context.client.answer(prompt, decision, comment=comment)
+        if misfit is not None and decision not in [option.decision for option in prompt.decisions]:
+            return misfit
+        return await _ask_about(context, prompt, decision, comment, terminal)
+    except AskbackError as error:
+        return error
+
+
+async def _ask_about(
+    context: CommandContext, prompt: PromptInfo, decision: DecisionKind, comment: str, terminal: Terminal
 ) -> AnswerOutcome | None:
-    """Send one decision; None if the person changes their mind at the terminal."""
-    misfit = _misfit_error(context, prompt, decision) if prompt.is_open else None
-    if misfit is not None and (terminal is None or decision not in [o.decision for o in prompt.decisions]):
-        raise misfit
-    if terminal is None:
-        return await context.client.answer(prompt, decision, comment=comment)
+    """Show a prompt at the terminal and ask for the decision; None if the person changes their mind."""
     from askback.cli.inbox.sender import client_sender
     from askback.terminal.prompt_work import work_on
     from askback.terminal.wizard import NotAnswered, ask_for_answer
@@ -154,7 +189,8 @@ async def _decide_one(
 def _misfit_error(
     context: CommandContext, prompt: PromptInfo, decision: DecisionKind
 ) -> InvalidArgument | None:
-    """The error for a prompt that a decision without values cannot answer, with a command that can; or None.
+    """The error for an open prompt that a decision without values cannot answer, with a command that can; or
+    None.
 
     At a terminal the caller ignores it for a decision that is offered: the dialogue asks for the values.
     """
@@ -165,6 +201,8 @@ def _misfit_error(
     from askback.terminal.keys import verb_of
     from askback.terminal.prompt_form import form_of
 
+    if not prompt.is_open:
+        return None
     offered = [option.decision for option in prompt.decisions]
     fields = [field for field in flat(form_of(prompt)) if field.name]
     if decision in offered:
@@ -201,6 +239,22 @@ async def _show_unread(context: CommandContext, prompt: PromptInfo) -> None:
     person = await person_for(context.client, [prompt])
     write_prompt(PlainWriter(sys.stderr), prompt, now(), warnings=warnings, person=person)
     context.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
+
+
+def _report(context: CommandContext, name: str, prefix: str, verdict: Verdict | None) -> int:
+    """Print the verdict on one answer, and return its exit code. `prefix` names the prompt to people."""
+    from askback.cli.exits import Exit, exit_of
+    from askback.cli.inbox.answer_report import refusal_record
+    from askback.errors import AskbackError
+
+    if not isinstance(verdict, AskbackError):
+        _print_outcome(context, name if context.out.as_json else prefix, verdict)
+        return Exit.DONE
+    if context.out.as_json:
+        context.out.json(refusal_record(verdict, name=name))
+    else:
+        _print_refusal(context, prefix, verdict)
+    return exit_of(verdict)
 
 
 def _print_outcome(context: CommandContext, name: str, outcome: AnswerOutcome | None) -> None:

@@ -48,6 +48,7 @@ _PAGE_SIZE = 500
     is_flag=True,
     help="Those that have ended, by a person or by their deadline, the latest first.",
 )
+@click.option("--group-key", default="", metavar="KEY", help="Similar ones, which have this key.")
 @click.option(
     "--sort",
     "order",
@@ -65,6 +66,7 @@ async def ls(
     context: CommandContext,
     states: tuple[str, ...],
     closed: bool,
+    group_key: str,
     order: str,
     limit: int,
     watch: bool,
@@ -85,7 +87,7 @@ async def ls(
 
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended", "answered_by")}
     if watch:
-        narrowing = {"state": states, "closed": closed, **chosen}
+        narrowing = {"state": states, "closed": closed, "group_key": group_key, **chosen}
         other = next((name for name, given in narrowing.items() if given), None)
         other = other or ("sort" if order != "urgency" else "limit" if limit != _DEFAULT_LIMIT else None)
         if other:
@@ -103,13 +105,17 @@ async def ls(
     first = []
     if order == "urgency" and _is_open(narrowed):
         first = await ending_soon(context.client, narrowed)
-    found, total = await _read_prompts(context, narrowed, order, limit, first)
+    found, total = await _read_prompts(context, narrowed, order, 0 if group_key else limit, first)
+    if group_key:  # the service has no filter for it
+        found = [prompt for prompt in found if prompt.group_key == group_key]
+        total = len(found)
+    shown = found[:limit] if limit else found
     if context.out.as_json:
-        for prompt in found:
+        for prompt in shown:
             context.out.json(record(prompt.proto))
         return
-    await write_prompts(context, found)
-    note = _count(len(found), total, limit, _state_words(states, closed, chosen["answered_by"]))
+    await write_prompts(context, shown)
+    note = _count(len(shown), total, limit, _state_words(states, closed, chosen["answered_by"]))
     alone = await _count_unattended(context, narrowed, found, total)
     if alone:
         note += f"; no one else is here to answer {'them' if alone == total else f'{alone} of them'}"

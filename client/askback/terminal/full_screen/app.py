@@ -26,13 +26,14 @@ from askback.terminal.full_screen.pane_terminal import PaneTerminal
 from askback.terminal.full_screen.prompt_view import PromptView
 from askback.terminal.full_screen.question_pane import QuestionPane
 from askback.terminal.full_screen.queue_view import QueueView
+from askback.terminal.group_answerer import GroupAnswerer
 from askback.terminal.keys import (
-    KEYS,
+    CONSOLE_KEYS,
     SCREEN_KEYS,
-    VOTE_KEYS,
     Action,
     Key,
     decision_of,
+    group_menu,
     help_lines,
     menu,
     vote_menu,
@@ -44,7 +45,7 @@ from askback.terminal.search import matches
 from askback.terminal.verdicts import write_refusal
 from askback.terminal.wizard import NotAnswered
 
-_BY_KEY = {key.key.lower(): key for key in (*KEYS, *VOTE_KEYS) if not key.planned}
+_BY_KEY = {key.key.lower(): key for key in CONSOLE_KEYS if not key.planned}
 _TICK_SECONDS = 1.0
 _RELEASE_SECONDS = 2.0
 
@@ -97,6 +98,7 @@ class FullScreenConsole(App[AskbackError | None]):
         self._terminal = PaneTerminal(self._pane)
         self._terminal.person = self._person
         self._answerer = PromptAnswerer(self._prompts, self._terminal, [])
+        self._group = GroupAnswerer(self._console, self._prompts, self._terminal, self._answerer, [])
         self._live = LiveQueue(
             self._console, self._prompts, self._on_change, self._terminal.notice, self._person
         )
@@ -161,6 +163,7 @@ class FullScreenConsole(App[AskbackError | None]):
             row.prompt, fillable=form_of(row.prompt) is not None, many=True, person=self._person
         )
         others += [*vote_menu(row.prompt, self._person), "t take"]
+        others += group_menu(len(self._prompts.similar_rows(row)))
         return Text("   ".join(deciding), "bold").append(f"\n{'   '.join(others)}", "dim")
 
     async def on_key(self, event: events.Key) -> None:
@@ -198,11 +201,13 @@ class FullScreenConsole(App[AskbackError | None]):
             case Action.SKIP:
                 self._start(self._skip)
             case Action.AGREE:
-                self._start(self._agree)
+                self._start_seen(lambda row: self._answerer.agree(row, ""))
             case Action.WITHDRAW:
                 self._start(self._answerer.withdraw)
             case Action.OVERRIDE:
-                self._start(self._override)
+                self._start_seen(self._answerer.override)
+            case Action.SIMILAR:
+                self._start_seen(self._group.decide_similar)
             case action:
                 self._start(lambda row: self._decide(row, action))
 
@@ -212,6 +217,8 @@ class FullScreenConsole(App[AskbackError | None]):
         rows, current = self._rows(), self._prompts.current
         place = rows.index(current) + step if current in rows else 0
         if 0 <= place < len(rows):
+            if current is not None and self._dead_time.is_over:
+                self._note_seen(current)  # it may be decided with similar ones later
             self._prompts.current = rows[place]
             self._dead_time.begin()
             self.repaint()
@@ -256,13 +263,14 @@ class FullScreenConsole(App[AskbackError | None]):
         if isinstance(left, NotAnswered) and left.action is Action.SKIP:
             await self._skip(row)
 
-    async def _agree(self, row: Row[ConsolePrompt]) -> None:
-        self._note_seen(row)
-        await self._answerer.agree(row, "")
+    def _start_seen(self, work: Callable[[Row[ConsolePrompt]], Awaitable[None]]) -> None:
+        """Begin work about what the person sees of the selected prompt."""
 
-    async def _override(self, row: Row[ConsolePrompt]) -> None:
-        self._note_seen(row)
-        await self._answerer.override(row)
+        async def start(row: Row[ConsolePrompt]) -> None:
+            self._note_seen(row)
+            await work(row)
+
+        self._start(start)
 
     def _note_seen(self, row: Row[ConsolePrompt]) -> None:
         row.seen, row.unseen = row.prompt, self._view.unseen()
@@ -307,14 +315,6 @@ class FullScreenConsole(App[AskbackError | None]):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_RELEASE_SECONDS):
-                await self._release_all()
+            if self._console.connected:
+                await asyncio.wait_for(self._answerer.release_all(), _RELEASE_SECONDS)
         self.exit(error)
-
-    async def _release_all(self) -> None:
-        """Give claims back; those that the server does not hear about expire."""
-        mine = [
-            row.prompt for row in self._prompts.open_rows() if row.prompt.prompt_id in self._answerer.claimed
-        ]
-        if self._console.connected:
-            await asyncio.gather(*(prompt.release() for prompt in mine), return_exceptions=True)
