@@ -22,6 +22,7 @@ from askback import (
     PromptInfo,
     Verdict,
 )
+from askback.terminal.vote_words import progress_words
 from tests.support.service import ServiceWorld, serving
 from tests.support.token_files import TokenFile
 
@@ -86,6 +87,19 @@ async def test_people_approve_together_and_the_verdict_names_them(person: Any) -
             await ben.withdraw_answer(prompt, first.answer_id)
 
 
+async def test_the_verdict_names_no_voter_whose_vote_has_lapsed(person: Any) -> None:
+    async with person("root") as root, person("amy") as amy, person("ben") as ben, person("cat") as cat:
+        run, prompt = await ask(root, approval=2)
+        await amy.answer(prompt, "ACCEPT")
+        await root.set_person("amy", active=False)
+        second = await ben.answer(prompt, "ACCEPT")
+        assert second.status is AnswerStatus.RECORDED
+        assert progress_words(second.prompt) == ["1 of 2 approve: ben; 1 more needed"]
+        assert (await cat.answer(prompt, "ACCEPT")).status is AnswerStatus.ACCEPTED
+        assert (await run.result()).voters == ("ben", "cat")
+        await root.set_person("amy", active=True)
+
+
 async def test_each_vote_for_a_proposal_has_its_edits(person: Any) -> None:
     async with person("root") as root, person("amy") as amy, person("ben") as ben:
         contents = [Content("plan", "one", editable=True)]
@@ -109,7 +123,7 @@ async def test_excluded_people_cannot_answer_and_an_admin_can_override(person: A
             False,
         ]
         for client in (root, amy):
-            with pytest.raises(PermissionDenied, match="excludes you from answering"):
+            with pytest.raises(PermissionDenied, match="this prompt excludes you"):
                 await client.answer(prompt, "ACCEPT")
         with pytest.raises(PermissionDenied):
             await ben.override(prompt, "ACCEPT", comment="why not")

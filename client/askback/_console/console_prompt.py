@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from askback._model.answers import answer_request, negative_decision, override_request, values_decision
+from askback._model.approvals import Vote
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback._model.times import duration
@@ -42,25 +43,35 @@ class RecordedVotes:
     """The newest vote that a console has cast on each prompt, by what was answered.
 
     A program that answers each prompt that it gets also gets a prompt again because of its own vote. If it
-    gives the same answer, that is the same vote: a new one would be a change, and so on without end.
+    gives the same answer, that is the same vote: a new one would be a change, and so on without end. It is a
+    new one if the first has ended, or does not count for all of its groups any more: only a new one is
+    judged.
     """
 
     def __init__(self) -> None:
-        self._votes: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+        self._votes: OrderedDict[str, tuple[bytes, str, tuple[str, ...]]] = OrderedDict()
 
-    def find(self, prompt: prompt_pb2.Prompt, content: bytes) -> str:
-        """The id of the vote with this content, if the prompt has it; else empty."""
-        known, answer_id = self._votes.get(prompt.prompt_id, (b"", ""))
-        counts = any(vote.answer_id == answer_id for vote in prompt.votes)
-        return answer_id if known == content and counts else ""
+    def find(self, prompt: PromptInfo, content: bytes) -> str:
+        """The id of the vote with this content, if the prompt has it as it was cast; else empty."""
+        known, answer_id, groups = self._votes.get(prompt.prompt_id, (b"", "", ()))
+        own = _vote_with(prompt, answer_id)
+        return answer_id if known == content and own is not None and own.groups == groups else ""
 
     def note(self, result: pb.AnswerResult, content: bytes) -> None:
-        """Remember the vote of a result that is RECORDED."""
-        if result.status == prompt_pb2.ANSWER_STATUS_RECORDED:
-            self._votes[result.prompt.prompt_id] = content, result.answer_id
-            self._votes.move_to_end(result.prompt.prompt_id)
-            while len(self._votes) > _MAX_RECORDED:
-                self._votes.popitem(last=False)
+        """Remember the vote of a result that is RECORDED. A replay is not judged, so it changes nothing."""
+        if result.status != prompt_pb2.ANSWER_STATUS_RECORDED:
+            return
+        prompt = PromptInfo(result.prompt)
+        if self._votes.get(prompt.prompt_id, (b"", "", ()))[1] != result.answer_id:
+            own = _vote_with(prompt, result.answer_id)
+            self._votes[prompt.prompt_id] = content, result.answer_id, own.groups if own else ()
+        self._votes.move_to_end(prompt.prompt_id)
+        while len(self._votes) > _MAX_RECORDED:
+            self._votes.popitem(last=False)
+
+
+def _vote_with(prompt: PromptInfo, answer_id: str) -> Vote | None:
+    return next((vote for vote in prompt.votes if vote.answer_id == answer_id), None)
 
 
 class ConsolePrompt(PromptInfo):
@@ -158,7 +169,7 @@ class ConsolePrompt(PromptInfo):
         """Send an answer under the id of an equal one whose result is not known, or that is the person's vote
         already; else under a new id."""
         content = name.encode() + request.SerializeToString(deterministic=True)
-        known = self._console.recorded.find(self.proto, content)
+        known = self._console.recorded.find(self, content)
         request.answer_id = known or self._unsettled.setdefault(content, uuid.uuid4().hex)
         reply: pb.AnswerPromptResponse | pb.OverridePromptResponse
         reply = await self._console.request(**{name: request})

@@ -23,7 +23,7 @@ class Approval:
     """
 
     required: int = 0
-    """People who accept, in all. 0: as many as the groups need, or one without groups."""
+    """People who accept, in all, from 1. Left out: as many as the groups need."""
     per_group: Mapping[str, int] = field(default_factory=dict)
     """How many of them must be members, by group."""
     reject_at: int = 0
@@ -32,7 +32,15 @@ class Approval:
     """Whether a member of several groups counts in each of them; otherwise for one group."""
 
     def to_proto(self) -> pb.Approval:
-        """The contract's message."""
+        """The contract's message. Raises ValueError for fewer than one person.
+
+        Without groups `required` must be given: the length of a list that happens to be empty is not
+        one person.
+        """
+        if self.required < 0 or not (self.required or self.per_group):
+            raise ValueError(f"an approval needs at least 1 person, or per_group=; not {self.required}")
+        if self.reject_at < 0:
+            raise ValueError(f"reject_at= must be at least 1, not {self.reject_at}")
         groups = [pb.GroupApproval(group=name, required=n) for name, n in self.per_group.items()]
         return pb.Approval(
             required=self.required, per_group=groups, reject_at=self.reject_at, shared=self.shared
@@ -50,7 +58,7 @@ Approving = Approval | int | None
 
 
 def approval_message(approval: Approval | int) -> pb.Approval:
-    """The contract's message for what an asker gives."""
+    """The contract's message for what an asker gives. Raises ValueError for fewer than one person."""
     return (approval if isinstance(approval, Approval) else Approval(approval)).to_proto()
 
 

@@ -64,8 +64,9 @@ class Remind:
         return reminders
 
 
-def address(audience: pb.Audience, to: Iterable[str]) -> None:
-    """Add `user:NAME` and `group:NAME` to the audience. Raises ValueError for a malformed name."""
+def address(audience: pb.Audience, to: Iterable[str], argument: str = "to=") -> None:
+    """Add `user:NAME` and `group:NAME` to the audience. Raises ValueError for a malformed name, which says
+    that the `argument` has it."""
     for name in to:
         what, _, who = name.partition(":")
         if what == "user" and who:
@@ -73,7 +74,14 @@ def address(audience: pb.Audience, to: Iterable[str]) -> None:
         elif what == "group" and who:
             audience.groups.append(who)
         else:
-            raise ValueError(f"to= takes 'user:NAME' and 'group:NAME', not {name!r}")
+            raise ValueError(f"{argument} takes 'user:NAME' and 'group:NAME', not {name!r}")
+
+
+_NAMES = "exclude=Exclude(names=)"
+
+
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +95,22 @@ class Exclude:
     requester: bool = False
     """Who started the job, and who did so in that user's name."""
     answerers_of: Iterable[str] = ()
-    """Keys of questions of the same job."""
+    """Keys of questions of the same job, or one key."""
     names: Iterable[str] = ()
-    """`user:NAME` and `group:NAME`."""
+    """`user:NAME` and `group:NAME`, or one of them."""
     hide: bool = False
     """Whether they do not see the question either."""
+
+    def __post_init__(self) -> None:
+        """Keep tuples: a question may be asked again, and an iterator is empty the second time. One text is
+        one key or name."""
+        object.__setattr__(self, "answerers_of", _texts(self.answerers_of))
+        object.__setattr__(self, "names", _texts(self.names))
 
     def covers(self, user: str, groups: Iterable[str] = ()) -> bool:
         """Whether this person may not answer, as a user or as a member of these groups."""
         named = pb.Audience()
-        address(named, self.names)
+        address(named, self.names, _NAMES)
         return user in named.users or not set(groups).isdisjoint(named.groups)
 
     @classmethod
@@ -109,7 +123,7 @@ class Exclude:
     def to_proto(self) -> pb.Exclusion:
         """The contract's message. Raises ValueError for a malformed name."""
         named = pb.Audience()
-        address(named, self.names)
+        address(named, self.names, _NAMES)
         return pb.Exclusion(
             requester=self.requester,
             answerers_of=self.answerers_of,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from askback._model.prompts import PromptInfo
 
 
+_APPROVED_KINDS = frozenset({"confirm", "preview", "validate", "structure_fix"})
+"""The kinds whose decisions several people can make together; others offer RESPOND."""
+
+
 @click.command(cls=Command)
 @click.argument("title")
 @click.option(
@@ -186,7 +190,9 @@ def question(
         raise click.UsageError("--hide-from-excluded needs --exclude or --exclude-requester")
     approval = None
     if approvals or group_approvals or reject_at:
-        approval = Approval(approvals or 0, dict(group_approvals), reject_at or 0)
+        # Without a number it is as many as the groups need, or one.
+        required = approvals or (0 if group_approvals else 1)
+        approval = Approval(required, dict(group_approvals), reject_at or 0)
     try:
         prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate, exclude=exclude)
     except ValueError:
@@ -197,10 +203,11 @@ def question(
         "body": read_source(body, "--body"),
         "form": shape,
         "contents": [content_of(path, number, editable) for number, path in enumerate(contents, 1)],
+        "decisions": () if approval is None or kind in _APPROVED_KINDS else ("ACCEPT", "REVISE", "REJECT"),
         "deadline": deadline,
         "default": None
         if default is None
-        else default_answer(default, kind, offered if choices else None, form),
+        else default_answer(default, kind, offered if choices else None, form, approved=approval is not None),
         "escalate": escalate,
         "exclude": exclude,
         "approval": approval,

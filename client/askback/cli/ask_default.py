@@ -27,16 +27,25 @@ def parse_choices(choices: Sequence[str]) -> dict[str, str]:
     return offered
 
 
-def default_answer(text: str, kind: str, offered: Mapping[str, str] | None, form: str | None) -> Any:
+def default_answer(
+    text: str, kind: str, offered: Mapping[str, str] | None, form: str | None, *, approved: bool
+) -> Any:
     """The `default` argument of the SDK's `ask` for `--default TEXT`. Raises click.UsageError.
 
     The text is one of the `offered` choices, the values of the `form` as a JSON object (or @FILE), any text
-    for a clarify prompt without choices and form, else yes or no.
+    for a clarify prompt without choices and form, else yes or no. Of a question that several people must
+    approve (`approved`) it can only be no.
     """
     from askback._model.content import Default
     from askback._model.enums import DecisionKind
     from askback._model.form import VALUE
 
+    if approved:
+        if text != "no":
+            raise click.UsageError(
+                f"--default can only be no where people must approve, not {text!r}: silence approves nothing"
+            )
+        return False
     if offered is not None:
         value = text if text in offered else next((v for v, title in offered.items() if title == text), None)
         if value is None:

@@ -40,11 +40,12 @@ def progress_words(prompt: PromptInfo) -> list[str]:
         return []
     counts = prompt.vote_counts
     lines = [_count_words(prompt, count) for count in counts]
-    if any(count.decision in _YES for count in counts):
-        return lines
-    groups = f" ({_of_groups(approval.per_group)})" if approval.per_group else ""
-    more = f"; {approval.required} more needed{groups}" if prompt.is_open else ""
-    return [f"0 of {approval.required} approve{more}", *lines]
+    if not any(count.decision in _YES for count in counts):
+        missing = _missing_words(prompt, approval.required, approval.per_group)
+        lines.insert(0, f"0 of {approval.required} approve{missing}")
+    if prompt.answered is not None and prompt.answered.by_override:
+        lines.insert(0, f"overridden by {prompt.answered.by}: not decided by votes")
+    return lines
 
 
 def _count_words(prompt: PromptInfo, count: VoteCount) -> str:
@@ -55,14 +56,27 @@ def _count_words(prompt: PromptInfo, count: VoteCount) -> str:
         what = f"approve the changes of {votes[0].by}"
     elif votes and votes[0].values:
         what = f"approve the values of {votes[0].by}"
-    more = f"; {more_words(count)}" if count.more and prompt.is_open else ""
-    return f"{count.votes} of {count.required} {what}: {names}{more}"
+    missing = _missing_words(prompt, count.more, count.missing)
+    return f"{count.votes} of {count.required} {what}: {names}{missing}"
+
+
+def _missing_words(prompt: PromptInfo, more: int, groups: Mapping[str, int]) -> str:
+    """How many votes an open prompt needs, or an overridden one lacked; else empty."""
+    overridden = prompt.answered is not None and prompt.answered.by_override
+    if not more or not (prompt.is_open or overridden):
+        return ""
+    lacked = "was missing" if more == 1 else "were missing"
+    return f"; {_more(more, groups, lacked if overridden else 'needed')}"
 
 
 def more_words(count: VoteCount) -> str:
     """How many further votes are needed: `1 more needed (1 of release)`."""
-    groups = f" ({_of_groups(count.missing)})" if count.missing else ""
-    return f"{count.more} more needed{groups}"
+    return _more(count.more, count.missing, "needed")
+
+
+def _more(number: int, groups: Mapping[str, int], word: str) -> str:
+    of_groups = f" ({_of_groups(groups)})" if groups else ""
+    return f"{number} more {word}{of_groups}"
 
 
 def _of_groups(groups: Mapping[str, int]) -> str:
@@ -170,6 +184,5 @@ def find_vote(prompt: PromptInfo, name: str) -> Vote:
         if vote.by == name:
             return vote
     voters = ", ".join(vote.by for vote in prompt.votes)
-    raise LookupError(
-        f"{name} has no vote on this prompt; " + (f"there are: {voters}" if voters else "no one")
-    )
+    others = f"there are votes of {voters}" if voters else "no person has voted"
+    raise LookupError(f"{name} has no vote on this prompt; {others}")

@@ -153,7 +153,7 @@ class Config:
     )
     exclude_requester: str = _setting(
         "",
-        "Namespaces in which who asks may not answer, unless a prompt says otherwise; '*': all.",
+        "Namespaces in which who asks may not answer; '*': all.",
         metavar="NAMESPACE,…",
     )
     allow_override: str = _setting(
