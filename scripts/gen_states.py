@@ -106,7 +106,7 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.PROMPT_VOTED: Meaning(
         "A person voted on a prompt with an approval. `outcome` is what the vote is for, `replaces` the "
         "person's vote before, `lapsed` the people whose votes lost a group because they have left it.",
-        ("round", "key", "answer_id", "decision", "outcome", "groups", "status"),
+        ("round", "key", "answer_id", "decision", "outcome", "groups", "by_group", "status"),
         ("replaces", "lapsed"),
     ),
     _E.VOTE_WITHDRAWN: Meaning("A person withdrew its vote.", ("round", "key", "answer_id")),
@@ -133,6 +133,7 @@ KEYS: Mapping[str, str] = {
     "asked_digest": "the digest of the new wording",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
+    "by_group": "whether the person was asked by its groups only",
     "by": "the author of an answer that was carried over",
     "carried_from": "the earlier job of the chain in which the answer was given",
     "checkpoints": "a list of `key` and `at`",

@@ -93,7 +93,7 @@ def cast_vote(
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.VOTE)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answer_id": answer.answer_id}
     data |= {"decision": str(answer.decision), "outcome": vote.outcome, "groups": sorted(vote.groups)}
-    data["status"] = str(status)
+    data |= {"by_group": vote.by_group, "status": str(status)}
     if (replaced := before.of(vote.user_id)) is not None:
         data["replaces"] = replaced.answer.answer_id
     if lapsed := votes.lapsed(departures):
