@@ -246,6 +246,16 @@ async def test_erased_events_of_votes_and_claims_give_no_false_alarm(here: Node)
         assert await faults_of(here.database, job.job_id) == [], kind
 
 
+async def test_votes_verify_while_a_job_is_deleted_in_steps(here: Node) -> None:
+    job, prompt = await here.waiting(approved(2))
+    await vote(here, prompt, AMY)
+    past = await here.database.ping() - timedelta(hours=1)
+    await set_columns(here, job.job_id, JOBS, purge_at=past)
+    answers = tables.answers
+    await execute(here.database, sa.delete(answers).where(answers.c.job_id == job.job_id))
+    assert await faults_of(here.database, job.job_id) == []
+
+
 async def test_events_of_an_older_version_are_not_judged_by_what_they_do_not_record(here: Node) -> None:
     """They have no user, no `by_group` and no shortfalls. The chain is cut off here as well."""
     content = approved(3, per_group=needs(a=2), audience=Audience(groups=frozenset({"a"})))
