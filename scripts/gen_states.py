@@ -33,7 +33,7 @@ _E = EventType
 
 EVENTS: Mapping[EventType, Meaning] = {
     _E.JOB_CREATED: Meaning(
-        "A client created the job.", ("job_type", "attempt", "token"), ("retried_from", "keep")
+        "A client created the job.", ("job_type", "user_id", "attempt", "token"), ("retried_from", "keep")
     ),
     _E.JOB_CARRIED_OVER: Meaning(
         "The answers and checkpoints that a retry takes over. Follows JOB_CREATED, in pages if it is long.",
@@ -68,11 +68,14 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.CHECKPOINT_SAVED: Meaning("The holder saved a step's result.", ("key",)),
     _E.UNDERSTANDING_UPDATED: Meaning("The deep-understanding state was written.", ("version",)),
     _E.PROMPT_ASKED: Meaning(
-        "The job asked people.", ("round", "key", "kind", "title", "blocking", "revision", "digest")
+        "The job asked people.",
+        ("round", "key", "kind", "title", "blocking", "revision", "digest"),
+        ("shortfalls",),
     ),
     _E.PROMPT_AMENDED: Meaning(
         "The content of an open prompt changed; answers to older revisions are STALE.",
         ("round", "key", "revision", "digest"),
+        ("shortfalls",),
     ),
     _E.PROMPT_CLAIMED: Meaning("A person claimed the prompt, or extended the claim.", ("round",)),
     _E.PROMPT_RELEASED: Meaning("The claim was released.", ("round",)),
@@ -105,7 +108,7 @@ EVENTS: Mapping[EventType, Meaning] = {
         "A person voted on a prompt with an approval. `outcome` is what the vote is for, `replaces` the "
         "person's vote before. `votes` have ended, because their authors have left; those in "
         "`lapsed` keep these groups.",
-        ("round", "key", "answer_id", "decision", "outcome", "groups", "status"),
+        ("round", "key", "answer_id", "decision", "outcome", "groups", "entry", "status"),
         ("replaces", "votes", "lapsed"),
     ),
     _E.VOTE_WITHDRAWN: Meaning("A person withdrew its vote.", ("round", "key", "answer_id")),
@@ -132,6 +135,7 @@ KEYS: Mapping[str, str] = {
     "asked_digest": "the digest of the new wording",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
+    "entry": "the groups by which the person was asked; null: by name, or as everyone",
     "by": "the author of an answer that was carried over",
     "carried_from": "the earlier job of the chain in which the answer was given",
     "checkpoints": "a list of `key` and `at`",
@@ -146,7 +150,7 @@ KEYS: Mapping[str, str] = {
     "groups": "the groups that the step names; of a vote, the person's groups that count",
     "job_type": "the job's type",
     "keep": "ALL or NOTHING: what a retried job takes over from the job that it repeats",
-    "lapsed": "the groups that are left to votes, by answer_id",
+    "lapsed": "the `groups` and `entry` that are left to votes, by answer_id",
     "outcome": "a digest of what a vote decides; votes with the same one count together",
     "replaces": "the answer_id of the person's vote before",
     "votes": "the answer_ids of votes",
@@ -165,12 +169,14 @@ KEYS: Mapping[str, str] = {
     "retried_from": "the job that this one repeats",
     "revision": "the prompt's revision after the event",
     "round": "the prompt's number in its job",
+    "shortfalls": "lists of a group (empty: in all), how many are needed, and how many the directory knows",
     "source": "HUMAN or TIMEOUT_DEFAULT",
     "status": "the verdict on the answer: INVALID, STALE or CLOSED",
     "step": "the number of the step of the escalation, from 1",
     "title": "the prompt's title",
     "token": "the newest fencing token",
     "total": "steps in all; 0 when not known",
+    "user_id": "the user for whom the job was created",
     "users": "the users that the step names",
     "version": "the version of the deep-understanding state",
     "worker_id": "the worker that took, or lost, the job",

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from askback_server.domain import commands as c
-from askback_server.domain.chain import ERASED, digest_personal
+from askback_server.domain.chain import ERASED
 from askback_server.domain.retries import Keep
 from askback_server.domain.retry_rules import plan_retry, repeat_job
 from askback_server.storage import tables
-from askback_server.storage.database import Database
 from tests.support.aggregates import CLIENT, WORKER, question
-from tests.support.audited_jobs import trip, verified
+from tests.support.audited_jobs import erase, trip, verified
 from tests.support.storage import Node, execute, faults_of, fetch, get_job
 
 TAMPERED = {
@@ -132,17 +130,6 @@ async def test_bytes_do_not_move_between_a_salt_and_its_text(here: Node) -> None
     event = sa.update(tables.events).where(tables.events.c.id == row["id"])
     await execute(here.database, event.values(document_salt=row["document_salt"] + b"{"))
     assert "document salt has 17 bytes" in (await faults_of(here.database, job_id))[0]
-
-
-async def erase(database: Database, job_id: str, type: str) -> Any:
-    """Erase the actor and the data of the events of a type. Returns the last row as it was."""
-    log = tables.events.c.job_id == job_id, tables.events.c.type == type
-    rows = await fetch(database, sa.select(tables.events).where(*log).order_by(tables.events.c.seq))
-    for row in rows:
-        erased = digest_personal(row["salt"], row["actor"], row["data"])
-        change = sa.update(tables.events).where(tables.events.c.id == row["id"])
-        await execute(database, change.values(actor="", data=None, salt=None, erased=erased))
-    return rows[-1]
 
 
 async def test_answers_and_steps_of_a_retried_job_are_verified(here: Node) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import sqlalchemy as sa
+
 from askback_server.audit import Report, verify_stored
 from askback_server.domain import commands as c
+from askback_server.domain.chain import digest_personal
 from askback_server.domain.decisions import Decision
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.ports.clock import DatabaseClock, SystemClock
+from askback_server.storage import tables
 from askback_server.storage.audit_reads import AuditReads
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER, question
-from tests.support.storage import Node
+from tests.support.storage import Node, execute, fetch
 
 
 async def trip(here: Node) -> str:
@@ -42,3 +48,14 @@ async def verified(database: Database, **flags: object) -> Report:
         lambda connection: verify_stored(AuditReads(connection), flags=flags, keys=[])
     )
     return report
+
+
+async def erase(database: Database, job_id: str, type: str) -> Any:
+    """Erase the actor and the data of the events of a type. Returns the last row as it was."""
+    log = tables.events.c.job_id == job_id, tables.events.c.type == type
+    rows = await fetch(database, sa.select(tables.events).where(*log).order_by(tables.events.c.seq))
+    for row in rows:
+        erased = digest_personal(row["salt"], row["actor"], row["data"])
+        change = sa.update(tables.events).where(tables.events.c.id == row["id"])
+        await execute(database, change.values(actor="", data=None, salt=None, erased=erased))
+    return rows[-1]

@@ -23,6 +23,7 @@ from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
+from askback_server.domain.vote_documents import shortfalls_to_doc
 from askback_server.domain.voting_rules import first_votes
 from askback_server.domain.waiting import open_blocking, wait_again
 from askback_server.domain.worker_rules import begin_holder_change
@@ -172,19 +173,18 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
     )
     if content.kind == UNDERSTANDING:
         note_question(change, prompt)
-    change.record(
-        EventType.PROMPT_ASKED,
-        prompt.prompt_id,
-        {
-            "round": prompt.round,
-            "key": key,
-            "kind": content.kind,
-            "title": content.title,
-            "blocking": content.blocking,
-            "revision": 1,
-            "digest": prompt.digest,
-        },
-    )
+    data: dict[str, object] = {
+        "round": prompt.round,
+        "key": key,
+        "kind": content.kind,
+        "title": content.title,
+        "blocking": content.blocking,
+        "revision": 1,
+        "digest": prompt.digest,
+    }
+    if prompt.votes is not None:
+        data["shortfalls"] = shortfalls_to_doc(prompt.votes)
+    change.record(EventType.PROMPT_ASKED, prompt.prompt_id, data)
     return prompt
 
 

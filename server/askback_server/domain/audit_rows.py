@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from askback_server.domain.audit_votes import verify_votes
+from askback_server.domain.audit_decisions import verify_decisions
+from askback_server.domain.audit_prompts import has_submission, verify_columns
+from askback_server.domain.audit_votes import ASKINGS, verify_votes
 from askback_server.domain.chain import ERASED, Document, digest_document, unpack_documents
+from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import parse_content
 from askback_server.domain.events import PROMPT_STATES, EventType
 from askback_server.domain.routing_documents import audience_to_json
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJob, row_of
 
-_SUBMITTED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE, EventType.PROMPT_VOTED})
 _ENDED = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
 
 
 def verify_rows(stored: StoredJob, job: Mapping[str, Any], notes: Notes) -> Iterator[Fault]:
     """The faults of the rows of a job that is not deleted: `job` is its own."""
-    recorded = Recorded.of(stored.events, notes)
+    recorded = Recorded.of(stored, notes)
     yield from _verify_prompts(stored, recorded)
     yield from _verify_answers(stored, recorded)
-    yield from verify_votes(stored)
+    yield from _verify_approvals(stored, recorded)
     yield from _verify_steps(stored, recorded)
     yield from _verify_row(stored, job, recorded)
 
@@ -35,6 +37,10 @@ class Recorded:
 
     documents: dict[tuple[Document, str], tuple[StoredEvent, bytes]] = field(default_factory=dict)
     """By document and its owner (a prompt, a submission, a key): the newest event with its digest."""
+    contents: dict[str, PromptContent | None] = field(default_factory=dict)
+    """By prompt: its content, if it is the one that was recorded; None if that was erased."""
+    history: dict[str, list[StoredEvent]] = field(default_factory=dict)
+    """The events of each prompt."""
     asked: dict[str, StoredEvent] = field(default_factory=dict)
     timed: dict[str, StoredEvent] = field(default_factory=dict)
     """The event from which a prompt's time counts: its asking, or its last amendment."""
@@ -43,29 +49,38 @@ class Recorded:
     notes: Notes = field(default_factory=Notes)
 
     @classmethod
-    def of(cls, events: Sequence[StoredEvent], notes: Notes) -> Recorded:
-        """What these events say."""
+    def of(cls, stored: StoredJob, notes: Notes) -> Recorded:
+        """What the events of a job say."""
         found = cls(notes=notes)
-        for each in events:
-            event = each.event
-            prompt_id = event.prompt_id or ""
-            data = event.data or {}
-            if event.type is EventType.PROMPT_ASKED:
-                found.asked[prompt_id] = found.timed[prompt_id] = each
-            elif event.type is EventType.PROMPT_AMENDED:
-                found.timed[prompt_id] = each
-            elif event.type in _ENDED:
-                found.ended[prompt_id] = each
-            by_votes = data.get("source") == "TIMEOUT_DEFAULT" or "votes" in data  # no answer of its own
-            answered = event.type is EventType.PROMPT_ANSWERED and not by_votes
-            if answered or event.type in _SUBMITTED:
-                found.submitted[event.seq] = each
-            for document, digest in unpack_documents(each.documents).items():
-                owner = {Document.ANSWER: str(event.seq), Document.CHECKPOINT: str(data.get("key"))}
-                if document in (Document.CONTENT, Document.RESOLUTION):
-                    owner[document] = prompt_id
-                found.documents[document, owner.get(document, "")] = each, digest
+        for each in stored.events:
+            found._add(each)
+        for row in stored.prompts:
+            prompt_id, text = row["interaction_id"], row["prompt_data"]
+            asked = found.asked.get(prompt_id)
+            if asked is None:
+                continue
+            if found.agrees(Document.CONTENT, prompt_id, text, linked=asked.hash is not None):
+                found.contents[prompt_id] = parse_content(text) if text != ERASED else None
         return found
+
+    def _add(self, each: StoredEvent) -> None:
+        event, data = each.event, each.event.data or {}
+        prompt_id = event.prompt_id or ""
+        if prompt_id:
+            self.history.setdefault(prompt_id, []).append(each)
+        if event.type in ASKINGS:
+            self.timed[prompt_id] = each
+            if event.type is EventType.PROMPT_ASKED:
+                self.asked[prompt_id] = each
+        elif event.type in _ENDED:
+            self.ended[prompt_id] = each
+        if has_submission(event):
+            self.submitted[event.seq] = each
+        for document, digest in unpack_documents(each.documents).items():
+            owner = {Document.ANSWER: str(event.seq), Document.CHECKPOINT: str(data.get("key"))}
+            if document in (Document.CONTENT, Document.RESOLUTION):
+                owner[document] = prompt_id
+            self.documents[document, owner.get(document, "")] = each, digest
 
     def agrees(self, document: Document, owner: str, text: str | None, *, linked: bool = True) -> bool:
         """Whether a stored text is the one that the events recorded, or was erased as they say.
@@ -91,11 +106,13 @@ def _verify_prompts(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
                 problem = f"the row is missing: {row_of(asked.event)} asked it"
                 yield Fault("hitl_interactions", prompt_id, problem)
             continue
-        linked = asked.hash is not None
-        if not recorded.agrees(Document.CONTENT, prompt_id, row["prompt_data"], linked=linked):
+        if prompt_id not in recorded.contents:
             yield Fault("hitl_interactions", prompt_id, "its content is not the one that was recorded")
-        elif derived := _derived_fault(row, asked, recorded.timed[prompt_id]):
+        elif derived := _derived_fault(row, recorded.contents[prompt_id], asked, recorded.timed[prompt_id]):
             yield Fault("hitl_interactions", prompt_id, derived)
+        created = stored.events[0].event.data or {}
+        for problem in verify_columns(row, recorded.history[prompt_id], created):
+            yield Fault("hitl_interactions", prompt_id, problem)
         ended = recorded.ended.get(prompt_id)
         state = PROMPT_STATES[ended.event.type] if ended is not None else "PENDING"
         if row["status"] != state:
@@ -107,16 +124,17 @@ def _verify_prompts(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
         yield Fault("hitl_interactions", prompt_id, "no event says that it was asked")
 
 
-def _derived_fault(row: Mapping[str, Any], asked: StoredEvent, timed: StoredEvent) -> str:
+def _derived_fault(
+    row: Mapping[str, Any], content: PromptContent | None, asked: StoredEvent, timed: StoredEvent
+) -> str:
     """What is wrong with the columns that follow from content and events; empty if they agree."""
-    event, text = asked.event, row["prompt_data"]
+    event = asked.event
     if row["namespace"] != event.namespace:
         return f"it is in the namespace {row['namespace']}, and was asked in {event.namespace}"
     if asked.erased is None and row["key"] != (event.data or {}).get("key"):
         return "its key is not the one under which it was asked"
-    if text == ERASED:
+    if content is None:
         return ""
-    content = parse_content(text)
     wanted = {
         "interaction_type": content.kind,
         "digest": content.digest,
@@ -138,6 +156,25 @@ def _derived_fault(row: Mapping[str, Any], asked: StoredEvent, timed: StoredEven
     if revision == str(row["revision"]) and digest != shown_digest(content):
         return "its digest of what was shown is not that of its content"
     return ""
+
+
+def _verify_approvals(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
+    """The faults of votes, and of decisions that the recorded content does not allow."""
+    answers: dict[str, dict[str, str]] = {}
+    created = stored.events[0].event
+    asking = {created.actor, (created.data or {}).get("user_id")}
+    for row in stored.answers:
+        answers.setdefault(row["interaction_id"], {})[row["answer_id"]] = row["answer"]
+    for row in stored.prompts:
+        prompt_id = row["interaction_id"]
+        history, content = recorded.history.get(prompt_id, []), recorded.contents.get(prompt_id)
+        for problem in verify_votes(row["votes"], history, answers.get(prompt_id, {}), content):
+            yield Fault("hitl_interactions", prompt_id, problem)
+        for seq, problem in verify_decisions(history, content) if content is not None else ():
+            yield Fault("job_events", f"{stored.job_id}, seq {seq}", problem)
+        exclusion = content.exclusion if content is not None else None
+        if exclusion is not None and exclusion.requester and None not in asking and asking - exclusion.users:
+            yield Fault("hitl_interactions", prompt_id, "its exclusion does not name who asked")
 
 
 def _verify_answers(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
@@ -207,9 +244,21 @@ def _verify_row(stored: StoredJob, job: Mapping[str, Any], recorded: Recorded) -
         )
     elif job["chain"] != last.hash:
         yield Fault("jobs", stored.job_id, "its chain is not the hash of its newest event")
+    yield from _verify_requester(stored, job)
     if job["status"] != last.event.state:
         yield Fault("jobs", stored.job_id, f"it is {job['status']}, its newest event says {last.event.state}")
     if stored.events[0].hash is not None and not recorded.agrees(Document.INPUT, "", job["input"]):
         yield Fault("jobs", stored.job_id, "its input is not the one that was recorded")
     if last.hash is not None and not recorded.agrees(Document.RESULT, "", job["result"]):
         yield Fault("jobs", stored.job_id, "its result is not the one that was recorded")
+
+
+def _verify_requester(stored: StoredJob, job: Mapping[str, Any]) -> Iterator[Fault]:
+    """The faults of the columns that say for whom and by whom a job was created."""
+    created = stored.events[0].event
+    user_id = (created.data or {}).get("user_id")
+    if user_id is None:
+        return  # it was erased, or an older version created the job
+    creators = {created.actor} if user_id != created.actor else {created.actor, ""}
+    if job["user_id"] != user_id or (job["created_by"] or "") not in creators:
+        yield Fault("jobs", stored.job_id, "it is not of the user and creator that were recorded")

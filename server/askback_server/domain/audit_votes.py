@@ -1,73 +1,115 @@
-"""Verifies the votes of a job's prompts against the events that recorded them."""
+"""Verifies the votes of a prompt against the events that recorded them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from askback_server.domain.chain import ERASED
+from askback_server.domain.content import PromptContent
 from askback_server.domain.events import EventType
-from askback_server.domain.stored_jobs import Fault, StoredEvent, StoredJob
+from askback_server.domain.stored_jobs import StoredEvent
+
+ASKINGS = frozenset({EventType.PROMPT_ASKED, EventType.PROMPT_AMENDED})
+"""The events that set the content of a prompt, and so begin its votes."""
+_VOTINGS = frozenset({EventType.PROMPT_VOTED, EventType.VOTE_WITHDRAWN, EventType.PROMPT_EXCLUDED})
 
 
-def verify_votes(stored: StoredJob) -> Iterator[Fault]:
-    """The faults of the votes that the rows of the prompts hold."""
-    recorded: dict[str, _Recorded] = {}
-    for each in stored.events:
-        if each.event.prompt_id:
-            recorded.setdefault(each.event.prompt_id, _Recorded()).add(each)
-    answers = {(row["interaction_id"], row["answer_id"]): row["answer"] for row in stored.answers}
-    for row in stored.prompts:
-        prompt_id = row["interaction_id"]
-        known = recorded.get(prompt_id, _Recorded())
-        if known.erased or row["votes"] == ERASED:
-            continue
-        doc = json.loads(row["votes"]) if row["votes"] else {"live": [], "earlier": []}
-        live: dict[str, Mapping[str, Any]] = {json.loads(v["answer"])["answer_id"]: v for v in doc["live"]}
-        if list(live) != list(known.live):
-            yield Fault("hitl_interactions", prompt_id, "its votes are not those that were recorded")
-            continue
-        for answer_id, vote in live.items():
-            said = known.live[answer_id]
-            if vote["answer"] != answers.get((prompt_id, answer_id)):
-                yield Fault("hitl_interactions", prompt_id, f"its vote {answer_id} is not the answer")
-            elif (vote["outcome"], vote["groups"]) != (said["outcome"], said["groups"]):
-                problem = f"its vote {answer_id} has not the outcome and groups that were recorded"
-                yield Fault("hitl_interactions", prompt_id, problem)
-        voters = {json.loads(vote["answer"])["user_id"] for vote in live.values()}
-        if set(doc["earlier"]) != known.people - voters:
-            yield Fault("hitl_interactions", prompt_id, "its earlier voters are not those that were recorded")
+@dataclass(frozen=True, slots=True)
+class RecordedVote:
+    """A vote as its event recorded it."""
+
+    person: str
+    data: Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class _Recorded:
-    """What the events of a prompt say of its votes."""
+class RecordedVotes:
+    """What the events of a prompt say of its votes so far."""
 
-    live: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The data of the events of the votes that are live, by answer id."""
+    live: dict[str, RecordedVote] = field(default_factory=dict)
+    """By answer id."""
     people: set[str] = field(default_factory=set)
-    erased: bool = False
-    """Whether an event is erased, so that the votes are not known."""
+    shortfalls: Any = None
+    """What was recorded as missing in the directory; None if that is not known."""
+    are_unknown: bool = False
+    """Whether an event of a vote is erased."""
 
     def add(self, each: StoredEvent) -> None:
+        """Take the next event of the prompt."""
         event, data = each.event, each.event.data or {}
-        if event.type is EventType.PROMPT_VOTED:
-            if each.erased is not None:
-                self.erased = True
-                return
+        if event.type in ASKINGS:
+            self.live.clear()
+            self.shortfalls = data.get("shortfalls")
+        elif event.type in _VOTINGS and each.erased is not None:
+            self.are_unknown = True
+        elif event.type is EventType.PROMPT_VOTED:
             self.live.pop(data.get("replaces", ""), None)
             for answer_id in data.get("votes", ()):
                 self.live.pop(answer_id, None)
-            for answer_id, groups in data.get("lapsed", {}).items():
-                self.live[answer_id] = {**self.live[answer_id], "groups": groups}
-            self.live[data["answer_id"]] = data
+            for answer_id, (groups, entry) in data.get("lapsed", {}).items():
+                vote = self.live[answer_id]
+                self.live[answer_id] = RecordedVote(
+                    vote.person, {**vote.data, "groups": groups, "entry": entry}
+                )
+            self.live[data["answer_id"]] = RecordedVote(event.actor, data)
             self.people.add(event.actor)
         elif event.type is EventType.VOTE_WITHDRAWN:
             self.live.pop(data.get("answer_id", ""), None)
         elif event.type in (EventType.PROMPT_EXCLUDED, EventType.PROMPT_ESCALATED):
             for answer_id in data.get("votes", ()):
                 self.live.pop(answer_id, None)
-        elif event.type is EventType.PROMPT_AMENDED:
-            self.live.clear()
+
+
+def verify_votes(
+    stored: str | None,
+    history: Sequence[StoredEvent],
+    answers: Mapping[str, str],
+    content: PromptContent | None,
+) -> Iterator[str]:
+    """What is wrong with the document of votes of a prompt.
+
+    `history` has its events, `answers` the rows of its answers by their ids. `content` is the recorded one;
+    None if that is not known.
+    """
+    known = RecordedVotes()
+    for each in history:
+        known.add(each)
+    if stored == ERASED:
+        if not any(each.erased or (each.documents and each.document_salt is None) for each in history):
+            yield "its votes are erased, and no event says so"
+        return
+    if known.are_unknown:
+        return
+    if stored is None and (content is None or content.approval is None):
+        if known.live:
+            yield "its votes are missing"
+        return  # a content without an approval may have no document, also after earlier votes
+    try:
+        yield from _compare(json.loads(stored) if stored else {}, known, answers)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        yield "its votes cannot be read"
+
+
+def _compare(doc: Mapping[str, Any], known: RecordedVotes, answers: Mapping[str, str]) -> Iterator[str]:
+    live: dict[str, Mapping[str, Any]] = {
+        json.loads(v["answer"])["answer_id"]: v for v in doc.get("live", ())
+    }
+    if list(live) != list(known.live):
+        yield "its votes are not those that were recorded"
+        return
+    for answer_id, vote in live.items():
+        said = known.live[answer_id].data
+        if vote["answer"] != answers.get(answer_id, vote["answer"]):  # a missing row is a fault of its own
+            yield f"its vote {answer_id} is not the answer"
+        elif (vote["outcome"], vote["groups"]) != (said["outcome"], said["groups"]):
+            yield f"its vote {answer_id} has not the outcome and groups that were recorded"
+        elif vote["entry"] != said.get("entry", vote["entry"]):
+            yield f"its vote {answer_id} has not the place in the audience that was recorded"
+    voters = {vote.person for vote in known.live.values()}
+    if set(doc.get("earlier", ())) != known.people - voters:
+        yield "its earlier voters are not those that were recorded"
+    if known.shortfalls is not None and doc.get("shortfalls", []) != known.shortfalls:
+        yield "its shortfalls are not those that were recorded"

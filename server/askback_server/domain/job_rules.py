@@ -88,7 +88,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         requesters=_requesters(command),
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    created = {"job_type": job.job_type, "attempt": 1, "token": 0}
+    created = {"job_type": job.job_type, "user_id": job.user_id, "attempt": 1, "token": 0}
     if retry is None:
         change.record(EventType.JOB_CREATED, None, created)
     else:

@@ -17,6 +17,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
+from askback_server.domain.vote_documents import shortfalls_to_doc
 from askback_server.domain.voting_rules import first_votes
 from askback_server.domain.waiting import open_blocking
 
@@ -67,12 +68,12 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         change.set(open_blocking=max(0, change.job.open_blocking - known.content.blocking))
         waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
-    revision = known.revision + 1
-    change.record(
-        EventType.PROMPT_AMENDED,
-        known.prompt_id,
-        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
-    )
+    revision, votes = known.revision + 1, first_votes(change, content, known.votes)
+    data: dict[str, object] = {"round": known.round, "key": known.key, "revision": revision}
+    data["digest"] = content.digest
+    if votes is not None:
+        data["shortfalls"] = shortfalls_to_doc(votes)
+    change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     amended = evolve(
         known,
         content=content,
@@ -81,6 +82,6 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         revision=revision,
         expires_at=now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, now),
-        votes=first_votes(change, content, known.votes),
+        votes=votes,
     )
     return change.put(mark_presence(change, amended))

@@ -19,8 +19,12 @@ def votes_to_json(votes: Votes) -> str:
         }
         for vote in votes.live
     ]
-    shortfalls = [[each.group, each.required, each.known] for each in votes.shortfalls]
-    return dump({"live": live, "earlier": sorted(votes.earlier), "shortfalls": shortfalls})
+    return dump({"live": live, "earlier": sorted(votes.earlier), "shortfalls": shortfalls_to_doc(votes)})
+
+
+def shortfalls_to_doc(votes: Votes) -> list[list[str | int]]:
+    """What was known to be missing: of each the group, how many it needs and how many are known."""
+    return [[each.group, each.required, each.known] for each in votes.shortfalls]
 
 
 def votes_from_json(text: str) -> Votes:

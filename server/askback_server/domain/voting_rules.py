@@ -99,12 +99,13 @@ def cast_vote(
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.VOTE)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answer_id": answer.answer_id}
     data |= {"decision": str(answer.decision), "outcome": vote.outcome, "groups": sorted(vote.groups)}
+    data["entry"] = _places(vote)[1]
     data["status"] = str(status)
     if (replaced := valid.of(vote.user_id)) is not None:
         data["replaces"] = replaced.answer.answer_id
     if ended := [v.answer.answer_id for v in before.live if valid.of(v.user_id) is None]:
         data["votes"] = ended
-    if lapsed := {v.answer.answer_id: sorted(v.groups) for v in valid.live if before.of(v.user_id) != v}:
+    if lapsed := {v.answer.answer_id: _places(v) for v in valid.live if before.of(v.user_id) != v}:
         data["lapsed"] = lapsed
     seq = change.record(EventType.PROMPT_VOTED, prompt.prompt_id, data)
     prompt = evolve(prompt, submissions=prompt.submissions + 1, votes=votes)
@@ -119,6 +120,11 @@ def cast_vote(
         prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=last, votes=counted)
     change.submissions.append(Submission(prompt.prompt_id, prompt.job_id, answer, status, digest, seq))
     return RuleResult(AnswerResult(status, command.answer_id, prompt), change)
+
+
+def _places(vote: Vote) -> list[list[str] | None]:
+    """The groups of a vote, and those by which its author was asked."""
+    return [sorted(vote.groups), None if vote.entry is None else sorted(vote.entry)]
 
 
 _STORED = 8

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from os import urandom
 
+from pydantic_core import PydanticSerializationError
+
 from askback_server.domain.chain import (
     SALT_BYTES,
     START,
@@ -33,7 +35,7 @@ def link_events(write: JobWrite, before: Job | None) -> None:
     """
     try:
         _link_events(write, before)
-    except UnicodeEncodeError as error:
+    except (UnicodeEncodeError, PydanticSerializationError) as error:
         raise BadData(str(error)) from error
 
 
