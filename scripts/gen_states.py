@@ -33,7 +33,9 @@ _E = EventType
 
 EVENTS: Mapping[EventType, Meaning] = {
     _E.JOB_CREATED: Meaning(
-        "A client created the job.", ("job_type", "user_id", "attempt", "token"), ("retried_from", "keep")
+        "A client created the job.",
+        ("job_type", "user_id", "attempt", "token"),
+        ("requesters", "retried_from", "keep"),
     ),
     _E.JOB_CARRIED_OVER: Meaning(
         "The answers and checkpoints that a retry takes over. Follows JOB_CREATED, in pages if it is long.",
@@ -154,6 +156,7 @@ KEYS: Mapping[str, str] = {
     "outcome": "a digest of what a vote decides; votes with the same one count together",
     "replaces": "the answer_id of the person's vote before",
     "votes": "the answer_ids of votes",
+    "requesters": "who else asked for the job",
     "key": "the asker's name of the prompt, or the checkpoint's name",
     "kind": "the prompt's kind",
     "message": "for people; a failure's is cut to 500 characters",

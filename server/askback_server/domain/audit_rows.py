@@ -259,6 +259,6 @@ def _verify_requester(stored: StoredJob, job: Mapping[str, Any]) -> Iterator[Fau
     user_id = (created.data or {}).get("user_id")
     if user_id is None:
         return  # it was erased, or an older version created the job
-    creators = {created.actor} if user_id != created.actor else {created.actor, ""}
-    if job["user_id"] != user_id or (job["created_by"] or "") not in creators:
-        yield Fault("jobs", stored.job_id, "it is not of the user and creator that were recorded")
+    requesters = (created.data or {}).get("requesters", [])
+    if job["user_id"] != user_id or json.loads(job["requesters"] or "[]") != requesters:
+        yield Fault("jobs", stored.job_id, "it is not of the user and requesters that were recorded")

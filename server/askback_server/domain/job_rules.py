@@ -88,7 +88,9 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         requesters=_requesters(command),
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    created = {"job_type": job.job_type, "user_id": job.user_id, "attempt": 1, "token": 0}
+    created: dict[str, object] = {"job_type": job.job_type, "user_id": job.user_id, "attempt": 1, "token": 0}
+    if job.requesters:
+        created["requesters"] = list(job.requesters)
     if retry is None:
         change.record(EventType.JOB_CREATED, None, created)
     else:
