@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from askback_server.domain import commands as c
 from askback_server.domain.chain import ERASED
 from askback_server.domain.commands import PromptRef
-from askback_server.domain.content import Audience, Exclusion
+from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.documents import parse_content
+from askback_server.domain.people import set_person
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.storage import tables
-from tests.contract.test_votes import AMY, BEN, CAT, REJECT, approved, needs, vote, withdraw
+from tests.contract.test_votes import AMY, BEN, CAT, REJECT, approved, member, needs, vote, withdraw
 from tests.support.aggregates import ADMIN, ANN, BOB, HOUR, question
 from tests.support.audited_jobs import erase, verified
 from tests.support.storage import Node, execute, faults_of, fetch
@@ -51,9 +52,9 @@ async def changed(here: Node, job_id: str, column: str, edit: Edit, **more: Any)
     [row] = await fetch(here.database, sa.select(PROMPTS).where(*mine))
     doc = json.loads(row[column])
     edit(doc)
-    if column == "prompt_data":  # else the prompt takes no answer
-        more["digest"] = parse_content(json.dumps(doc)).digest
     change = sa.update(PROMPTS).where(*mine)
+    if column == "prompt_data":
+        more["digest"] = parse_content(json.dumps(doc)).digest
     await execute(here.database, change.values({column: json.dumps(doc), **more}))
     yield
     await execute(here.database, change.values({name: row[name] for name in (column, *more)}))
@@ -98,6 +99,21 @@ async def test_an_approval_that_was_changed_for_a_moment_is_found(here: Node, th
     assert problem in fault
 
 
+async def test_a_vote_that_was_hidden_for_a_moment_is_found(here: Node, there: Node) -> None:
+    """AMY and BEN are enough; without her vote the answer is that of CAT."""
+    job, prompt = await here.waiting(approved(2))
+    await vote(here, prompt, AMY)
+    first = (await votes_of(here, job.job_id))["live"]
+    async with changed(here, job.job_id, "votes", lambda doc: doc.update(live=[])):
+        await vote(there, prompt, BEN)
+        assert (await vote(there, prompt, CAT)).status is AnswerStatus.ACCEPTED
+        votes = await votes_of(here, job.job_id)
+    votes["live"] = [*first, *votes["live"]]
+    await set_columns(here, job.job_id, PROMPTS, votes=json.dumps(votes))
+    [fault] = await faults_of(here.database, job.job_id)
+    assert "not all of their outcome" in fault
+
+
 @pytest.mark.parametrize("approval", [False, True])
 async def test_an_exclusion_that_was_removed_for_a_moment_is_found(
     here: Node, there: Node, approval: bool
@@ -118,6 +134,7 @@ async def test_an_exclusion_counts_from_its_event_on(here: Node, there: Node, la
     rule = Exclusion(answerers_of=("other",), users=frozenset({"bob"}))
     prompt = await here.ask(job, "a", approved(3, exclusion=rule))
     await vote(here, prompt, BEN)
+    await here.do(c.ClaimPrompt(principal=BEN, ref=PromptRef(prompt.prompt_id)))  # ends with his answer
     if not late:
         async with changed(here, job.job_id, "prompt_data", lambda doc: doc.pop("exclusion")):
             await vote(there, prompt, BOB)
@@ -131,11 +148,12 @@ async def test_an_exclusion_counts_from_its_event_on(here: Node, there: Node, la
 
 
 async def test_a_vote_of_a_group_that_is_excluded_is_found(here: Node, there: Node) -> None:
-    asked, rule = Audience(groups=frozenset({"a", "b"})), Exclusion(groups=frozenset({"b"}))
+    rule = Exclusion(groups=frozenset({"a"}))
+    asked = Audience(groups=frozenset({"a", "z"}))
     job, prompt = await here.waiting(approved(2, audience=asked, exclusion=rule))
     async with changed(here, job.job_id, "prompt_data", lambda doc: doc.pop("exclusion")):
-        await vote(there, prompt, AMY)
-    assert "amy was excluded" in (await faults_of(here.database, job.job_id))[0]
+        await vote(there, prompt, BEN)
+    assert "ben was excluded" in (await faults_of(here.database, job.job_id))[0]
 
 
 async def test_an_asker_that_was_changed_for_a_moment_is_found(here: Node, there: Node) -> None:
@@ -176,8 +194,34 @@ async def test_an_amendment_to_one_person_verifies(here: Node) -> None:
     await vote(here, prompt, AMY)
     await here.ask(job, prompt.key, replace(approved(2), title="Other", approval=None))
     assert await faults_of(here.database, job.job_id) == []
-    await set_columns(here, job.job_id, PROMPTS, votes=None)  # it has who has voted, for other exclusions
-    assert await faults_of(here.database, job.job_id) != []
+    await set_columns(here, job.job_id, PROMPTS, votes=None)
+    assert "earlier voters" in (await faults_of(here.database, job.job_id))[0]
+
+
+async def test_votes_and_claims_that_rules_have_ended_verify(here: Node) -> None:
+    """A vote ends its author's claim; who leaves one of two groups keeps the other; an escalation ends the
+    votes of those who are not asked any more."""
+    people = here.database.people
+    first = Audience(users=frozenset({"ben"}), groups=frozenset({"a", "b"}))
+    step = EscalationStep(HOUR, Audience(frozenset({"cat"})), replace=True)
+    job, prompt = await here.waiting(approved(3, audience=first, escalation=(step,)))
+    await here.do(c.ClaimPrompt(principal=AMY, ref=PromptRef(prompt.prompt_id)))
+    await people.change("default", ["amy"], lambda _: set_person(member("amy", "a", "b"), "root"))
+    await vote(here, prompt, AMY)
+    await people.change("default", ["amy"], lambda _: set_person(member("amy", "a"), "root"))
+    await vote(here, prompt, BEN)
+    [amy, _] = (await votes_of(here, job.job_id))["live"]
+    assert (amy["groups"], amy["entry"]) == (["a"], ["a"])
+    assert await faults_of(here.database, job.job_id) == []
+
+    past = await here.database.ping() - timedelta(minutes=1)
+    [row] = await fetch(here.database, sa.select(PROMPTS.c.nudges))
+    due = json.dumps({**json.loads(row["nudges"]), "step_at": past.isoformat()})
+    await set_columns(here, job.job_id, PROMPTS, nudges=due, nudge_at=past)
+    here.engine.hot.drop(job.job_id)
+    await here.do(c.RunDue(job_id=job.job_id))
+    assert (await votes_of(here, job.job_id))["live"] == []
+    assert await faults_of(here.database, job.job_id) == []
 
 
 async def test_columns_that_follow_from_the_events_are_verified(here: Node) -> None:

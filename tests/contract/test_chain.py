@@ -139,7 +139,8 @@ async def test_answers_and_steps_of_a_retried_job_are_verified(here: Node) -> No
     plan = replace(plan_retry(old, Keep.ALL), answers=tuple(kept), checkpoints=tuple(steps))
     job = (await here.do(repeat_job(old, plan, CLIENT, "again"))).job
     job = await here.lease(job, await here.session())
-    assert not (await here.ask(job, "first", question(title="Send it now?"))).is_open
+    asked = here.ask_command(job, "first", question(title="Send it right now?"))
+    assert not (await here.do(replace(asked, same=True))).prompt.is_open
     assert await faults_of(here.database, job.job_id) == []
     answers = sa.update(tables.answers).where(tables.answers.c.job_id == job.job_id)
     await execute(here.database, answers.values(answer='{"answer_id":"good"}'))

@@ -115,6 +115,9 @@ def _misses(data: Mapping[str, Any], votes: RecordedVotes, content: PromptConten
     outcomes = {(vote.data["outcome"], vote.data["decision"]) for vote in counted}
     if len(outcomes) != 1 or counted[-1].data["answer_id"] != data["answer_id"]:
         return "the votes that decided it are not for one outcome, of which its answer is the last"
+    alike = [key for key, vote in votes.live.items() if vote.data["outcome"] == counted[-1].data["outcome"]]
+    if data["votes"] != alike:
+        return "the votes that decided it are not all of their outcome"
     decision = counted[-1].data["decision"]
     if decision != data["decision"]:
         return f"the votes that decided it are for {decision}"

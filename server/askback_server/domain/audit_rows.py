@@ -161,19 +161,19 @@ def _derived_fault(
 def _verify_approvals(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
     """The faults of votes, and of decisions that the recorded content does not allow."""
     answers: dict[str, dict[str, str]] = {}
-    created = stored.events[0].event
-    asking = {created.actor, (created.data or {}).get("user_id")}
+    created = stored.events[0].event.data or {}
+    asking = {*created.get("requesters", ()), created["user_id"]} if "user_id" in created else frozenset()
     for row in stored.answers:
         answers.setdefault(row["interaction_id"], {})[row["answer_id"]] = row["answer"]
     for row in stored.prompts:
         prompt_id = row["interaction_id"]
         history, content = recorded.history.get(prompt_id, []), recorded.contents.get(prompt_id)
-        for problem in verify_votes(row["votes"], history, answers.get(prompt_id, {}), content):
+        for problem in verify_votes(row["votes"], history, answers.get(prompt_id, {})):
             yield Fault("hitl_interactions", prompt_id, problem)
         for seq, problem in verify_decisions(history, content) if content is not None else ():
             yield Fault("job_events", f"{stored.job_id}, seq {seq}", problem)
         exclusion = content.exclusion if content is not None else None
-        if exclusion is not None and exclusion.requester and None not in asking and asking - exclusion.users:
+        if exclusion is not None and exclusion.requester and not exclusion.users >= asking:
             yield Fault("hitl_interactions", prompt_id, "its exclusion does not name who asked")
 
 
@@ -254,11 +254,10 @@ def _verify_row(stored: StoredJob, job: Mapping[str, Any], recorded: Recorded) -
 
 
 def _verify_requester(stored: StoredJob, job: Mapping[str, Any]) -> Iterator[Fault]:
-    """The faults of the columns that say for whom and by whom a job was created."""
-    created = stored.events[0].event
-    user_id = (created.data or {}).get("user_id")
-    if user_id is None:
+    """The faults of the columns that say who asked for a job."""
+    created = stored.events[0].event.data or {}
+    if "user_id" not in created:
         return  # it was erased, or an older version created the job
-    requesters = (created.data or {}).get("requesters", [])
-    if job["user_id"] != user_id or json.loads(job["requesters"] or "[]") != requesters:
+    requesters = json.loads(job["requesters"] or "[]")
+    if (job["user_id"], requesters) != (created["user_id"], created.get("requesters", [])):
         yield Fault("jobs", stored.job_id, "it is not of the user and requesters that were recorded")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from askback_server.domain.chain import ERASED
-from askback_server.domain.content import PromptContent
 from askback_server.domain.events import EventType
 from askback_server.domain.stored_jobs import StoredEvent
 
 ASKINGS = frozenset({EventType.PROMPT_ASKED, EventType.PROMPT_AMENDED})
 """The events that set the content of a prompt, and so begin its votes."""
-_VOTINGS = frozenset({EventType.PROMPT_VOTED, EventType.VOTE_WITHDRAWN, EventType.PROMPT_EXCLUDED})
+_VOTINGS = frozenset(
+    {
+        EventType.PROMPT_VOTED,
+        EventType.VOTE_WITHDRAWN,
+        EventType.PROMPT_EXCLUDED,
+        EventType.PROMPT_ESCALATED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,7 @@ class RecordedVotes:
                 self.live.pop(answer_id, None)
             for answer_id, (groups, entry) in data.get("lapsed", {}).items():
                 vote = self.live[answer_id]
-                self.live[answer_id] = RecordedVote(
-                    vote.person, {**vote.data, "groups": groups, "entry": entry}
-                )
+                self.live[answer_id] = replace(vote, data={**vote.data, "groups": groups, "entry": entry})
             self.live[data["answer_id"]] = RecordedVote(event.actor, data)
             self.people.add(event.actor)
         elif event.type is EventType.VOTE_WITHDRAWN:
@@ -64,15 +68,11 @@ class RecordedVotes:
 
 
 def verify_votes(
-    stored: str | None,
-    history: Sequence[StoredEvent],
-    answers: Mapping[str, str],
-    content: PromptContent | None,
+    stored: str | None, history: Sequence[StoredEvent], answers: Mapping[str, str]
 ) -> Iterator[str]:
     """What is wrong with the document of votes of a prompt.
 
-    `history` has its events, `answers` the rows of its answers by their ids. `content` is the recorded one;
-    None if that is not known.
+    `history` has its events, `answers` the rows of its answers by their ids.
     """
     known = RecordedVotes()
     for each in history:
@@ -82,8 +82,6 @@ def verify_votes(
             yield "its votes are erased, and no event says so"
         return
     if known.are_unknown:
-        return
-    if stored is None and not known.people and (content is None or content.approval is None):
         return
     try:
         yield from _compare(json.loads(stored) if stored else {}, known, answers)
