@@ -352,3 +352,13 @@ def test_the_check_of_many_groups_is_bounded() -> None:
     finally:
         sys.setprofile(None)
     assert calls < 500_000, calls
+
+
+async def test_an_amendment_that_excludes_the_claimant_ends_the_claim(here: Node) -> None:
+    job, prompt = await here.waiting(question())
+    await here.do(c.ClaimPrompt(principal=AMY, ref=PromptRef(prompt.prompt_id)))
+    rule = Exclusion(users=frozenset({"amy"}))
+    after = await here.ask(job, prompt.key, question("Other?", exclusion=rule))
+    assert (after.claimed_by, after.claimed_until) == ("", None)
+    assert (await here.answer(after, principal=BEN)).status is ACCEPTED
+    await check_job(here.database, job.job_id)

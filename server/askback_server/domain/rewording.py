@@ -84,4 +84,6 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         nudges=first_nudges(content, now),
         votes=votes,
     )
+    if content.excludes_author(known.claimed_by):
+        amended = evolve(amended, claimed_by="", claimed_until=None)
     return change.put(mark_presence(change, amended))
