@@ -131,7 +131,7 @@ def _keep_withdrawn_votes(patch: Patch) -> None:
 
 
 def _keep_votes_of_other_content(patch: Patch) -> None:
-    patch.setattr(Votes, "end_all", lambda self, shortfalls: replace(self, shortfalls=shortfalls))
+    patch.setattr(Votes, "end_all", lambda self, shortfalls=(): replace(self, shortfalls=shortfalls))
 
 
 BUGS: dict[str, Plant] = {

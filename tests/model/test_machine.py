@@ -31,6 +31,7 @@ SEEDS = {
     "answer after the deadline": 3,
     "own write not recognised": 2,
     "reply without a commit": 3,
+    "votes survive an amendment": 11,
 }
 """Seeds that find a bug in the first examples: other seeds find it too, but later."""
 
