@@ -7,17 +7,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from askback_server.domain import commands as c
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.decisions import Edit
-from askback_server.domain.errors import InvalidField, LimitExceeded, PermissionDenied
+from askback_server.domain.documents import content_to_json
+from askback_server.domain.errors import (
+    IllegalState,
+    InvalidField,
+    LimitExceeded,
+    PermissionDenied,
+    PromptNotFound,
+)
 from askback_server.domain.exclusions import Excluded
 from askback_server.domain.people import set_person
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.retries import Keep
 from askback_server.domain.retry_rules import plan_retry, repeat_job
+from askback_server.storage import tables
 from tests.contract.test_votes import (
     ACCEPT,
     ACCEPTED,
@@ -31,9 +40,10 @@ from tests.contract.test_votes import (
     needs,
     person,
     vote,
+    withdraw,
 )
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, HOUR, question
-from tests.support.storage import Node, check_job
+from tests.support.storage import Node, check_job, execute
 from tests.support.waiting import until
 
 EVA = Principal("eva", frozenset({Role.CONSOLE}), groups=frozenset({"law"}))
@@ -362,3 +372,23 @@ async def test_an_amendment_that_excludes_the_claimant_ends_the_claim(here: Node
     assert (after.claimed_by, after.claimed_until) == ("", None)
     assert (await here.answer(after, principal=BEN)).status is ACCEPTED
     await check_job(here.database, job.job_id)
+
+
+async def test_a_prompt_that_has_lost_its_approval_takes_no_answer(here: Node) -> None:
+    """An older replica writes the content without what it does not know."""
+    _, prompt = await here.waiting(approved(2))
+    lost = content_to_json(replace(approved(2), approval=None))
+    mine = tables.prompts.c.interaction_id == prompt.prompt_id
+    await execute(here.database, sa.update(tables.prompts).where(mine).values(prompt_data=lost))
+    here.hot.drop(prompt.job_id)
+    with pytest.raises(IllegalState, match="rules of this prompt were lost"):
+        await vote(here, prompt, AMY)
+    [after] = await here.database.jobs.get_prompts([prompt.prompt_id])
+    assert (after.submissions, after.is_open) == (0, True)
+
+
+async def test_who_may_not_see_a_prompt_any_more_cannot_read_it_by_a_withdrawal(here: Node) -> None:
+    _, prompt = await here.waiting(approved(2, audience=Audience(groups=frozenset({"a"}))))
+    await vote(here, prompt, AMY)
+    with pytest.raises(PromptNotFound):
+        await withdraw(here, prompt, person("amy"), "amy-ACCEPT")

@@ -117,11 +117,11 @@ async def test_people_approve_a_choice_and_the_values_of_a_form_together(run: An
 
 
 async def test_the_asker_is_told_that_too_few_approvers_are_known(run: Any) -> None:
-    words = ["ask", "Go?", "--group-approval", "nobody-knows=2", "--deadline", "1s"]
+    words = ["ask", "Go?", "--group-approval", "misspelt=2", "--deadline", "1s"]
     done = await run("root", *words)
     assert done.code == 6
-    assert "! it needs 2 of nobody-knows, and the directory knows 0 who may approve\n" in done.err
-    assert "  2 people must approve, 2 of nobody-knows\n" in done.err
+    assert "! it needs 2 of misspelt, and the directory knows 0 who may approve\n" in done.err
+    assert "  2 people must approve, 2 of misspelt\n" in done.err
 
 
 @pytest.mark.parametrize(

@@ -270,9 +270,9 @@ class Reference:
 
     def unvote(self, job: str, key: str, who: str, id: str) -> Reply:
         p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
-        own = p is not None and id in p["answers"] and p["answers"][id][0][0] == who
-        if p is None or not (own or who == "ann" or not p["ask"]["law"]):
+        if p is None or (p["ask"]["law"] and who != "ann"):
             raise Refused("PromptNotFound")
+        own = id in p["answers"] and p["answers"][id][0][0] == who
         if not own or p["answers"][id][1] not in ("RECORDED", "ACCEPTED"):
             raise Refused("AnswerNotFound")
         self._expire_due(self.jobs[job])

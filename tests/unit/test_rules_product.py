@@ -267,8 +267,8 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[JobWorld], Any]]] = {
     "lose_other": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S2.session_id)),
     "drop": (c.DropLease, drop(received=True)),
     "drop_unreceived": (c.DropLease, drop(received=False)),
-    "somebody": (c.ReviewPresence, lambda w: w.on_job(c.ReviewPresence)),
-    "nobody": (c.ReviewPresence, without_consoles),
+    "attended": (c.ReviewPresence, lambda w: w.on_job(c.ReviewPresence)),
+    "unattended": (c.ReviewPresence, without_consoles),
     "lease": (c.LeaseJob, lease),
     "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
     "ask": (c.AskPrompt, ask("new", question())),
@@ -358,8 +358,8 @@ stale            np    np       P        P      np   R          np    H     H   
 invalid          np    np       P        P      np   R          np    H     H      H      H          H       H     H          H      C          F       X          C        H         np
 claim            np    np       pc       P      np   R          np    H     H      H      H          H       H     H          H      pc         pc      pc         pc       H         np
 unclaim          np    np       =        =      np   =          np    =     =      =      =          =       =     =          =      =          =       =          =        =         np
-somebody         =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
-nobody           =     =        =        P      =    R          =     H     H      H      H          H       H     H          H      =          =       =          =        H         =
+attended         =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
+unattended           =     =        =        P      =    R          =     H     H      H      H          H       H     H          H      =          =       =          =        H         =
 override         np    np       P        P      np   R          np    R     H      R      R          P       P     X          C      C          F       X          C        R         np
 unvote           np    np       an       an     np   an         np    an    an     an     an         an      an    an         an     an         an      an         an       an        np
 withdraw         np    np       pc       P      np   R          np    R     H      R      R          P       P     X          X      =          =       =          pc       R         np

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
@@ -13,7 +12,6 @@ from askback_server.domain.commands import (
     AnswerPrompt,
     CancelPrompt,
     ClaimPrompt,
-    OnPrompt,
     ReleasePrompt,
 )
 from askback_server.domain.due import run_overdue
@@ -24,7 +22,6 @@ from askback_server.domain.errors import (
     PermissionDenied,
     PromptClaimed,
     PromptClosed,
-    PromptNotFound,
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -34,29 +31,16 @@ from askback_server.domain.life import close_prompt
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
+from askback_server.domain.visible_prompts import find_for_person, not_found
 from askback_server.domain.vote_commands import OverridePrompt
 from askback_server.domain.voting_rules import cast_vote, check_voter
 
 _SHOWN_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def _find_for_person(aggregate: Aggregate, command: OnPrompt[object]) -> Prompt:
-    """The prompt. Raises PromptNotFound if there is none, or the principal is not in its audience."""
-    command.principal.require(Role.CONSOLE)
-    prompt = aggregate.find(command.ref)
-    if prompt is None or not prompt.is_for(command.principal):
-        raise _not_found(command)
-    return prompt
-
-
-def _not_found(command: OnPrompt[object]) -> PromptNotFound:
-    ref = command.ref
-    return PromptNotFound(**{k: v for k, v in asdict(ref).items() if v})
-
-
 def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> RuleResult[AnswerResult]:
     """Judge an answer. The verdict is final: a repeated `answer_id` gets it again. Raises Unjudged."""
-    prompt = _find_for_person(aggregate, command)
+    prompt = find_for_person(aggregate, command)
     check = _check_answer(command, facts)
     check.done()
     return _take_answer(aggregate, command, facts, prompt)
@@ -65,7 +49,7 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
 def override_prompt(aggregate: Aggregate, command: OverridePrompt, facts: Facts) -> RuleResult[AnswerResult]:
     """Resolve a prompt as an admin. Exclusions, approvals and claims do not apply. Raises Unjudged."""
     command.principal.require(Role.ADMIN)
-    prompt = _find_for_person(aggregate, command)
+    prompt = find_for_person(aggregate, command)
     if not facts.limits.allows_override(prompt.namespace):
         message = "this namespace is not one of the server's setting allow_override: overrides are refused"
         raise PermissionDenied(message, namespace=prompt.namespace, needs="allow_override")
@@ -112,16 +96,12 @@ def _take_answer(
         )
     if not command.OVERRIDES and prompt.excludes(command.principal):
         raise Excluded(prompt.prompt_id)
-    if prompt.digest != prompt.content.digest:
-        # An older replica has written the content without the fields that it does not know.
-        message = "the rules of this prompt were lost by a server of an older version; it must be asked again"
-        raise IllegalState(message, state=prompt.state, event="ANSWER", prompt_id=prompt.prompt_id)
     change = Change(aggregate, facts, command.principal.subject)
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
     if prompt.nudges is not None and not prompt.is_for(command.principal):
         # `run_overdue` has just taken an escalation step that removes this person from the audience.
-        return RuleResult(_not_found(command), change)
+        return RuleResult(not_found(command), change)
     return _judge_answer(change, command, prompt, digest)
 
 
@@ -132,9 +112,13 @@ def _judge_answer(
         before = change.aggregate.job
         if before is not None and before.purge_at is not None:
             if before.purge_at <= change.facts.now:
-                raise _not_found(command)  # this answer may have had another verdict, which is deleted
+                raise not_found(command)  # this answer may have had another verdict, which is deleted
             change.require(not_after=before.purge_at)
         return _record_refusal(change, command, prompt, AnswerStatus.CLOSED, digest)
+    if prompt.digest != prompt.content.digest:
+        # An older replica has written the content without the fields that it does not know.
+        message = "the rules of this prompt were lost by a server of an older version; it must be asked again"
+        raise IllegalState(message, state=prompt.state, event="ANSWER", prompt_id=prompt.prompt_id)
     alone = prompt.content.approval is None and not command.OVERRIDES
     claimant = prompt.claimant(change.facts.now) if alone else ""
     if claimant and claimant != command.principal.subject:
@@ -219,7 +203,7 @@ def _build_answer(command: AnswerPrompt, now: datetime) -> Answer:
 
 def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> RuleResult[Prompt]:
     """Claim an open prompt, or extend the claim. Raises PromptClaimed, PromptClosed."""
-    prompt = _find_for_person(aggregate, command)
+    prompt = find_for_person(aggregate, command)
     check = Checker(facts.limits)
     check.span("duration", command.duration, facts.limits.claim_max, timedelta(seconds=1))
     check.done()
@@ -239,7 +223,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
 
 def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -> RuleResult[Prompt]:
     """Release a claim. Raises PromptClaimed unless the principal has the claim or is an admin."""
-    prompt = _find_for_person(aggregate, command)
+    prompt = find_for_person(aggregate, command)
     claimant = prompt.claimant(facts.now)
     if not claimant:
         return RuleResult(prompt)
@@ -257,7 +241,7 @@ def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> 
     command.principal.require(Role.CLIENT, Role.WORKER)
     prompt = aggregate.find(command.ref)
     if prompt is None or not command.principal.may_use(prompt.namespace):
-        raise _not_found(command)
+        raise not_found(command)
     check = Checker(facts.limits)
     check.text("reason", command.reason, facts.limits.reason_chars)
     check.done()

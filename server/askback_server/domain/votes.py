@@ -51,6 +51,8 @@ class Count:
     outcome: str
     decision: Decision
     votes: tuple[Vote, ...]
+    required: int
+    """How many are needed in all."""
     missing: Missing
 
 
@@ -141,10 +143,9 @@ def _count(outcome: str, votes: tuple[Vote, ...], approval: Approval) -> Count:
     decision = votes[0].answer.decision
     if decision in AUTHORISING:
         missing = approval.missing({vote.user_id: vote.groups for vote in votes})
-    else:
-        needed = approval.reject_at if decision is Decision.REJECT else 1
-        missing = Missing(max(0, needed - len(votes)), {})
-    return Count(outcome, decision, votes, missing)
+        return Count(outcome, decision, votes, approval.required, missing)
+    required = approval.reject_at if decision is Decision.REJECT else 1
+    return Count(outcome, decision, votes, required, Missing(max(0, required - len(votes)), {}))
 
 
 _PRECEDENCE = {Decision.REJECT: 0, Decision.REVISE: 1}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.answers import Answer
 from askback_server.domain.checks import Checker
@@ -18,7 +16,6 @@ from askback_server.domain.errors import (
     NotFound,
     PermissionDenied,
     PromptClosed,
-    PromptNotFound,
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -26,9 +23,10 @@ from askback_server.domain.exclusions import exclude_answerers
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
 from askback_server.domain.limits import Limits
-from askback_server.domain.principals import Principal, Role
+from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
+from askback_server.domain.visible_prompts import find_for_person
 from askback_server.domain.vote_commands import WithdrawAnswer
 from askback_server.domain.votes import Shortfall, Vote, Votes, decided, outcome_of
 
@@ -93,9 +91,7 @@ def cast_vote(
     votes = valid.cast(vote)
     _check_size(votes, change.facts.limits)
     winner = decided(votes.counts(approval))
-    # The last one needed; unless other votes count again, which then decide by their precedence.
-    decides = winner is not None and winner.votes[-1] is vote
-    status = AnswerStatus.ACCEPTED if decides else AnswerStatus.RECORDED
+    status = AnswerStatus.RECORDED if winner is None else AnswerStatus.ACCEPTED
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.VOTE)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answer_id": answer.answer_id}
     data |= {"decision": str(answer.decision), "outcome": vote.outcome, "groups": sorted(vote.groups)}
@@ -116,8 +112,7 @@ def cast_vote(
         exclude_answerers(change, prompt)
     else:
         counted = tuple(each.answer.answer_id for each in winner.votes)
-        last = winner.votes[-1].answer
-        prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=last, votes=counted)
+        prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=answer, votes=counted)
     change.submissions.append(Submission(prompt.prompt_id, prompt.job_id, answer, status, digest, seq))
     return RuleResult(AnswerResult(status, command.answer_id, prompt), change)
 
@@ -168,22 +163,20 @@ def _vote_of(command: AnswerPrompt, prompt: Prompt, answer: Answer, departures: 
     return Vote(answer, outcome_of(answer), groups, entry)
 
 
+_VOTED = (AnswerStatus.RECORDED, AnswerStatus.ACCEPTED)
+
+
 def withdraw_answer(aggregate: Aggregate, command: WithdrawAnswer, facts: Facts) -> RuleResult[Prompt]:
     """Withdraw the caller's vote on an open prompt. A vote that is withdrawn already changes nothing.
 
     Raises PromptNotFound, AnswerNotFound, PromptClosed.
     """
-    caller = command.principal
-    caller.require(Role.CONSOLE)
+    prompt, caller = find_for_person(aggregate, command), command.principal
     check = Checker(facts.limits)
     check.key("answer_id", command.answer_id)
     check.done()
-    prompt = aggregate.find(command.ref)
-    known = aggregate.submissions.get((prompt.prompt_id, command.answer_id)) if prompt is not None else None
-    own = known is not None and known.answer.user_id == caller.subject
-    if prompt is None or not caller.may_use(prompt.namespace) or not (own or prompt.is_for(caller)):
-        raise PromptNotFound(**{k: v for k, v in asdict(command.ref).items() if v})
-    if not own or known is None or known.status not in (AnswerStatus.RECORDED, AnswerStatus.ACCEPTED):
+    known = aggregate.submissions.get((prompt.prompt_id, command.answer_id))
+    if known is None or known.answer.user_id != caller.subject or known.status not in _VOTED:
         raise AnswerNotFound(prompt.prompt_id, command.answer_id)
     change = Change(aggregate, facts, caller.subject)
     run_overdue(change)

@@ -1,4 +1,4 @@
-"""What a batch must read of the directory of people: for prompts with an approval only."""
+"""What a batch must read of the directory of people: for prompts with an approval or an exclusion only."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ async def read_nothing(_: Sequence[ElectorateQuery]) -> Electorate:
 
 
 def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> ElectorateQuery | None:
-    """What a command needs to know; None if it concerns no approval."""
+    """What a command needs to know; None if it is nothing."""
     if isinstance(command, c.AnswerPrompt):
+        if command.OVERRIDES:
+            return None
         prompt = aggregate.find(command.ref)
         if prompt is None or prompt.votes is None or prompt.content.approval is None:
             return None
@@ -37,8 +39,6 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
 
 
 def _of_content(namespace: str, content: PromptContent) -> ElectorateQuery | None:
-    if content.approval is None and content.exclusion is None:
-        return None
     groups = groups_to_read(content)
     return ElectorateQuery(namespace, asked=groups) if groups else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from askback.v1 import prompt_pb2
-from askback_server.domain.decisions import AUTHORISING, Decision
 from askback_server.domain.prompts import Prompt
 from askback_server.transport.convert.contents import DECISION_NUMBERS
 from askback_server.transport.convert.values import put_time
@@ -32,12 +31,11 @@ def put_votes(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
                 message.edits.add(content_id=edit.content_id, text=edit.text)
         put_time(message.create_time, answer.created_at)
     for count in votes.counts(approval):
-        required = approval.reject_at if count.decision is Decision.REJECT else 1
         added = target.vote_counts.add(
             outcome=count.outcome,
             decision=DECISION_NUMBERS[count.decision],
             votes=len(count.votes),
-            required=approval.required if count.decision in AUTHORISING else required,
+            required=count.required,
         )
         for group, missing in sorted(count.missing.by_group.items()):
             added.missing.add(group=group, required=missing)
