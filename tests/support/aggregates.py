@@ -25,6 +25,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt, Submission
 from askback_server.domain.replies import JobCreated, PromptAsked
+from askback_server.domain.rules import NO_RULES, RuleBook
 from tests.support.invariants import check_aggregate, check_change
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -67,6 +68,7 @@ class JobWorld:
     ids: int = 0
     present: tuple[Principal, ...] | None = None
     """The people at a console; None: presence is not tracked, so every prompt counts as attended."""
+    rules: RuleBook = NO_RULES
 
     def do(self, command: c.Command[object]) -> Any:
         """Apply a command and check every invariant. Returns the command's reply or raises its error."""
@@ -92,7 +94,7 @@ class JobWorld:
     def _facts(self) -> Facts:
         self.ids += 1
         dead = frozenset(SessionRef(session_id, 0) for session_id in self.dead)
-        facts = Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", dead)
+        facts = Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", dead, rules=self.rules)
         there = self.present
         return facts if there is None else replace(facts, attended=lambda p: any(map(p.is_for, there)))
 

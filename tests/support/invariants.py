@@ -92,6 +92,8 @@ def _check_steps(before: Aggregate, command: c.Command[object], change: Change) 
 def _party(command: c.Command[object], event: Event) -> Actor:
     if event.actor == "system":
         return Actor.SYSTEM
+    if (event.data or {}).get("source") == AnswerSource.RULE:
+        return Actor.PERSON
     if isinstance(command, c.HolderCommand):
         return Actor.WORKER
     if isinstance(command, c.CancelPrompt):

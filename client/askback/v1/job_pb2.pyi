@@ -185,6 +185,8 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """
     JOB_EVENT_TYPE_VOTE_WITHDRAWN: _JobEventType.ValueType  # 46
     """A person withdrew its vote. Data: `answer_id`."""
+    JOB_EVENT_TYPE_PROMPT_RULED: _JobEventType.ValueType  # 60
+    """Rules match the prompt that was asked or amended, or could not be evaluated."""
     JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
     """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
     console that watches a job of which it sees the head (`Job.head_only`).
@@ -288,6 +290,8 @@ JOB_EVENT_TYPE_PROMPT_VOTED: JobEventType.ValueType  # 45
 """
 JOB_EVENT_TYPE_VOTE_WITHDRAWN: JobEventType.ValueType  # 46
 """A person withdrew its vote. Data: `answer_id`."""
+JOB_EVENT_TYPE_PROMPT_RULED: JobEventType.ValueType  # 60
+"""Rules match the prompt that was asked or amended, or could not be evaluated."""
 JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
 """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 console that watches a job of which it sees the head (`Job.head_only`).

@@ -21,6 +21,7 @@ from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Sub
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
+from askback_server.domain.rule_answers import consult_rules, settle_ruling
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -48,7 +49,7 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
     run_overdue(change)
     if known is not None:
         known = change.prompt(known.prompt_id)
-        if known.digest == content.digest:
+        if content.digest in (known.digest, known.asked_digest):
             if known.is_open and content.blocking and change.job.session_id is not None:
                 wait_again(change)
             return RuleResult(PromptAsked(known, replayed=True), change if change.events else None)
@@ -130,7 +131,11 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="open_prompts_per_job",
             value=limits.open_prompts_per_job,
         )
-    return change.put(mark_presence(change, _create_prompt(change, key, content)))
+    consulted = consult_rules(change, key, content)
+    prompt = _create_prompt(change, key, consulted.content)
+    if consulted.ruling is not None:
+        prompt = settle_ruling(change, change.put(prompt), consulted)
+    return change.put(mark_presence(change, prompt)) if prompt.is_open else prompt
 
 
 def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:

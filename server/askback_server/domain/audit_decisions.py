@@ -23,7 +23,7 @@ _WHILE_OPEN = _ENDS | {
     EventType.PROMPT_VOTED,
     EventType.VOTE_WITHDRAWN,
 }
-_RULES_APPLY = {str(AnswerSource.HUMAN), str(AnswerSource.TEST)}
+_RULES_APPLY = {str(AnswerSource.HUMAN), str(AnswerSource.TEST), str(AnswerSource.RULE)}
 """Sources of answers whose authors exclusions and approvals bind."""
 
 

@@ -224,6 +224,8 @@ def answer_to_json(answer: Answer) -> str:
     }
     if answer.batch_id:
         doc["batch_id"] = answer.batch_id
+    if answer.rule:
+        doc["rule"] = answer.rule
     if not answer.values_json:
         return dump(doc)
     try:
@@ -257,6 +259,7 @@ def _answer_of(text: str, doc: JsonObject) -> Answer:
         revision=doc["revision"],
         created_at=datetime.fromisoformat(doc["at"]),
         batch_id=doc.get("batch_id", ""),
+        rule=doc.get("rule", ""),
     )
 
 

@@ -102,12 +102,13 @@ def _take_answer(
     if prompt.nudges is not None and not prompt.is_for(command.principal):
         # `run_overdue` has just taken an escalation step that removes this person from the audience.
         return RuleResult(not_found(command), change)
-    return _judge_answer(change, command, prompt, digest)
+    return judge_answer(change, command, prompt, digest)
 
 
-def _judge_answer(
+def judge_answer(
     change: Change, command: AnswerPrompt, prompt: Prompt, digest: str
 ) -> RuleResult[AnswerResult]:
+    """Judge an answer of a principal that may answer. Raises PromptClaimed, PermissionDenied, Unjudged."""
     if not prompt.is_open:
         before = change.aggregate.job
         if before is not None and before.purge_at is not None:
@@ -198,6 +199,7 @@ def _build_answer(command: AnswerPrompt, now: datetime) -> Answer:
         revision=command.revision,
         created_at=now,
         batch_id=command.batch_id,
+        rule=command.rule,
     )
 
 

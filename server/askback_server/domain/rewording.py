@@ -15,6 +15,7 @@ from askback_server.domain.nudges import first_nudges
 from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
+from askback_server.domain.rule_answers import consult_rules, settle_ruling
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -36,7 +37,7 @@ def accept_rewording(
             f"{content.digest}). Use another key, or set `same` if it is the same question in other words"
         )
         raise IdReused("key", command.key, message, prompt_id=known.prompt_id, state=known.state)
-    if known.content.approval != content.approval:
+    if known.content.approval != content.approval and not known.asked_digest:
         message = (
             f"the key {command.key!r} belongs to a prompt that is {known.state} and needed another approval"
         )
@@ -60,7 +61,8 @@ def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) ->
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
-    content = exclude_people(change, known.key, content)
+    consulted = consult_rules(change, known.key, content)
+    content = exclude_people(change, known.key, consulted.content)
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
         move(change, JobTrigger.WAIT)
@@ -83,7 +85,10 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         expires_at=now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, now),
         votes=votes,
+        asked_digest="",
     )
     if content.excludes_author(known.claimed_by):
         amended = evolve(amended, claimed_by="", claimed_until=None)
-    return change.put(mark_presence(change, amended))
+    if consulted.ruling is not None:
+        amended = settle_ruling(change, change.put(amended), consulted)
+    return change.put(mark_presence(change, amended)) if amended.is_open else amended

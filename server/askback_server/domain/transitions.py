@@ -59,6 +59,7 @@ class PromptTrigger(StrEnum):
     EXCLUDE = "EXCLUDE"
     VOTE = "VOTE"
     WITHDRAW = "WITHDRAW"
+    RULE = "RULE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,9 @@ PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
     ),
     (PromptState.PENDING, PromptTrigger.WITHDRAW): Transition(
         PromptState.PENDING, (Actor.PERSON,), "a person withdraws its vote"
+    ),
+    (PromptState.PENDING, PromptTrigger.RULE): Transition(
+        PromptState.PENDING, (Actor.SYSTEM,), "rules match when it is asked or amended"
     ),
     (PromptState.PENDING, PromptTrigger.REFUSE): Transition(
         PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer; it is stored for the audit"

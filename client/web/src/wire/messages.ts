@@ -512,6 +512,7 @@ export type JobEventType =
   | "JOB_EVENT_TYPE_PROMPT_EXCLUDED"
   | "JOB_EVENT_TYPE_PROMPT_VOTED"
   | "JOB_EVENT_TYPE_VOTE_WITHDRAWN"
+  | "JOB_EVENT_TYPE_PROMPT_RULED"
   | "JOB_EVENT_TYPE_WITHHELD";
 
 export interface Job {
@@ -870,7 +871,8 @@ export type AnswerSource =
   | "ANSWER_SOURCE_HUMAN"
   | "ANSWER_SOURCE_TIMEOUT_DEFAULT"
   | "ANSWER_SOURCE_TEST"
-  | "ANSWER_SOURCE_OVERRIDE";
+  | "ANSWER_SOURCE_OVERRIDE"
+  | "ANSWER_SOURCE_RULE";
 
 export type AnswerStatus =
   | "ANSWER_STATUS_UNSPECIFIED"
@@ -975,6 +977,7 @@ export interface Approval {
   readonly perGroup?: readonly GroupApproval[];
   readonly rejectAt?: number;
   readonly shared?: boolean;
+  readonly rulesMayFill?: number;
 }
 
 export interface GroupApproval {
@@ -1120,6 +1123,8 @@ export interface Answer {
   readonly revision?: number;
   readonly createTime?: Timestamp;
   readonly batchId?: string;
+  readonly ruleId?: string;
+  readonly ruleRevision?: string;
 }
 
 export interface Resolution {

@@ -196,6 +196,8 @@ const (
 	JobEventType_JOB_EVENT_TYPE_PROMPT_VOTED JobEventType = 45
 	// A person withdrew its vote. Data: `answer_id`.
 	JobEventType_JOB_EVENT_TYPE_VOTE_WITHDRAWN JobEventType = 46
+	// Rules match the prompt that was asked or amended, or could not be evaluated.
+	JobEventType_JOB_EVENT_TYPE_PROMPT_RULED JobEventType = 60
 	// An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 	// console that watches a job of which it sees the head (`Job.head_only`).
 	JobEventType_JOB_EVENT_TYPE_WITHHELD JobEventType = 43
@@ -240,6 +242,7 @@ var (
 		44: "JOB_EVENT_TYPE_PROMPT_EXCLUDED",
 		45: "JOB_EVENT_TYPE_PROMPT_VOTED",
 		46: "JOB_EVENT_TYPE_VOTE_WITHDRAWN",
+		60: "JOB_EVENT_TYPE_PROMPT_RULED",
 		43: "JOB_EVENT_TYPE_WITHHELD",
 	}
 	JobEventType_value = map[string]int32{
@@ -279,6 +282,7 @@ var (
 		"JOB_EVENT_TYPE_PROMPT_EXCLUDED":       44,
 		"JOB_EVENT_TYPE_PROMPT_VOTED":          45,
 		"JOB_EVENT_TYPE_VOTE_WITHDRAWN":        46,
+		"JOB_EVENT_TYPE_PROMPT_RULED":          60,
 		"JOB_EVENT_TYPE_WITHHELD":              43,
 	}
 )
@@ -1250,7 +1254,7 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x16JOB_STATE_PENDING_HITL\x10\x03\x12\x17\n" +
 	"\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x06*\x92\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x06*\xb3\n" +
 	"\n" +
 	"\fJobEventType\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -1289,7 +1293,8 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x18JOB_EVENT_TYPE_JOB_WAITS\x10*\x12\"\n" +
 	"\x1eJOB_EVENT_TYPE_PROMPT_EXCLUDED\x10,\x12\x1f\n" +
 	"\x1bJOB_EVENT_TYPE_PROMPT_VOTED\x10-\x12!\n" +
-	"\x1dJOB_EVENT_TYPE_VOTE_WITHDRAWN\x10.\x12\x1b\n" +
+	"\x1dJOB_EVENT_TYPE_VOTE_WITHDRAWN\x10.\x12\x1f\n" +
+	"\x1bJOB_EVENT_TYPE_PROMPT_RULED\x10<\x12\x1b\n" +
 	"\x17JOB_EVENT_TYPE_WITHHELD\x10+BT\n" +
 	"\x0edev.askback.v1B\bJobProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 

@@ -236,6 +236,8 @@ const (
 	AnswerSource_ANSWER_SOURCE_TEST AnswerSource = 3
 	// An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply.
 	AnswerSource_ANSWER_SOURCE_OVERRIDE AnswerSource = 4
+	// A rule, in the name of its author: see PolicyService.
+	AnswerSource_ANSWER_SOURCE_RULE AnswerSource = 5
 )
 
 // Enum value maps for AnswerSource.
@@ -246,6 +248,7 @@ var (
 		2: "ANSWER_SOURCE_TIMEOUT_DEFAULT",
 		3: "ANSWER_SOURCE_TEST",
 		4: "ANSWER_SOURCE_OVERRIDE",
+		5: "ANSWER_SOURCE_RULE",
 	}
 	AnswerSource_value = map[string]int32{
 		"ANSWER_SOURCE_UNSPECIFIED":     0,
@@ -253,6 +256,7 @@ var (
 		"ANSWER_SOURCE_TIMEOUT_DEFAULT": 2,
 		"ANSWER_SOURCE_TEST":            3,
 		"ANSWER_SOURCE_OVERRIDE":        4,
+		"ANSWER_SOURCE_RULE":            5,
 	}
 )
 
@@ -1319,7 +1323,10 @@ type Approval struct {
 	// How many must reject, up to 50. 0: one.
 	RejectAt int32 `protobuf:"varint,3,opt,name=reject_at,json=rejectAt,proto3" json:"reject_at,omitempty"`
 	// True: a member of several groups counts in each of them. Default: false, each person counts for one group.
-	Shared        bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	Shared bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	// How many of these people may be authors of rules that answer in their name (PolicyService). 0: none, unless one
+	// person is enough.
+	RulesMayFill  int32 `protobuf:"varint,5,opt,name=rules_may_fill,json=rulesMayFill,proto3" json:"rules_may_fill,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1380,6 +1387,13 @@ func (x *Approval) GetShared() bool {
 		return x.Shared
 	}
 	return false
+}
+
+func (x *Approval) GetRulesMayFill() int32 {
+	if x != nil {
+		return x.RulesMayFill
+	}
+	return 0
 }
 
 // How many members of a group are needed.
@@ -2921,7 +2935,11 @@ type Answer struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The name of the AnswerPrompts call by which it was given, together with other answers. Empty: it was given to one
 	// prompt alone.
-	BatchId       string `protobuf:"bytes,10,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	BatchId string `protobuf:"bytes,10,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// The rule that gave it, with the source RULE: then `user_id` is the author of the rule. Empty: no rule.
+	RuleId string `protobuf:"bytes,12,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// The revision of the rule. 0: no rule.
+	RuleRevision  int64 `protobuf:"varint,13,opt,name=rule_revision,json=ruleRevision,proto3" json:"rule_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3024,6 +3042,20 @@ func (x *Answer) GetBatchId() string {
 		return x.BatchId
 	}
 	return ""
+}
+
+func (x *Answer) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *Answer) GetRuleRevision() int64 {
+	if x != nil {
+		return x.RuleRevision
+	}
+	return 0
 }
 
 // How a prompt ended. There is exactly one, and every reader sees the same.
@@ -3334,12 +3366,13 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
-	"\x04form\"\x93\x01\n" +
+	"\x04form\"\xb9\x01\n" +
 	"\bApproval\x12\x1a\n" +
 	"\brequired\x18\x01 \x01(\x05R\brequired\x126\n" +
 	"\tper_group\x18\x02 \x03(\v2\x19.askback.v1.GroupApprovalR\bperGroup\x12\x1b\n" +
 	"\treject_at\x18\x03 \x01(\x05R\brejectAt\x12\x16\n" +
-	"\x06shared\x18\x04 \x01(\bR\x06shared\"A\n" +
+	"\x06shared\x18\x04 \x01(\bR\x06shared\x12$\n" +
+	"\x0erules_may_fill\x18\x05 \x01(\x05R\frulesMayFill\"A\n" +
 	"\rGroupApproval\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\x05R\brequired\"\x8e\x01\n" +
@@ -3468,7 +3501,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x04Edit\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x01 \x01(\tR\tcontentId\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xf9\x02\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xb7\x03\n" +
 	"\x06Answer\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x1f\n" +
@@ -3482,7 +3515,9 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x19\n" +
 	"\bbatch_id\x18\n" +
-	" \x01(\tR\abatchId\"\xc5\x01\n" +
+	" \x01(\tR\abatchId\x12\x17\n" +
+	"\arule_id\x18\f \x01(\tR\x06ruleId\x12#\n" +
+	"\rrule_revision\x18\r \x01(\x03R\fruleRevision\"\xc5\x01\n" +
 	"\n" +
 	"Resolution\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.askback.v1.PromptStateR\x05state\x12*\n" +
@@ -3518,13 +3553,14 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x18FINAL_ACTION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13FINAL_ACTION_EXPIRE\x10\x01\x12\x18\n" +
 	"\x14FINAL_ACTION_DEFAULT\x10\x02\x12\x19\n" +
-	"\x15FINAL_ACTION_FAIL_JOB\x10\x03*\x9d\x01\n" +
+	"\x15FINAL_ACTION_FAIL_JOB\x10\x03*\xb5\x01\n" +
 	"\fAnswerSource\x12\x1d\n" +
 	"\x19ANSWER_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ANSWER_SOURCE_HUMAN\x10\x01\x12!\n" +
 	"\x1dANSWER_SOURCE_TIMEOUT_DEFAULT\x10\x02\x12\x16\n" +
 	"\x12ANSWER_SOURCE_TEST\x10\x03\x12\x1a\n" +
-	"\x16ANSWER_SOURCE_OVERRIDE\x10\x04*\xb3\x01\n" +
+	"\x16ANSWER_SOURCE_OVERRIDE\x10\x04\x12\x16\n" +
+	"\x12ANSWER_SOURCE_RULE\x10\x05*\xb3\x01\n" +
 	"\fAnswerStatus\x12\x1d\n" +
 	"\x19ANSWER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ANSWER_STATUS_ACCEPTED\x10\x01\x12\x1a\n" +

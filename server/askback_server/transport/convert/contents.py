@@ -106,7 +106,7 @@ def _exclusion(message: prompt_pb2.Exclusion) -> Exclusion:
 
 def _approval(message: prompt_pb2.Approval) -> Approval:
     groups = tuple(GroupApproval(each.group, each.required) for each in message.per_group)
-    return Approval(message.required, groups, message.reject_at, message.shared)
+    return Approval(message.required, groups, message.reject_at, message.shared, message.rules_may_fill)
 
 
 def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
@@ -214,6 +214,7 @@ def _put_approval(target: prompt_pb2.Approval, approval: Approval) -> None:
         target.per_group.add(group=each.group, required=each.required)
     target.reject_at = approval.reject_at
     target.shared = approval.shared
+    target.rules_may_fill = approval.rules_may_fill
 
 
 def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
