@@ -24,9 +24,11 @@ from askback_server.engine.pace import Pace
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.purge import Purge
 from askback_server.engine.queries import Queries
+from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
+from askback_server.expressions import load_expressions
 from askback_server.feed.feed import Feed
 from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
@@ -63,6 +65,8 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups)
     await feed.start()
 
+    rules = Rules(storage.rules, load_expressions())
+    await rules.load()
     observers = Observers(EventLog(), observer or NullObserver())
     engine = Engine(
         storage.jobs,
@@ -75,6 +79,7 @@ async def build(
         observer=observers,
         attended=index.is_attended,
         read_electorate=storage.people.read_electorate,
+        rules=rules,
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
@@ -109,6 +114,7 @@ async def build(
         presence=presence,
         sign_outs=sign_outs,
         directory=directory,
+        rules=rules,
         timers=timers,
         sweep=Sweep(
             storage.queue,

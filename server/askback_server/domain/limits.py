@@ -176,6 +176,8 @@ class Limits:
     forms: FormLimits = field(default_factory=FormLimits)
     """Limits of questions, options, values and comments."""
 
+    rule_life_max: timedelta = timedelta(days=366)
+    """The longest time until a rule expires."""
     requester_excluded: frozenset[str] = frozenset()
     """Namespaces in which who asks may not answer, unless the prompt has its own exclusion. `*`: all."""
 

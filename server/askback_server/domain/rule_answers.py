@@ -7,7 +7,7 @@ author could answer alone now. Whatever is missing, unknown or wrong: people are
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from askback_server.domain.aggregate import Change, Guard
@@ -27,6 +27,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.domain.rule_inputs import ExpressionError, inputs_digest, read_inputs
 from askback_server.domain.rules import Effect, GivenAnswer, Rule, RuleSet, RuleUse, Standing
 from askback_server.domain.rulings import ReadInputs, Ruling, decide, route
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.voting_rules import check_voter
 
@@ -49,7 +50,7 @@ class Consulted:
 def consult_rules(change: Change, key: str, content: PromptContent) -> Consulted:
     """Evaluate the rules of the job's namespace on a content as the job asks it, and route it."""
     rules = change.facts.rules.of(change.job.namespace)
-    if rules is None:
+    if rules is None or change.job.job_type == APPROVALS:
         return Consulted(content)
     job, facts = change.job, change.facts
     read = lru_cache(1)(
@@ -167,7 +168,7 @@ def _answer_of(
     content, given = prompt.content, _given(rule)
     if not content.audience.includes(person.subject, person.groups):
         return None, "its author is not in the audience"
-    if prompt.excludes(person):
+    if prompt.excludes(replace(person, groups=author.groups | author.all_groups)):
         return None, "its author is excluded"
     if prompt.claimant(change.facts.now) not in ("", person.subject):
         return None, "another person has claimed the prompt"

@@ -126,7 +126,11 @@ class Standing:
     version: datetime
     """Of the person's row: it changes with its groups and its activity."""
     is_active: bool
+    """Whether it may call: it has credentials, and is neither inactive nor deleted."""
     groups: frozenset[str]
+    """Those of its credentials: the others give no right."""
+    all_groups: frozenset[str] = frozenset()
+    """With those that admins have set. They can exclude it."""
 
 
 @dataclass(frozen=True, slots=True)

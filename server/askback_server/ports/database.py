@@ -11,6 +11,7 @@ from askback_server.ports.overview import OverviewStore
 from askback_server.ports.people import PeopleStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
+from askback_server.ports.rules import RuleStore
 from askback_server.ports.sign_outs import SignOutStore
 from askback_server.ports.storage import FeedStore, JobStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
@@ -47,6 +48,10 @@ class Storage(Protocol):
     @property
     def people(self) -> PeopleStore:
         """The directory of people."""
+
+    @property
+    def rules(self) -> RuleStore:
+        """Rules that answer prompts."""
 
     @property
     def overview(self) -> OverviewStore:

@@ -15,6 +15,7 @@ from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.overview import Overviews
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
+from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -55,6 +56,7 @@ class Replica:
     presence: PresenceTracker
     sign_outs: SignOuts
     directory: Directory
+    rules: Rules
     timers: Timers
     sweep: Sweep
     overviews: Overviews

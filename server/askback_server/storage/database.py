@@ -20,6 +20,7 @@ from askback_server.storage.people import PeopleRows
 from askback_server.storage.presence import Presences
 from askback_server.storage.queue_locks import QueueLockStore
 from askback_server.storage.reader import Reader
+from askback_server.storage.rules import RuleRows
 from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.sign_outs import SignOutRows
@@ -41,6 +42,7 @@ class Database:
         self.presence = Presences(self._dialect)
         self.sign_outs = SignOutRows(self._dialect)
         self.people = PeopleRows(self._dialect)
+        self.rules = RuleRows(self._dialect)
         self.overview = Overviews(self._dialect)
         self.checkpoints = CheckpointRows(self._dialect)
         self.feed = EventFeed(self._dialect)
