@@ -21,9 +21,11 @@ from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.overview import Overviews
 from askback_server.engine.pace import Pace
+from askback_server.engine.policy import Policy
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.purge import Purge
 from askback_server.engine.queries import Queries
+from askback_server.engine.rule_history import RuleHistory
 from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
@@ -65,7 +67,8 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups)
     await feed.start()
 
-    rules = Rules(storage.rules, load_expressions())
+    expressions = load_expressions()
+    rules = Rules(storage.rules, expressions)
     await rules.load()
     observers = Observers(EventLog(), observer or NullObserver())
     engine = Engine(
@@ -115,6 +118,8 @@ async def build(
         sign_outs=sign_outs,
         directory=directory,
         rules=rules,
+        policy=Policy(storage.rules, storage.jobs, engine, rules, expressions, time, limits),
+        rule_history=RuleHistory(storage.jobs, rules, expressions, time, limits),
         timers=timers,
         sweep=Sweep(
             storage.queue,

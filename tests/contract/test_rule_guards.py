@@ -1,4 +1,4 @@
-"""Rules of two replicas on one database: a write that uses a rule happens only if the rule is as it was read."""
+"""Rules of two replicas on one database: a write that uses a rule needs the rule as it was read."""
 
 from __future__ import annotations
 

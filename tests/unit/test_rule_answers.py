@@ -15,6 +15,7 @@ from askback_server.domain.answers import AnswerSource
 from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import Audience, DefaultAnswer, Exclusion, FinalAction
 from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import JobState
@@ -333,3 +334,15 @@ def test_rules_of_a_set_are_all_evaluated() -> None:
     rules = rule_set(rule("r1"), rule("r2", author="dora"))
     assert [each.rule.rule_id for each in rules.rules] == ["r1", "r2"]
     assert compiled(rule()).when is None
+
+
+def test_a_refusal_that_its_author_cannot_give_still_keeps_other_rules_out() -> None:
+    here = world(rule("r1", C, author="zed"), rule("r2"), zed=None)
+    assert here.ask().prompt.is_open
+    assert ruled(here)["hindered"].keys() == {"r1@1"}
+
+
+def test_a_route_that_no_people_can_satisfy_is_refused_with_its_name() -> None:
+    here = world(rule(effect=Effect.ROUTE, route=Route(approval=Approval(2, reject_at=1))))
+    with pytest.raises(InvalidField, match="r1@1"):
+        here.ask(content=question(audience=Audience(frozenset({"bob"}))))

@@ -126,6 +126,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_ANSWER_NOT_FOUND: _ErrorReason.ValueType  # 27
     """NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`."""
+    ERROR_REASON_RULE_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """NOT_FOUND: there is no such rule in a namespace that you may use. Metadata: `rule_id`."""
+    ERROR_REASON_RULE_CHANGED: _ErrorReason.ValueType  # 41
+    """ABORTED: the rule has another newest revision than `expected_revision`. Read it again. Metadata: `rule_id`,
+    `expected`, `newest`.
+    """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -243,6 +249,12 @@ whatever your role. Another person must answer. Metadata: `prompt_id`.
 """
 ERROR_REASON_ANSWER_NOT_FOUND: ErrorReason.ValueType  # 27
 """NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`."""
+ERROR_REASON_RULE_NOT_FOUND: ErrorReason.ValueType  # 40
+"""NOT_FOUND: there is no such rule in a namespace that you may use. Metadata: `rule_id`."""
+ERROR_REASON_RULE_CHANGED: ErrorReason.ValueType  # 41
+"""ABORTED: the rule has another newest revision than `expected_revision`. Read it again. Metadata: `rule_id`,
+`expected`, `newest`.
+"""
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

@@ -9,7 +9,7 @@ from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.commands import AskPrompt, PromptRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.due import run_overdue
-from askback_server.domain.errors import LeaseLost, LimitExceeded, PromptNotFound
+from askback_server.domain.errors import InvalidField, LeaseLost, LimitExceeded, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_people
@@ -21,7 +21,7 @@ from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Sub
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
-from askback_server.domain.rule_answers import consult_rules, settle_ruling
+from askback_server.domain.rule_answers import consult_rules, name_routes, settle_ruling
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -132,7 +132,10 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             value=limits.open_prompts_per_job,
         )
     consulted = consult_rules(change, key, content)
-    prompt = _create_prompt(change, key, consulted.content)
+    try:
+        prompt = _create_prompt(change, key, consulted.content)
+    except InvalidField as error:
+        raise name_routes(error, consulted) from None
     if consulted.ruling is not None:
         prompt = settle_ruling(change, change.put(prompt), consulted)
     return change.put(mark_presence(change, prompt)) if prompt.is_open else prompt

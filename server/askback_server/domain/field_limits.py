@@ -189,5 +189,23 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "DeletePersonRequest": {"namespace": _NAME, "subject": _SUBJECT},
     "SetGroupRequest": {"namespace": _NAME, "name": _ID},
     "ListGroupsRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    # Rules.
+    "CreateRuleRequest": {"namespace": _NAME, "request_id": _ID},
+    "UpdateRuleRequest": {"namespace": _NAME, "rule_id": _ID},
+    "DeleteRuleRequest": {"namespace": _NAME, "rule_id": _ID},
+    "ListRulesRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    "PreviewRuleRequest": {"namespace": _NAME},
+    "SuggestRulesRequest": {"namespace": _NAME, "prompt_id": _ID},
+    "RuleSpec": {
+        "name": _text("title_chars"), "reason": _REASON, "unless": _text("rule_source_bytes"),
+        "matching": _list("rule_examples"), "not_matching": _list("rule_examples"),
+    },
+    "RuleMatch": {
+        "job_types": _list("rule_names", "name_chars"), "kinds": _list("rule_names", "name_chars"),
+        "labels": _LABELS, "expression": _text("rule_source_bytes"),
+    },
+    "RuleAnswer": {"values_json": _text("rule_source_bytes"), "comment": _REASON},
+    "RuleRefusal": {"comment": _REASON},
+    "RuleExample": {"job_type": _NAME, "requested_by": _ID, "key": _ID},
 }  # fmt: skip
 """By message and field."""

@@ -107,7 +107,7 @@ class Prompt:
     votes: Votes | None = None
     """Set by the votes of people; None for a prompt without an approval."""
     asked_digest: str = ""
-    """The digest of the content as the job asked it, if a rule has added an approval to it."""
+    """The digest of the content as the job asked it, if rules have routed it; else empty."""
     same_digest: str = ""
     """The digest of the newest other wording that the job asked after the prompt was closed, and for which
     the resolution was kept (`rewording.py`)."""

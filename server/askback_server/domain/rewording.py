@@ -5,7 +5,7 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Change
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
-from askback_server.domain.errors import IdReused
+from askback_server.domain.errors import IdReused, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_people
@@ -15,7 +15,7 @@ from askback_server.domain.nudges import first_nudges
 from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
-from askback_server.domain.rule_answers import consult_rules, settle_ruling
+from askback_server.domain.rule_answers import consult_rules, name_routes, settle_ruling
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -37,7 +37,7 @@ def accept_rewording(
             f"{content.digest}). Use another key, or set `same` if it is the same question in other words"
         )
         raise IdReused("key", command.key, message, prompt_id=known.prompt_id, state=known.state)
-    if known.content.approval != content.approval and not known.asked_digest:
+    if known.content.approval != content.approval and known.asked_digest in ("", known.digest):
         message = (
             f"the key {command.key!r} belongs to a prompt that is {known.state} and needed another approval"
         )
@@ -70,7 +70,11 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         change.set(open_blocking=max(0, change.job.open_blocking - known.content.blocking))
         waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
-    revision, votes = known.revision + 1, first_votes(change, content, known.votes)
+    revision = known.revision + 1
+    try:
+        votes = first_votes(change, content, known.votes)
+    except InvalidField as error:
+        raise name_routes(error, consulted) from None
     data: dict[str, object] = {"round": known.round, "key": known.key, "revision": revision}
     data["digest"] = content.digest
     if votes is not None:

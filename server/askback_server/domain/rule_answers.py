@@ -17,10 +17,11 @@ from askback_server.domain.checks import Checker
 from askback_server.domain.commands import AnswerPrompt, PromptRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING, Decision
-from askback_server.domain.errors import PermissionDenied
+from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.forms import Unjudged
+from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompt_rules import judge_answer
 from askback_server.domain.prompts import Prompt
@@ -73,8 +74,18 @@ def consult_rules(change: Change, key: str, content: PromptContent) -> Consulted
         if check.found:  # it has nothing to approve, such as a question with RESPOND only
             routed = evolve(routed, approval=content.approval)
             conflict = "the approval of a rule is not possible for these decisions"
-    asked = content.digest if content.digest != routed.digest else ""
+    asked = content.digest if routed != content else ""
     return Consulted(routed, ruling, rules, conflict or ruling.conflict, asked, _digest(read))
+
+
+def name_routes(error: InvalidField, consulted: Consulted) -> InvalidField:
+    """The error of a prompt that cannot be asked as rules route it, with the names of the rules."""
+    routes = consulted.ruling.routes if consulted.ruling is not None else ()
+    if not routes:
+        return error
+    names = ", ".join(rule.ref for rule in routes)
+    said = f"(as rules of the namespace route it: {names})"
+    return InvalidField([Violation(v.field, f"{v.description} {said}") for v in error.violations])
 
 
 def _digest(read: ReadInputs) -> str:

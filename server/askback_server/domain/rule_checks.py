@@ -21,12 +21,6 @@ from askback_server.domain.rulings import holds
 
 DEFAULT_LIFE = timedelta(days=30)
 """How long a rule holds whose author says nothing."""
-MAX_VALUES_BYTES = 4_096
-"""The values that a rule answers with."""
-MAX_EXAMPLES = 20
-"""Examples of each kind."""
-MAX_NAMES = 100
-"""Job types, kinds and labels of one rule, each."""
 GIVEN = frozenset({Decision.ACCEPT, Decision.EDIT, Decision.RESPOND, Decision.DISMISS})
 """Decisions that a rule may answer with. It rejects by REFUSE; REVISE would make the job ask in a loop."""
 
@@ -38,7 +32,7 @@ def check_spec(
 
     Without `with_examples` none are required, for a preview. Raises InvalidField.
     """
-    check = Checker(limits, "rule.")
+    check = Checker(limits, "spec.")
     check.text("name", spec.name, limits.title_chars, required=True)
     check.text("reason", spec.reason, limits.reason_chars, required=True)
     _check_match(check, spec)
@@ -69,9 +63,9 @@ def check_spec(
 def _check_match(check: Checker, spec: RuleSpec) -> None:
     match = spec.match
     for field, names in (("match.job_types", match.job_types), ("match.kinds", match.kinds)):
-        if len(names) > MAX_NAMES:
-            check.bad(field, f"must have {MAX_NAMES} entries at most")
-        for name in sorted(names)[:MAX_NAMES]:
+        if len(names) > check.limits.rule_names:
+            check.bad(field, f"must have {check.limits.rule_names} entries at most")
+        for name in sorted(names)[: check.limits.rule_names]:
             check.text(field, name, check.limits.name_chars, required=True)
     check.labels("match.labels", match.labels)
     named = match.job_types or match.kinds or match.labels or match.expression.strip()
@@ -86,7 +80,7 @@ def _check_effect(check: Checker, spec: RuleSpec) -> None:
             why = "use refuse" if given.decision is Decision.REJECT else "the job would ask again and again"
             check.bad("answer.decision", f"must not be {given.decision}: {why}")
         check.json("answer.values_json", given.values_json)
-        check.text("answer.values_json", given.values_json, MAX_VALUES_BYTES)
+        check.text("answer.values_json", given.values_json, check.limits.rule_source_bytes)
         check.text("answer.comment", given.comment, check.limits.reason_chars)
     if spec.effect is Effect.REFUSE:
         check.text("refuse.comment", spec.refusal, check.limits.reason_chars, required=True)
@@ -116,10 +110,10 @@ def _normalise(
         check.bad(
             field, "needs an example at least: a prompt that the rule must match, and one that it must not"
         )
-    if len(examples) > MAX_EXAMPLES:
-        check.bad(field, f"must have {MAX_EXAMPLES} examples at most")
+    if len(examples) > check.limits.rule_examples:
+        check.bad(field, f"must have {check.limits.rule_examples} examples at most")
     found = []
-    for i, example in enumerate(examples[:MAX_EXAMPLES]):
+    for i, example in enumerate(examples[: check.limits.rule_examples]):
         prefix = f"{check.prefix}{field}[{i}].content."
         content = check.read(normalise, example.content, check.limits, None, prefix=prefix)
         if content is not None:

@@ -32,6 +32,25 @@ class RuleChanged(Aborted):
         super().__init__(message, rule_id=rule_id, expected=expected, newest=newest)
 
 
+def rule_body(rule: RuleSpec) -> str:
+    """What a second person reads before it approves a rule."""
+    lines = [f"**{rule.effect}** — {rule.reason}", ""]
+    match = rule.match
+    if match.job_types:
+        lines.append(f"- job types: {', '.join(sorted(match.job_types))}")
+    if match.kinds:
+        lines.append(f"- kinds: {', '.join(sorted(match.kinds))}")
+    lines += [f"- label {name} = {value}" for name, value in sorted(match.labels.items())]
+    if match.expression:
+        lines.append(f"- if `{match.expression}`")
+    if rule.unless:
+        lines.append(f"- unless `{rule.unless}`")
+    if rule.answer is not None:
+        lines.append(f"- answers {rule.answer.decision} {rule.answer.values_json}".rstrip())
+    lines.append(f"- until {rule.expires_at:%Y-%m-%d %H:%M} UTC, uses: {rule.max_uses or 'no limit'}")
+    return "\n".join(lines)
+
+
 class RuleState(StrEnum):
     """What a rule does now."""
 

@@ -34,6 +34,7 @@ _WORDS = {
     EventType.PROMPT_SUPERSEDED: "prompt superseded",
     EventType.PROMPT_ESCALATED: "prompt escalated",
     EventType.PROMPT_EXCLUDED: "person excluded from a prompt",
+    EventType.PROMPT_RULED: "rules matched a prompt",
     EventType.ANSWER_REFUSED: "answer refused",
     EventType.ANSWER_LATE: "answer came too late",
 }
@@ -49,6 +50,9 @@ _DATA = (
     "step",
     "retried_from",
     "carried_from",
+    "matched",
+    "errors",
+    "outcome",
 )
 """Fields copied from an event's data. All others may contain users' text."""
 

@@ -7,6 +7,8 @@ guarded by the version of the set, and without a rule people are asked.
 
 from __future__ import annotations
 
+import asyncio
+
 from askback_server.domain.rule_checks import compile_rule
 from askback_server.domain.rule_inputs import Expressions
 from askback_server.domain.rules import NO_RULES, CompiledRule, Effect, RuleBook, RuleSet
@@ -28,6 +30,8 @@ class Rules:
         self._versions: dict[str, int] = {}
         self._stored: dict[str, tuple[StoredRule, ...]] = {}
         self._compiled: dict[str, tuple[CompiledRule, ...]] = {}
+        self._loading = asyncio.Lock()
+        """One load at a time: an older one must not end after a newer one."""
         self.book: RuleBook = NO_RULES
         """Replaced as a whole by `load`."""
 
@@ -38,6 +42,10 @@ class Rules:
 
     async def load(self) -> None:
         """Read the sets that have changed, and the authors of all rules. Raises StorageUnavailable."""
+        async with self._loading:
+            await self._load()
+
+    async def _load(self) -> None:
         versions = await self._store.read_versions()
         for namespace, version in versions.items():
             if self._versions.get(namespace) != version or self._limited(namespace):

@@ -13,8 +13,10 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.overview import Overviews
+from askback_server.engine.policy import Policy
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
+from askback_server.engine.rule_history import RuleHistory
 from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
@@ -57,6 +59,8 @@ class Replica:
     sign_outs: SignOuts
     directory: Directory
     rules: Rules
+    policy: Policy
+    rule_history: RuleHistory
     timers: Timers
     sweep: Sweep
     overviews: Overviews

@@ -112,6 +112,11 @@ const (
 	ErrorReason_ERROR_REASON_EXCLUDED ErrorReason = 26
 	// NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`.
 	ErrorReason_ERROR_REASON_ANSWER_NOT_FOUND ErrorReason = 27
+	// NOT_FOUND: there is no such rule in a namespace that you may use. Metadata: `rule_id`.
+	ErrorReason_ERROR_REASON_RULE_NOT_FOUND ErrorReason = 40
+	// ABORTED: the rule has another newest revision than `expected_revision`. Read it again. Metadata: `rule_id`,
+	// `expected`, `newest`.
+	ErrorReason_ERROR_REASON_RULE_CHANGED ErrorReason = 41
 	// UNIMPLEMENTED: this server does not know the method; it is older than the client.
 	ErrorReason_ERROR_REASON_UNKNOWN_METHOD ErrorReason = 30
 	// NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`.
@@ -149,6 +154,8 @@ var (
 		25: "ERROR_REASON_PERSON_NOT_FOUND",
 		26: "ERROR_REASON_EXCLUDED",
 		27: "ERROR_REASON_ANSWER_NOT_FOUND",
+		40: "ERROR_REASON_RULE_NOT_FOUND",
+		41: "ERROR_REASON_RULE_CHANGED",
 		30: "ERROR_REASON_UNKNOWN_METHOD",
 		31: "ERROR_REASON_SERVICE_NOT_FOUND",
 	}
@@ -181,6 +188,8 @@ var (
 		"ERROR_REASON_PERSON_NOT_FOUND":    25,
 		"ERROR_REASON_EXCLUDED":            26,
 		"ERROR_REASON_ANSWER_NOT_FOUND":    27,
+		"ERROR_REASON_RULE_NOT_FOUND":      40,
+		"ERROR_REASON_RULE_CHANGED":        41,
 		"ERROR_REASON_UNKNOWN_METHOD":      30,
 		"ERROR_REASON_SERVICE_NOT_FOUND":   31,
 	}
@@ -218,7 +227,7 @@ var File_askback_v1_error_reason_proto protoreflect.FileDescriptor
 const file_askback_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/error_reason.proto\x12\n" +
-	"askback.v1*\xcf\a\n" +
+	"askback.v1*\x8f\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1f\n" +
@@ -249,6 +258,8 @@ const file_askback_v1_error_reason_proto_rawDesc = "" +
 	"\x1dERROR_REASON_PERSON_NOT_FOUND\x10\x19\x12\x19\n" +
 	"\x15ERROR_REASON_EXCLUDED\x10\x1a\x12!\n" +
 	"\x1dERROR_REASON_ANSWER_NOT_FOUND\x10\x1b\x12\x1f\n" +
+	"\x1bERROR_REASON_RULE_NOT_FOUND\x10(\x12\x1d\n" +
+	"\x19ERROR_REASON_RULE_CHANGED\x10)\x12\x1f\n" +
 	"\x1bERROR_REASON_UNKNOWN_METHOD\x10\x1e\x12\"\n" +
 	"\x1eERROR_REASON_SERVICE_NOT_FOUND\x10\x1fB\\\n" +
 	"\x0edev.askback.v1B\x10ErrorReasonProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"

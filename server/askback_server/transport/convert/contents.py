@@ -74,7 +74,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         form=prompt_form,
         decisions=decisions,
         priority=message.priority,
-        audience=_audience(message.audience) if message.HasField("audience") else _EVERYONE,
+        audience=audience(message.audience) if message.HasField("audience") else _EVERYONE,
         labels=dict(message.labels),
         blocking=message.blocking,
         final_action=final,
@@ -87,7 +87,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         deadline=deadline,
         correction=correction,
         exclusion=_exclusion(message.exclude) if message.HasField("exclude") else None,
-        approval=_approval(message.approval) if message.HasField("approval") else None,
+        approval=approval(message.approval) if message.HasField("approval") else None,
     )
 
 
@@ -95,7 +95,8 @@ def _parts(messages: Iterable[prompt_pb2.PromptPart]) -> Iterable[Part]:
     return (Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in messages)
 
 
-def _audience(message: prompt_pb2.Audience) -> Audience:
+def audience(message: prompt_pb2.Audience) -> Audience:
+    """The audience of a message."""
     return Audience(frozenset(message.users), frozenset(message.groups))
 
 
@@ -104,7 +105,8 @@ def _exclusion(message: prompt_pb2.Exclusion) -> Exclusion:
     return Exclusion(message.requester, tuple(message.answerers_of), users, groups, message.hide)
 
 
-def _approval(message: prompt_pb2.Approval) -> Approval:
+def approval(message: prompt_pb2.Approval) -> Approval:
+    """The approval of a message."""
     groups = tuple(GroupApproval(each.group, each.required) for each in message.per_group)
     return Approval(message.required, groups, message.reject_at, message.shared, message.rules_may_fill)
 
@@ -112,7 +114,7 @@ def _approval(message: prompt_pb2.Approval) -> Approval:
 def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
     for index, message in enumerate(messages):
         after = _required_span(message, f"escalation[{index}]", "after", check)
-        yield EscalationStep(after, _audience(message.to), message.replace, message.raise_priority)
+        yield EscalationStep(after, audience(message.to), message.replace, message.raise_priority)
 
 
 def _reminders(message: prompt_pb2.Reminders, check: Violations) -> Reminders:
@@ -146,7 +148,8 @@ def _options(messages: Iterable[prompt_pb2.DecisionOption], check: Violations) -
             yield DecisionOption(decision, message.label, message.comment_required)
 
 
-def _serialise(content: PromptContent) -> bytes:
+def serialise(content: PromptContent) -> bytes:
+    """The serialised message of a content."""
     target = prompt_pb2.PromptContent()
     target.kind = content.kind
     target.title = content.title
@@ -162,7 +165,7 @@ def _serialise(content: PromptContent) -> bytes:
         added.comment_required = option.comment_required
     target.priority = content.priority
     if content.audience.users or content.audience.groups:
-        _put_audience(target.audience, content.audience)
+        put_audience(target.audience, content.audience)
     if content.labels:
         target.labels.update(content.labels)
     target.blocking = content.blocking
@@ -178,7 +181,7 @@ def _serialise(content: PromptContent) -> bytes:
     for step in content.escalation:
         new_step = target.escalation.add(replace=step.replace, raise_priority=step.raise_priority)
         put_span(new_step.after, step.after)
-        _put_audience(new_step.to, step.to)
+        put_audience(new_step.to, step.to)
     if content.reminders is not None:
         put_span(target.reminders.every, content.reminders.every)
         put_span(target.reminders.after, content.reminders.after)
@@ -190,11 +193,12 @@ def _serialise(content: PromptContent) -> bytes:
     if content.exclusion is not None:
         _put_exclusion(target.exclude, content.exclusion)
     if content.approval is not None:
-        _put_approval(target.approval, content.approval)
+        put_approval(target.approval, content.approval)
     return target.SerializeToString()
 
 
-def _put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
+def put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
+    """Fill the message of an audience."""
     target.users.extend(sorted(audience.users))
     target.groups.extend(sorted(audience.groups))
 
@@ -208,7 +212,8 @@ def _put_exclusion(target: prompt_pb2.Exclusion, exclusion: Exclusion) -> None:
     target.hide = exclusion.hide
 
 
-def _put_approval(target: prompt_pb2.Approval, approval: Approval) -> None:
+def put_approval(target: prompt_pb2.Approval, approval: Approval) -> None:
+    """Fill the message of an approval."""
     target.required = approval.required
     for each in approval.per_group:
         target.per_group.add(group=each.group, required=each.required)
@@ -228,6 +233,6 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     target.editable = part.editable
 
 
-content_bytes = EncodeCache(_serialise, maximum=512)
+content_bytes = EncodeCache(serialise, maximum=512)
 """Serialises a content, with the JSON Schema that is derived from its questions. A content is sent with every
 version of its prompt and with every read, so the messages are cached."""
