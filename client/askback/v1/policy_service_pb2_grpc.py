@@ -40,9 +40,7 @@ class PolicyServiceStub(object):
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-
-    every RPC    policy
+    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
     """
 
     def __init__(self, channel):
@@ -98,9 +96,7 @@ class PolicyServiceServicer(object):
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-
-    every RPC    policy
+    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
     """
 
     def CreateRule(self, request, context):
@@ -218,9 +214,7 @@ class PolicyService(object):
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-
-    every RPC    policy
+    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
     """
 
     @staticmethod

@@ -41,9 +41,7 @@ class PolicyServiceStub:
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-
-      every RPC    policy
+    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
     """
 
     @_typing.overload
@@ -102,9 +100,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-
-      every RPC    policy
+    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -159,9 +155,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-
-      every RPC    policy
+    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
     """
 
     @_abc_1.abstractmethod

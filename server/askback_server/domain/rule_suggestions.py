@@ -139,8 +139,8 @@ def suggest(prompts: Iterable[Prompt], min_support: int, limits: Limits) -> list
     """Drafts for questions that people have decided alike at least `min_support` times, the most first.
 
     Questions are alike by kind, job type and labels, and in addition by one field of the metadata each. Of
-    those that were decided alike, all fields with one value become conditions; without any, the title. The widest draft wins: one
-    that covers no further prompts is left out.
+    those that were decided alike, all fields with one value become conditions; without any, the title. The
+    widest draft wins: one that covers no further prompts is left out.
     """
     groups: defaultdict[_Key, list[tuple[Prompt, Answer, Mapping[str, Any]]]] = defaultdict(list)
     for prompt in prompts:

@@ -1249,7 +1249,7 @@ var File_askback_v1_policy_service_proto protoreflect.FileDescriptor
 const file_askback_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1faskback/v1/policy_service.proto\x12\n" +
-	"askback.v1\x1a\x17askback/v1/prompt.proto\x1a\x15askback/v1/rule.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x01\n" +
+	"askback.v1\x1a\x15askback/v1/rule.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x01\n" +
 	"\x11CreateRuleRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
 	"\n" +
@@ -1437,7 +1437,6 @@ func file_askback_v1_policy_service_proto_init() {
 	if File_askback_v1_policy_service_proto != nil {
 		return
 	}
-	file_askback_v1_prompt_proto_init()
 	file_askback_v1_rule_proto_init()
 	file_askback_v1_policy_service_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}

@@ -47,9 +47,7 @@ const (
 // In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
 // second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 //
-// The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-//
-//	every RPC    policy
+// Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
 type PolicyServiceClient interface {
 	// Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
 	//
@@ -168,9 +166,7 @@ func (c *policyServiceClient) SuggestRules(ctx context.Context, in *SuggestRules
 // In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
 // second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 //
-// The role `policy` may read all prompts of its namespaces by PreviewRule and SuggestRules. Role needed, by RPC:
-//
-//	every RPC    policy
+// Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
 type PolicyServiceServer interface {
 	// Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
 	//
