@@ -33,6 +33,7 @@ async def service(migrated_db_url: str, tmp_path: Path) -> AsyncIterator[Service
         ada={"roles": ["client", "worker"], "namespaces": ["default", "strict"]},
         pia={"roles": BOTH, "groups": ["ops"], "namespaces": ["default", "strict"]},
         quin={"roles": BOTH, "groups": ["risk"], "namespaces": ["default", "strict"]},
+        rob={"groups": ["risk"], "namespaces": ["strict"]},
         bot={"roles": ["policy"]},
     )
     async with serving(migrated_db_url, auth=str(tokens.path), rules_need_approval="strict=risk") as running:
@@ -180,6 +181,25 @@ async def test_a_second_person_activates_exactly_the_revision_that_it_has_read(s
 
 def _preview() -> dict[str, Any]:
     return {"not_matching": [rules.RuleExample(content=confirm(kind="preview"))]}
+
+
+async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWorld) -> None:
+    pia, quin, rob = (person(service, name) for name in ("pia", "quin", "rob"))
+    broad = spec(
+        match=rules.RuleMatch(kinds=["confirm"], expression="prompt.title != ''"),
+        not_matching=[rules.RuleExample(content=confirm(kind="preview"))],
+    )
+    rule = (await quin.policy.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=broad))).rule
+    # The author belongs to the group that approves.
+    own = await proposal(service, rule)
+    await expect_refusal(quin.hitl.AnswerPrompt(answer(own)), "PERMISSION_DENIED", "EXCLUDED")
+    await rob.hitl.AnswerPrompt(answer(own))
+    await service.service.replica.policy.settle()
+    risk = prompts.Audience(groups=["risk"])
+    assert (await asked(service, tool(audience=risk), "strict")).state == ANSWERED
+    # Its rule matches the prompt about another rule, and could answer it if rules did.
+    other = (await pia.policy.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
+    assert (await proposal(service, other)).state == OPEN
 
 
 async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWorld) -> None:

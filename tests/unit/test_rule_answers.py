@@ -239,6 +239,18 @@ def test_a_missing_field_and_an_empty_metadata_never_match() -> None:
         assert here.ask(content=question(metadata_json=metadata)).prompt.is_open
 
 
+def test_rules_with_different_answers_ask_people_and_equal_ones_agree_by_value() -> None:
+    def accepts(rule_id: str, values: str) -> Any:
+        return rule(rule_id, answer=GivenAnswer(Decision.ACCEPT, values), author=rule_id)
+
+    form = Questions((Question(question_id="n", title="How much?", input=IntegerInput()),))
+    here = world(accepts("r1", '{"n":1}'), accepts("r2", '{"n":2}'))
+    assert here.ask(content=question(form=form)).prompt.is_open
+    assert ruled(here)["conflict"] == "rules with different answers match"
+    here.rules = rule_book(accepts("r1", '{"n":1}'), accepts("r2", '{ "n": 1.0 }'))
+    assert not here.ask("b", question(form=form)).prompt.is_open
+
+
 def test_unless_is_the_exception_of_a_rule() -> None:
     here = world(rule(unless="'prod' in prompt.labels"))
     assert here.ask(content=question(labels={"prod": ""})).prompt.is_open
