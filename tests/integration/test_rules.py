@@ -291,5 +291,5 @@ async def test_suggestions_are_drafts_that_can_be_adopted(service: ServiceWorld)
     refused = await asked(service, tool("rm"))
     assert refused.resolution.answer.decision == REJECT
     assert (await asked(service, confirm(metadata_json='{"tool":"rm","force":true}'))).state == OPEN
-    nobody = pb.SuggestRulesRequest(prompt_id=open_one.prompt_id)
-    await expect_refusal(pia.policy.SuggestRules(nobody), "INVALID_ARGUMENT", "INVALID_FIELD")
+    unanswered = pb.SuggestRulesRequest(prompt_id=open_one.prompt_id)
+    await expect_refusal(pia.policy.SuggestRules(unanswered), "INVALID_ARGUMENT", "INVALID_FIELD")

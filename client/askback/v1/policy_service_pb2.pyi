@@ -70,11 +70,11 @@ class _PeopleVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PeopleV
     PEOPLE_VERDICT_UNSPECIFIED: _PeopleVerdict.ValueType  # 0
     """The zero value. Never sent by the server."""
     PEOPLE_VERDICT_ACCEPT: _PeopleVerdict.ValueType  # 1
-    """They accepted."""
+    """They accepted it without changes."""
     PEOPLE_VERDICT_EDIT: _PeopleVerdict.ValueType  # 2
     """They accepted with changes."""
     PEOPLE_VERDICT_REJECT: _PeopleVerdict.ValueType  # 3
-    """They rejected."""
+    """They rejected it; a rule that accepts it would have been wrong."""
     PEOPLE_VERDICT_REVISE: _PeopleVerdict.ValueType  # 4
     """They asked for changes."""
     PEOPLE_VERDICT_OTHER: _PeopleVerdict.ValueType  # 5
@@ -88,11 +88,11 @@ class PeopleVerdict(_PeopleVerdict, metaclass=_PeopleVerdictEnumTypeWrapper):
 PEOPLE_VERDICT_UNSPECIFIED: PeopleVerdict.ValueType  # 0
 """The zero value. Never sent by the server."""
 PEOPLE_VERDICT_ACCEPT: PeopleVerdict.ValueType  # 1
-"""They accepted."""
+"""They accepted it without changes."""
 PEOPLE_VERDICT_EDIT: PeopleVerdict.ValueType  # 2
 """They accepted with changes."""
 PEOPLE_VERDICT_REJECT: PeopleVerdict.ValueType  # 3
-"""They rejected."""
+"""They rejected it; a rule that accepts it would have been wrong."""
 PEOPLE_VERDICT_REVISE: PeopleVerdict.ValueType  # 4
 """They asked for changes."""
 PEOPLE_VERDICT_OTHER: PeopleVerdict.ValueType  # 5
@@ -372,9 +372,9 @@ class RuleSample(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """Which prompt it is: GetPrompt has the rest of it, for callers who may see it."""
     title: _builtins.str
-    """Its title."""
+    """What it asked, in one line."""
     people: Global___PeopleVerdict.ValueType
     """What people did."""
     user_id: _builtins.str

@@ -314,7 +314,7 @@ class RuleSpec(_message.Message):
 
     @_builtins.property
     def ask(self) -> Global___RuleAsk:
-        """Asks people."""
+        """People decide, whatever other rules would answer."""
 
     @_builtins.property
     def route(self) -> Global___RuleRoute:

@@ -197,10 +197,8 @@ class Guard:
 
     def merge(self, other: Guard) -> Guard:
         """A guard with the conditions of both. Of two epochs of one session the specific one wins."""
-        if self is NO_GUARD or self is other:
-            return other
-        if other is NO_GUARD:
-            return self
+        if self is NO_GUARD or other is NO_GUARD or self is other:
+            return other if self is NO_GUARD else self
         later = self.session and other.session and other.session.epoch
         session = other.session if later else self.session or other.session
         befores = [t for t in (self.not_before, other.not_before) if t]

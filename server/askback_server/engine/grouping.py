@@ -188,7 +188,8 @@ class Group:
             write = self.write = JobWrite(change.job, base.version if base else 0)
         write.job = change.job
         write.guard = write.guard.merge(change.guard)
-        self.rules.take(change.guard.rules)
+        if change.guard.rules:
+            self.rules.take(change.guard.rules)
         for prompt_id, prompt in change.prompts.items():
             before = self.aggregate.prompts.get(prompt_id)
             if before is None:

@@ -145,7 +145,8 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
             )
         else:
             batch.new_jobs.append((*conditions, *rows.job_values(job)))
-        batch.rule_uses += [(job.job_id, *astuple(use)) for use in write.guard.rules]
+        for use in write.guard.rules:
+            batch.rule_uses.append((job.job_id, *astuple(use)))
         links = write.links or (None,) * len(write.events)
         batch.events += map(rows.event_values, write.events, links)
         if write.deleted:

@@ -152,7 +152,7 @@ class _Guards:
 
     def __init__(self, cursor: sqlite3.Cursor, outcome: BatchOutcome, uses: Sequence[Values]) -> None:
         self._cursor = cursor
-        self.rules = RuleGuards(cursor, outcome.now, uses)
+        self.rules = RuleGuards(cursor, outcome.now, uses) if uses else None
         self._outcome = outcome
         self._epochs: dict[str, int | None] = {}
         """Of the sessions that were looked up; None if the session has expired."""
@@ -177,7 +177,7 @@ class _Guards:
         if (not_before and now < not_before) or (not_after and now >= not_after):
             outcome.late.add(job_id)
             return False
-        return self.rules.hold(job_id)
+        return self.rules is None or self.rules.hold(job_id)
 
     def _epoch_of(self, session: str) -> int | None:
         if session not in self._epochs:
@@ -217,7 +217,8 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
             continue
         if cursor.execute(_CREATE.sql, _CREATE.parameters(row, texts)).rowcount == 1:
             written.add(job_id)
-    guards.rules.count_uses(written)
+    if guards.rules is not None:
+        guards.rules.count_uses(written)
     for part, statement in _CHILDREN.items():
         job_at = JOB_AT[part]
         theirs = [statement.parameters(r, texts) for r in getattr(batch, part) if r[job_at] in written]

@@ -36,7 +36,7 @@ class RuleGuards:
 
     def hold(self, job_id: str) -> bool:
         """Whether all rules that a job uses are as they were read, and have uses left for the whole batch."""
-        return not self._uses or all(map(self._is_valid, self._uses.get(job_id, ())))
+        return all(map(self._is_valid, self._uses.get(job_id, ())))
 
     def _is_valid(self, use: tuple[Any, ...]) -> bool:
         rule_id, namespace, set_version, author, author_version = use

@@ -99,11 +99,11 @@ type PeopleVerdict int32
 const (
 	// The zero value. Never sent by the server.
 	PeopleVerdict_PEOPLE_VERDICT_UNSPECIFIED PeopleVerdict = 0
-	// They accepted.
+	// They accepted it without changes.
 	PeopleVerdict_PEOPLE_VERDICT_ACCEPT PeopleVerdict = 1
 	// They accepted with changes.
 	PeopleVerdict_PEOPLE_VERDICT_EDIT PeopleVerdict = 2
-	// They rejected.
+	// They rejected it; a rule that accepts it would have been wrong.
 	PeopleVerdict_PEOPLE_VERDICT_REJECT PeopleVerdict = 3
 	// They asked for changes.
 	PeopleVerdict_PEOPLE_VERDICT_REVISE PeopleVerdict = 4
@@ -689,9 +689,9 @@ func (x *ListRulesResponse) GetNextPageToken() string {
 // A prompt of the past.
 type RuleSample struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// Which prompt it is: GetPrompt has the rest of it, for callers who may see it.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// Its title.
+	// What it asked, in one line.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	// What people did.
 	People PeopleVerdict `protobuf:"varint,3,opt,name=people,proto3,enum=askback.v1.PeopleVerdict" json:"people,omitempty"`

@@ -639,7 +639,7 @@ type RuleSpec_Refuse struct {
 }
 
 type RuleSpec_Ask struct {
-	// Asks people.
+	// People decide, whatever other rules would answer.
 	Ask *RuleAsk `protobuf:"bytes,7,opt,name=ask,proto3,oneof"`
 }
 
