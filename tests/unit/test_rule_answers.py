@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from askback_server.domain import commands as c
 from askback_server.domain.answers import AnswerSource
 from askback_server.domain.approvals import Approval, GroupApproval
-from askback_server.domain.content import Audience, DefaultAnswer, Exclusion, FinalAction
-from askback_server.domain.decisions import Decision
+from askback_server.domain.content import Audience, DefaultAnswer, EscalationStep, Exclusion, FinalAction
+from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.forms import IntegerInput, Question, Questions
@@ -24,6 +24,7 @@ from askback_server.domain.rules import Effect, GivenAnswer, Match, Route, Stand
 from askback_server.domain.rulings import Ruling, combine, route, stricter
 from tests.support.aggregates import BOB, HOUR, SECOND, START, JobWorld, question, running
 from tests.support.rules import compiled, rule, rule_book, rule_set
+from tests.support.rules import question as normalised
 
 A, B, C = Effect.ANSWER, Effect.ASK, Effect.REFUSE
 
@@ -285,7 +286,7 @@ def routed(*routes: Route, **fields: Any) -> Any:
     results = []
     for order in permutations(routes):
         rules = [rule(f"r{i}", Effect.ROUTE, route=each) for i, each in enumerate(order)]
-        results.append(route(question(**fields), rules))
+        results.append(route(normalised(**fields), rules))
     assert all(each == results[0] for each in results)
     return results[0]
 
@@ -326,6 +327,35 @@ def test_silence_never_accepts_sooner_or_in_place_of_several_people() -> None:
     content, _ = routed(Route(approval=Approval(2, reject_at=1), timeout=SECOND), **default)
     assert (content.default_answer, content.final_action) == (None, FinalAction.EXPIRE)
     assert content.timeout == timedelta(seconds=1)
+
+
+def test_a_decision_of_one_person_does_not_avoid_the_approval_of_a_rule() -> None:
+    options = tuple(
+        DecisionOption(d, d.title()) for d in (Decision.ACCEPT, Decision.REJECT, Decision.DISMISS)
+    )
+    default = DefaultAnswer(Decision.DISMISS)
+    fields = {"final_action": FinalAction.DEFAULT, "default_answer": default, "timeout": HOUR}
+    here = world(rule(effect=Effect.ROUTE, route=Route(approval=Approval(2, reject_at=1))))
+    content = here.ask(content=question(decisions=options, **fields)).prompt.content
+    assert content.approval == Approval(2, reject_at=1)
+    assert [option.decision for option in content.decisions] == [Decision.ACCEPT, Decision.REJECT]
+    assert content.default_answer is None
+    assert here.ask(content=question(decisions=options, **fields)).replayed
+
+
+def test_an_escalation_asks_no_people_outside_of_the_audience_of_a_rule() -> None:
+    law, ops = (Audience(groups=frozenset({name})) for name in ("law", "ops"))
+    steps = (
+        EscalationStep(SECOND, ops),
+        EscalationStep(2 * SECOND, Audience(), replace=True, raise_priority=1),
+        EscalationStep(3 * SECOND, law, replace=True),
+    )
+    here = world(rule(effect=Effect.ROUTE, route=Route(audience=law)))
+    here.ask(content=question(escalation=steps, timeout=HOUR))
+    for _ in steps:
+        here.tick(SECOND).expire()
+        assert here.prompt().content.audience == law
+    assert here.prompt().content.priority == 1
 
 
 def test_an_approval_that_has_nothing_to_approve_leaves_the_question_to_people() -> None:

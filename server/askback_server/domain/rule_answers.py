@@ -12,8 +12,6 @@ from functools import lru_cache, partial
 
 from askback_server.domain.aggregate import Change, Guard
 from askback_server.domain.answers import Answer, AnswerSource
-from askback_server.domain.approval_checks import check_decisions
-from askback_server.domain.checks import Checker
 from askback_server.domain.commands import AnswerPrompt, PromptRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING, Decision
@@ -68,12 +66,6 @@ def consult_rules(change: Change, key: str, content: PromptContent) -> Consulted
     if ruling.is_silent:
         return Consulted(content)
     routed, conflict = route(content, ruling.routes)
-    if routed.approval is not None and routed.approval != content.approval:
-        check = Checker(facts.limits)
-        check_decisions(check, routed, routed.approval)
-        if check.found:  # it has nothing to approve, such as a question with RESPOND only
-            routed = evolve(routed, approval=content.approval)
-            conflict = "the approval of a rule is not possible for these decisions"
     asked = content.digest if routed != content else ""
     return Consulted(routed, ruling, rules, conflict or ruling.conflict, asked, _digest(read))
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import reduce
 
 from askback_server.domain.answers import Answer, AnswerSource
+from askback_server.domain.approval_checks import ALONE
 from askback_server.domain.approvals import Approval, GroupApproval
-from askback_server.domain.content import Audience, FinalAction, PromptContent
-from askback_server.domain.decisions import AUTHORISING
+from askback_server.domain.content import Audience, EscalationStep, FinalAction, PromptContent
+from askback_server.domain.decisions import AUTHORISING, Decision
 from askback_server.domain.evolve import evolve
 from askback_server.domain.rule_inputs import ExpressionError, Inputs
 from askback_server.domain.rules import CompiledRule, Effect, Match, Rule, RuleSet
@@ -133,8 +134,9 @@ def route(content: PromptContent, rules: Sequence[Rule]) -> tuple[PromptContent,
     """A content after the rules that route it, and what conflicts; empty if nothing does.
 
     - Audience: that of the rules, in place of an empty one or of one that names all of it. Otherwise, and if
-      the rules name different ones, it stays, and rules do not answer.
-    - Approval: at least as strict in each number as each rule and the asker say.
+      the rules name different ones, it stays, and rules do not answer. Steps of the escalation ask no others.
+    - Approval: at least as strict in each number as each rule and the asker say. Decisions of one person are
+      not offered then. A question with nothing to approve gets none, and rules do not answer.
     - Priority: the highest. Timeout: the shortest.
 
     Silence must not accept sooner, nor in place of several people: an approval removes a default answer that
@@ -148,7 +150,8 @@ def route(content: PromptContent, rules: Sequence[Rule]) -> tuple[PromptContent,
     elif audiences:
         wanted = audiences.pop()
         if _narrows(content.audience, wanted):
-            content = evolve(content, audience=wanted)
+            steps = tuple(_within(step, wanted) for step in content.escalation)
+            content = evolve(content, audience=wanted, escalation=steps)
         else:
             conflict = "the audience of a rule is no part of the prompt's"
     priorities = [r.priority for r in routes if r.priority is not None]
@@ -157,19 +160,42 @@ def route(content: PromptContent, rules: Sequence[Rule]) -> tuple[PromptContent,
     if approvals:
         if content.approval is not None:
             approvals.append(content.approval)
-        content = evolve(content, approval=reduce(stricter, approvals))
-        if _accepts_by_silence(content):
-            content = evolve(content, final_action=FinalAction.EXPIRE, default_answer=None)
+        approved = _approve(content, reduce(stricter, approvals))
+        if approved is not None:
+            content = approved
+        else:
+            conflict = conflict or "a rule adds an approval, and the prompt offers nothing to approve"
     timeouts = [r.timeout for r in routes if r.timeout is not None]
     if timeouts and not _accepts_by_silence(content):
         content = evolve(content, timeout=min([*timeouts, *([content.timeout] if content.timeout else [])]))
     return content, conflict
 
 
+def _approve(content: PromptContent, approval: Approval) -> PromptContent | None:
+    """A content that needs an approval. None if it offers nothing to approve."""
+    alone = ALONE if approval.required > 1 else frozenset[Decision]()
+    options = tuple(option for option in content.decisions if option.decision not in alone)
+    if not any(option.decision in AUTHORISING for option in options):
+        return None
+    content = evolve(content, approval=approval, decisions=options)
+    default = content.default_answer
+    if default is not None and (default.decision in AUTHORISING or content.option(default.decision) is None):
+        content = evolve(content, final_action=FinalAction.EXPIRE, default_answer=None)
+    return content
+
+
 def _narrows(asked: Audience, wanted: Audience) -> bool:
     if not asked.users and not asked.groups:
         return True
     return wanted.users <= asked.users and wanted.groups <= asked.groups
+
+
+def _within(step: EscalationStep, wanted: Audience) -> EscalationStep:
+    """A step of the escalation that asks no people outside of an audience."""
+    to, is_everyone = step.to, step.replace and step.to == Audience()
+    if not is_everyone and to.users <= wanted.users and to.groups <= wanted.groups:
+        return step
+    return replace(step, to=Audience(), replace=False)
 
 
 def _accepts_by_silence(content: PromptContent) -> bool:

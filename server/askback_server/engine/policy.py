@@ -18,7 +18,7 @@ from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, Exclusion, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.documents import dump
-from askback_server.domain.errors import AskbackError, LimitExceeded, PermissionDenied
+from askback_server.domain.errors import AskbackError, InvalidField, LimitExceeded, PermissionDenied
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
@@ -137,6 +137,8 @@ class Policy:
     async def update(self, principal: Principal, update: RuleUpdate) -> StoredRule:
         """Change a rule. Raises InvalidField, RuleNotFound, RuleChanged."""
         principal.require(Role.POLICY)
+        if update.spec is not None and update.enabled is False:
+            raise InvalidField.of("enabled", "must not be false with a spec: a new revision is on")
         spec = None if update.spec is None else self._check(principal, update.spec)
 
         def decide(stored: StoredRule | None, now: datetime) -> StoredRule:
@@ -146,7 +148,7 @@ class Policy:
             is_on = rule.active is not None and rule.active.enabled
             if spec is not None and is_on and is_shortening(rule, spec):
                 rule = shorten(rule, spec, now)
-            elif spec is not None and update.enabled is not False:
+            elif spec is not None:
                 return self._write(rule, spec, principal.subject, now)
             elif update.enabled and not is_on and rule.active is not None:
                 same = self._check(principal, rule.active.spec)
