@@ -61,6 +61,9 @@ async def test_a_rule_is_written_applied_changed_and_deleted(service: ServiceWor
     rule = (await pia.policy.CreateRule(request)).rule
     assert (rule.state, rule.revision, rule.author) == (rules.RULE_STATE_ACTIVE, 1, "pia")
     assert (await pia.policy.CreateRule(request)).rule == rule
+    another = create(name="another")
+    another.request_id = "once"
+    await expect_refusal(pia.policy.CreateRule(another), "ALREADY_EXISTS", "ID_REUSED")
     prompt = await asked(service, tool())
     assert prompt.state == ANSWERED
     said = prompt.resolution.answer

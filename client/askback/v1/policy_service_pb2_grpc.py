@@ -104,7 +104,8 @@ class PolicyServiceServicer(object):
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
         evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
-        may not answer prompts (role `console`).
+        may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+        RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,8 @@ class PolicyServiceStub:
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
     evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
-    may not answer prompts (role `console`).
+    may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+    RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
     """
     UpdateRule: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRuleRequest, _policy_service_pb2.UpdateRuleResponse]
     """Changes a rule. With `spec` it gets a new revision, of which the caller is the author; one that only ends earlier
@@ -109,7 +110,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
     evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
-    may not answer prompts (role `console`).
+    may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+    RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
     """
     UpdateRule: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRuleRequest, _policy_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
     """Changes a rule. With `spec` it gets a new revision, of which the caller is the author; one that only ends earlier
@@ -168,7 +170,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
         evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
-        may not answer prompts (role `console`).
+        may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+        RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
         """
 
     @_abc_1.abstractmethod

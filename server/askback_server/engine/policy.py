@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from askback_server.domain import commands as c
@@ -18,7 +18,7 @@ from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, Exclusion, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.documents import dump
-from askback_server.domain.errors import AskbackError, InvalidField, LimitExceeded, PermissionDenied
+from askback_server.domain.errors import AskbackError, IdReused, InvalidField, LimitExceeded, PermissionDenied
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
@@ -98,14 +98,19 @@ class Policy:
     async def create(
         self, principal: Principal, namespace: str, spec: RuleSpec, request_id: str, *, validate_only: bool
     ) -> StoredRule:
-        """Create a rule, or return the one that the same request created. Raises InvalidField."""
+        """Create a rule, or return the one that the same request created. Raises InvalidField, IdReused."""
         principal.require(Role.POLICY)
-        spec = self._check(principal, spec)
+        has_end, spec = spec.expires_at is not None, self._check(principal, spec)
         named = uuid.uuid5(_IDS, f"{namespace}\n{principal.subject}\n{request_id}")
         rule_id = str(named) if request_id else uuid7()
 
         def decide(stored: StoredRule | None, now: datetime) -> StoredRule:
             if stored is not None:
+                first = stored.proposal or stored.active
+                if stored.newest == 1 and first is not None:
+                    same = spec if has_end else replace(spec, expires_at=first.spec.expires_at)
+                    if same != first.spec:
+                        raise IdReused("request_id", request_id, rule_id=rule_id)
                 return stored
             blank = StoredRule(rule_id, namespace, now, now, 0)
             return self._write(blank, spec, principal.subject, now)

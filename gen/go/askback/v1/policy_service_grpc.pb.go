@@ -53,7 +53,8 @@ type PolicyServiceClient interface {
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
 	// evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
-	// may not answer prompts (role `console`).
+	// may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+	// RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
 	CreateRule(ctx context.Context, in *CreateRuleRequest, opts ...grpc.CallOption) (*CreateRuleResponse, error)
 	// Changes a rule. With `spec` it gets a new revision, of which the caller is the author; one that only ends earlier
 	// or has fewer uses keeps its author. Switching off is done at once and drops a proposal.
@@ -172,7 +173,8 @@ type PolicyServiceServer interface {
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
 	// evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
-	// may not answer prompts (role `console`).
+	// may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+	// RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
 	CreateRule(context.Context, *CreateRuleRequest) (*CreateRuleResponse, error)
 	// Changes a rule. With `spec` it gets a new revision, of which the caller is the author; one that only ends earlier
 	// or has fewer uses keeps its author. Switching off is done at once and drops a proposal.
