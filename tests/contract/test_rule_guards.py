@@ -14,16 +14,17 @@ import sqlalchemy as sa
 from askback_server.domain.answers import AnswerSource
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, Exclusion
+from askback_server.domain.errors import IdReused
 from askback_server.domain.events import EventType
 from askback_server.domain.people import PersonSetting, Sighting, delete_person, note_sighting, set_person
-from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState
 from askback_server.domain.rules import Effect, Match, Route, RuleSpec
 from askback_server.domain.stored_rules import StoredRule, delete, switch_off, write_revision
 from askback_server.ports.clock import uuid7
 from askback_server.storage.people_tables import people
 from askback_server.storage.rule_tables import rules
 from askback_server.storage.tables import prompts
-from tests.support.aggregates import question
+from tests.support.aggregates import BOB, question
 from tests.support.rows import now
 from tests.support.rules import rule
 from tests.support.storage import Node, check_job, execute, faults_of, fetch, lose_outcome
@@ -235,3 +236,28 @@ async def test_a_namespace_without_rules_reads_nothing(here: Node) -> None:
     await save(here)
     assert here.rules.book.of("other") is None
     assert (await fetch(here.database, sa.select(people))) == []
+
+
+async def test_a_rule_and_a_person_race_and_the_first_commit_wins(here: Node, there: Node) -> None:
+    await see(here)
+    await save(here, when="prompt.title == 'Now?'")
+    winners = set()
+    for number in range(8):
+        job, prompt = await here.waiting(question("Soon?"))
+        tasks = [
+            here.ask(job, "a", question("Now?")),
+            there.answer(prompt, f"a{number}", principal=BOB),
+        ]
+        asked, said = await asyncio.gather(*tasks, return_exceptions=True)
+        aggregate, _ = await check_job(here.database, job.job_id)
+        [stored] = aggregate.prompts.values()
+        assert stored.resolution is not None
+        answer = stored.resolution.answer
+        assert answer is not None
+        winners.add(answer.source)
+        if answer.source is AnswerSource.RULE:
+            assert isinstance(said, AnswerResult)
+            assert said.status in (AnswerStatus.STALE, AnswerStatus.CLOSED)
+        else:
+            assert isinstance(asked, IdReused)  # the job learns that its first question was answered
+    assert winners <= {AnswerSource.RULE, AnswerSource.HUMAN}
