@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ import pytest
 from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import Audience
 from askback_server.domain.decisions import Decision
+from askback_server.domain.rule_checks import prepare_rule
 from askback_server.domain.rule_documents import spec_from_json, spec_to_json
+from askback_server.domain.rule_inputs import ExpressionError, Predicate, read_inputs
 from askback_server.domain.rules import Effect, Example, GivenAnswer, Match, Route
+from askback_server.domain.rulings import holds
 from askback_server.domain.stored_rules import (
     RuleState,
     StoredRule,
@@ -25,8 +29,9 @@ from askback_server.domain.stored_rules import (
     switch_off,
     write_revision,
 )
+from askback_server.expressions import Missing
 from tests.support.aggregates import HOUR, START
-from tests.support.rules import question, rule
+from tests.support.rules import CEL, question, rule
 
 SPEC = rule(max_uses=9).spec
 
@@ -72,6 +77,26 @@ def test_a_proposal_leaves_the_active_revision_at_work_and_may_be_dropped() -> N
     assert noted is not None
     assert noted.job_id == "j"
     assert switch_off(rule, START).proposal is None
+
+
+class Newer:
+    """A library whose conditions mean something else."""
+
+    version = "newer 2"
+
+    def compile(self, source: str) -> Predicate:
+        return lambda _: True
+
+
+def test_a_rule_whose_examples_do_not_hold_with_a_new_library_is_an_error() -> None:
+    yes, no = (question(metadata_json=f'{{"n":{number}}}') for number in (1, 2))
+    stored = rule(when="metadata.n == 1", matching=(Example(yes),), not_matching=(Example(no),))
+    read = partial(read_inputs, yes, key="", job_type="", requested_by="", max_bytes=99)
+    assert holds(prepare_rule(stored, CEL), yes, "", read)
+    with pytest.raises(ExpressionError, match="examples"):
+        holds(prepare_rule(stored, Newer()), yes, "", read)
+    with pytest.raises(ExpressionError):
+        holds(prepare_rule(stored, Missing()), yes, "", read)
 
 
 CHANGES: list[tuple[str, dict[str, Any], bool]] = [

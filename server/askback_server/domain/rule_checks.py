@@ -174,9 +174,27 @@ def matches_example(rule: CompiledRule, example: Example, limits: Limits) -> boo
     )
 
 
+_LIMITS = Limits()
+
+
+def prepare_rule(rule: Rule, expressions: Expressions) -> CompiledRule:
+    """A stored rule, ready to be applied. If its examples do not hold with the library that is installed now,
+    it is an error wherever its plain conditions hold."""
+    compiled = compile_rule(rule, expressions)
+    for examples, wanted in ((rule.spec.matching, True), (rule.spec.not_matching, False)):
+        for example in examples:
+            try:
+                holds_now = matches_example(compiled, example, _LIMITS) is wanted
+            except ExpressionError:
+                holds_now = False
+            if not holds_now:
+                return CompiledRule(rule, _failing("its examples do not hold any more"))
+    return compiled
+
+
 def compile_rule(rule: Rule, expressions: Expressions) -> CompiledRule:
-    """A stored rule, ready to be evaluated. An expression that is refused now is an error wherever it is
-    evaluated: another library, or none, may be installed."""
+    """A rule, ready to be evaluated. An expression that is refused now is an error wherever it is evaluated:
+    another library, or none, may be installed."""
 
     def compiled(source: str) -> Predicate | None:
         if not source.strip():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from askback_server.domain.rule_checks import compile_rule
+from askback_server.domain.rule_checks import prepare_rule
 from askback_server.domain.rule_inputs import Expressions
 from askback_server.domain.rules import NO_RULES, CompiledRule, Effect, RuleBook, RuleSet
 from askback_server.domain.stored_rules import StoredRule
@@ -81,7 +81,7 @@ class Rules:
         self._versions[namespace] = version
         self._stored[namespace] = tuple(stored)
         self._compiled[namespace] = tuple(
-            compile_rule(rule.active, self._expressions)
+            prepare_rule(rule.active, self._expressions)
             for rule in stored
             if rule.active is not None and rule.active.enabled
         )
