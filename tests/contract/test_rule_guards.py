@@ -16,6 +16,7 @@ from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, Exclusion
 from askback_server.domain.errors import IdReused
 from askback_server.domain.events import EventType
+from askback_server.domain.overview import NO_TIME, Measure
 from askback_server.domain.people import PersonSetting, Sighting, delete_person, note_sighting, set_person
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState
 from askback_server.domain.rules import Effect, Match, Route, RuleSpec
@@ -261,3 +262,16 @@ async def test_a_rule_and_a_person_race_and_the_first_commit_wins(here: Node, th
         else:
             assert isinstance(asked, IdReused)  # the job learns that its first question was answered
     assert winners <= {AnswerSource.RULE, AnswerSource.HUMAN}
+
+
+async def test_the_answer_of_a_rule_says_nothing_of_how_long_people_take(here: Node) -> None:
+    await see(here)
+    await save(here, when="prompt.title == 'a'")
+    await answered(here, title="a")
+    prompt = await answered(here, title="b")
+    await here.answer(prompt, principal=BOB)
+    mark = await here.database.overview.mark()
+    counts = (await here.database.overview.count_after(mark.position, 100)).counts
+    buckets = [each.bucket for each in counts if each.measure is Measure.PROMPTS_ANSWERED]
+    assert len(buckets) == 2
+    assert NO_TIME in buckets
