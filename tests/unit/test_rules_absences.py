@@ -189,7 +189,7 @@ def test_groups_and_prompts_for_everyone_are_not_affected() -> None:
     [
         ({"exclusion": Exclusion(users=frozenset({"bob"}))}, "EXCLUDED"),
         ({"exclusion": Exclusion(requester=True)}, "SELF_REVIEW"),
-        ({"delegation_policy": DelegationPolicy(DelegationScope.NOBODY)}, "POLICY"),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.NO_ONE)}, "POLICY"),
         ({"delegation_policy": DelegationPolicy(DelegationScope.LISTED, frozenset({"cid"}))}, "POLICY"),
     ],
 )

@@ -208,7 +208,7 @@ def test_an_answer_in_the_place_of_a_person_excludes_both_from_the_next_prompt()
     ("policy", "allowed"),
     [
         (DelegationPolicy(), {"bob", "dan", "ops"}),
-        (DelegationPolicy(DelegationScope.NOBODY), set()),
+        (DelegationPolicy(DelegationScope.NO_ONE), set()),
         (DelegationPolicy(DelegationScope.LISTED, frozenset({"bob"})), {"bob"}),
         (DelegationPolicy(DelegationScope.LISTED, groups=frozenset({"ops"})), {"ops"}),
         (DelegationPolicy(DelegationScope.AUDIENCE), {"dan", "ops"}),

@@ -63,7 +63,7 @@ POLICIES = [
     None,
     DelegationPolicy(DelegationScope.AUDIENCE),
     DelegationPolicy(DelegationScope.LISTED, frozenset({"cid", "dan"}), frozenset({"ops"})),
-    DelegationPolicy(DelegationScope.NOBODY),
+    DelegationPolicy(DelegationScope.NO_ONE),
 ]
 
 
