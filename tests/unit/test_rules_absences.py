@@ -298,6 +298,7 @@ def test_an_unknown_absence_is_not_changed() -> None:
 def test_a_deleted_absence_ends_now_or_never_begins() -> None:
     assert end_absence(away("ann"), START).until_at == START
     planned = away("ann", begin=HOUR, end=2 * HOUR)
-    assert end_absence(planned, START).until_at == planned.from_at
+    ended = end_absence(planned, START)
+    assert (ended.from_at, ended.until_at) == (START, START)
     over = away("ann", begin=-2 * HOUR, end=-HOUR)
     assert end_absence(over, START) == over
