@@ -442,7 +442,8 @@ def _check_votes(aggregate: Aggregate, prompt: Prompt) -> None:
     assert votes is None or prompt.content.approval is not None or (votes.earlier and not votes.live)
     people = [vote.user_id for vote in votes.live] if votes is not None else []
     assert len(set(people)) == len(people), "a person has one vote"
-    slots = [vote.slot for vote in votes.live] if votes is not None else []
+    live = votes.live if votes is not None else ()
+    slots = [vote.answer.on_behalf_of or vote.user_id for vote in live]
     assert len(set(slots)) == len(slots), "of all who act for a person one vote counts"
     assert votes is None or not votes.earlier & set(people)
     for vote in votes.live if votes is not None else ():
