@@ -1289,11 +1289,11 @@ class ReroutePromptRequest(_message.Message):
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """Counted from now, as `PromptContent.timeout`."""
+        """Counted from now, as `PromptContent.timeout`. Unset: no other time, or `deadline`."""
 
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:
-        """A time, as `PromptContent.deadline`."""
+        """Until then, as `PromptContent.deadline`. Unset: no other time, or `timeout`."""
 
     @_builtins.property
     def escalation(self) -> _prompt_pb2.Escalation:

@@ -38,9 +38,9 @@ class Absence(_message.Message):
     absence_id: _builtins.str
     """The id, made by the server."""
     namespace: _builtins.str
-    """The tenant."""
+    """The tenant to which it belongs."""
     subject: _builtins.str
-    """The person."""
+    """Who is away."""
     substitute: _builtins.str
     """Who stands in. Empty: no one."""
     comment: _builtins.str
@@ -259,7 +259,7 @@ class ListAbsencesResponse(_message.Message):
     """Send it to get the next page. Empty: this was the last one."""
     @_builtins.property
     def absences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Absence]:
-        """The absences."""
+        """In the order in which they were made."""
 
     def __init__(
         self,

@@ -39,8 +39,10 @@ class PolicyServiceStub(object):
 
     Role needed, by RPC:
 
-    SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+    SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+
+    Absences of other people need the role admin.
     """
 
     def __init__(self, channel):
@@ -80,8 +82,10 @@ class PolicyServiceServicer(object):
 
     Role needed, by RPC:
 
-    SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+    SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+
+    Absences of other people need the role admin.
     """
 
     def SetAbsence(self, request, context):
@@ -155,8 +159,10 @@ class PolicyService(object):
 
     Role needed, by RPC:
 
-    SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+    SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+
+    Absences of other people need the role admin.
     """
 
     @staticmethod

@@ -40,8 +40,10 @@ class PolicyServiceStub:
 
     Role needed, by RPC:
 
-      SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+      SetAbsence, DeleteAbsence    console
       ListAbsences                 console, client or worker
+
+    Absences of other people need the role admin.
     """
 
     @_typing.overload
@@ -83,8 +85,10 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
 
     Role needed, by RPC:
 
-      SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+      SetAbsence, DeleteAbsence    console
       ListAbsences                 console, client or worker
+
+    Absences of other people need the role admin.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -122,8 +126,10 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Role needed, by RPC:
 
-      SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+      SetAbsence, DeleteAbsence    console
       ListAbsences                 console, client or worker
+
+    Absences of other people need the role admin.
     """
 
     @_abc_1.abstractmethod

@@ -2549,12 +2549,12 @@ type isReroutePromptRequest_Limit interface {
 }
 
 type ReroutePromptRequest_Timeout struct {
-	// Counted from now, as `PromptContent.timeout`.
+	// Counted from now, as `PromptContent.timeout`. Unset: no other time, or `deadline`.
 	Timeout *durationpb.Duration `protobuf:"bytes,6,opt,name=timeout,proto3,oneof"`
 }
 
 type ReroutePromptRequest_Deadline struct {
-	// A time, as `PromptContent.deadline`.
+	// Until then, as `PromptContent.deadline`. Unset: no other time, or `timeout`.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3,oneof"`
 }
 

@@ -29,9 +29,9 @@ type Absence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, made by the server.
 	AbsenceId string `protobuf:"bytes,1,opt,name=absence_id,json=absenceId,proto3" json:"absence_id,omitempty"`
-	// The tenant.
+	// The tenant to which it belongs.
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The person.
+	// Who is away.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// When it begins.
 	FromTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
@@ -483,7 +483,7 @@ func (x *ListAbsencesRequest) GetPageToken() string {
 // A page of absences.
 type ListAbsencesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The absences.
+	// In the order in which they were made.
 	Absences []*Absence `protobuf:"bytes,1,rep,name=absences,proto3" json:"absences,omitempty"`
 	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

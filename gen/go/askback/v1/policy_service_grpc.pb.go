@@ -43,8 +43,10 @@ const (
 //
 // Role needed, by RPC:
 //
-//	SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+//	SetAbsence, DeleteAbsence    console
 //	ListAbsences                 console, client or worker
+//
+// Absences of other people need the role admin.
 type PolicyServiceClient interface {
 	// Says that a person is away. Absences of one person do not overlap; with an `absence_id` one is changed. Repeating
 	// the call changes nothing.
@@ -119,8 +121,10 @@ func (c *policyServiceClient) ListAbsences(ctx context.Context, in *ListAbsences
 //
 // Role needed, by RPC:
 //
-//	SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+//	SetAbsence, DeleteAbsence    console
 //	ListAbsences                 console, client or worker
+//
+// Absences of other people need the role admin.
 type PolicyServiceServer interface {
 	// Says that a person is away. Absences of one person do not overlap; with an `absence_id` one is changed. Repeating
 	// the call changes nothing.
