@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.interactive import InteractiveProcesses
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import CommandResult, Shell
 from tests.support.token_files import TokenFile
@@ -156,3 +157,39 @@ async def test_absences_are_set_listed_and_ended_in_local_time(run: Any) -> None
     assert (await run("root", "absence", "delete", other.json["absenceId"])).code == 0
     assert (await run("ben", "absence", "ls")).err == "0 absences\n"
     assert len((await run("ben", "absence", "ls", "--all", "-o", "tsv")).out.splitlines()) == 2
+
+
+async def test_consoles_show_a_prompt_leave_and_come_back(
+    run: Any, world: ServiceWorld, tmp_path: Path
+) -> None:
+    consoles = InteractiveProcesses(f"127.0.0.1:{world.service.port}", tmp_path)
+    asked = await ask(run, "--label", "team=console")
+    options = ("console", "--label", "team=console")
+    amy, ben = (consoles.start("", *options, ASKBACK_TOKEN=f"{who}-token") for who in ("amy", "ben"))
+    try:
+        await amy.wait_for("askback> ")
+        await ben.wait_for("nothing is open")
+        await amy.enter("delegate 1 ben you know them", "1 is delegated to ben; `return` takes it back")
+        await ben.wait_for("* 1 new: [confirm] Pay?, for amy, who delegated it: you know them")
+        await ben.enter("show 1", "you answer  for amy, who delegated it: you know them")
+        await ben.enter("b", "Give it back to amy? [y/N]")
+        await ben.enter("y", "Comment (Enter for none):")
+        await ben.enter("not me", "1 is given back to amy")
+        await amy.wait_for("* 1 new: [confirm] Pay?")
+        await amy.enter("delegate 1 ben", "1 is delegated to ben")
+        await amy.enter("return 1", "1 is taken back from ben")
+        await amy.enter("return 1 zoe", "1 is taken back from zoe")
+        await amy.enter("delegate 1 zoe", "the directory has no active person 'zoe'")
+        await amy.enter("show 1")
+        await amy.enter("p", "To whom? (a name, or group:NAME)")
+        await amy.enter("group:qa", "Keep your right to answer too? [y/n]")
+        await amy.enter("y", "Comment (Enter for none):")
+        await amy.enter("", "1 is delegated to the group qa; the first answer counts")
+        await run("cat", "inbox", "delegate", asked, "--to", "root", "--add", "--comment", "see this")
+        await amy.wait_for("* 1 Pay?: delegated: cat to root, for amy; cat may answer too: see this")
+        await amy.enter("also 1 ben", "1 is delegated to ben; the first answer counts")
+        await ben.enter("approve 1", "Approved on behalf of amy: Pay?")
+        await amy.wait_for("answered by ben on behalf of amy")
+        await amy.enter("return 1", "answered by ben on behalf of amy")
+    finally:
+        consoles.end()

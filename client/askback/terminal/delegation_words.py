@@ -94,10 +94,19 @@ def delegation_facts(prompt: PromptInfo, person: Identity | None, at: datetime) 
         yield "delegation", allowed
 
 
-def changes_of_delegations(before: PromptInfo, now: PromptInfo, at: datetime) -> str:
-    """What was delegated, or has ended, between two states of a prompt; empty if nothing."""
+def changes_of_delegations(
+    before: PromptInfo, now: PromptInfo, at: datetime, person: Identity | None = None
+) -> str:
+    """What others delegated, or what has ended, between two states of a prompt; empty if nothing."""
+    own = person.subject if person is not None else ""
     old, new = before.delegations, now.delegations
-    found = [delegation_words(each, at) for each in new if each not in old]
+    found = [
+        delegation_words(each, at)
+        if each.cause is DelegationCause.ABSENCE
+        else f"delegated: {delegation_words(each, at)}"
+        for each in new
+        if each not in old and each.giver != own
+    ]
     ended = [each for each in old if not any(_is_same(each, other) for other in new)]
     found += [f"the delegation of {each.giver} to {each.user or each.group} has ended" for each in ended]
     return ", ".join(found)
