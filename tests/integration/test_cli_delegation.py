@@ -68,6 +68,8 @@ async def test_a_prompt_is_passed_on_and_answered_on_behalf_of_its_holder(run: A
     assert "FOR" in table
     assert "amy" in table
     assert (await run("ben", "inbox", "return", name, "--comment", "not me")).out == "Given back: Pay?\n"
+    unchanged = await run("amy", "inbox", "return", name, "--to", "ben")
+    assert unchanged.out == "Not delegated to ben: Pay?\n"
     assert (await run("amy", *words, "--to", "ben")).code == 0
     taken = await run("amy", *back)  # by the whole id: amy does not see it
     assert (taken.code, taken.out) == (0, "Taken back from ben: Pay?\n")
@@ -178,7 +180,9 @@ async def test_consoles_show_a_prompt_leave_and_come_back(
         await amy.wait_for("* 1 new: [confirm] Pay?")
         await amy.enter("delegate 1 ben", "1 is delegated to ben")
         await amy.enter("return 1", "1 is taken back from ben")
-        await amy.enter("return 1 zoe", "1 is taken back from zoe")
+        await amy.wait_for("* 1 new: [confirm] Pay?")
+        await amy.enter("return 1 zoe", "1 is not delegated to zoe")
+        await amy.enter("return 1", "1 was not delegated by you, nor to you by name")
         await amy.enter("delegate 1 zoe", "the directory has no active person 'zoe'")
         await amy.enter("show 1")
         await amy.enter("p", "To whom? (a name, or group:NAME)")

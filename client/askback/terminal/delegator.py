@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.delegations import Delegation
 from askback._model.enums import DelegationCause
@@ -27,8 +25,10 @@ class Delegator:
     def __init__(self, terminal: PersonTerminal) -> None:
         self._terminal = terminal
         self._writer = terminal.writer
-        self._given: defaultdict[str, list[Target]] = defaultdict(list)
-        """What was transferred at this console, by prompt id: the person does not see these prompts now."""
+        self._given: dict[str, Target] = {}
+        """To whom a prompt was transferred last at this console, by its id."""
+        self._leaving: set[str] = set()
+        """The ids of prompts that are about to leave the view because they were transferred here."""
 
     async def delegate(self, row: Row[ConsolePrompt], words: str, *, add: bool = False) -> None:
         """Delegate to `NAME [comment]`; without words ask to whom. Raises ValueError for a wrong name,
@@ -39,21 +39,25 @@ class Delegator:
             add = await pick(self._terminal, "Keep your right to answer too? [y/n] ", YES_OR_NO)
             comment = await self._terminal.ask("Comment (Enter for none): ")
         user, group = target
-        given = self._given[row.prompt.prompt_id]
+        prompt_id = row.prompt.prompt_id
         if not add:
-            given.append(target)  # before the call: the prompt may leave the view before the reply
+            self._leaving.add(prompt_id)  # before the call: the prompt may leave the view before the reply
         try:
             await row.prompt.delegate(to=user, group=group, add=add, comment=comment.strip())
         except BaseException:
-            if not add:
-                given.remove(target)
+            self._leaving.discard(prompt_id)
             raise
+        if not add:
+            self._given[prompt_id] = target
         both = "; the first answer counts" if add else "; `return` takes it back"
         self._writer.line(f"{row.number} is delegated to {target_words(user, group)}{both}", "good")
 
-    def has_transferred(self, row: Row[ConsolePrompt]) -> bool:
-        """Whether the prompt was transferred here: the person knows why it leaves the view."""
-        return bool(self._given.get(row.prompt.prompt_id))
+    def take_leaving(self, row: Row[ConsolePrompt]) -> bool:
+        """Whether the prompt leaves the view because it was transferred here: the person knows why. Only the
+        first call for a transfer says so."""
+        known = row.prompt.prompt_id in self._leaving
+        self._leaving.discard(row.prompt.prompt_id)
+        return known
 
     async def end(self, row: Row[ConsolePrompt], name: str, *, confirm: bool = False) -> None:
         """Take it back from `name`; without one give it back, or take back what the person has delegated.
@@ -80,25 +84,28 @@ class Delegator:
 
     async def _take_back(self, row: Row[ConsolePrompt], target: Target, *, confirm: bool) -> None:
         user, group = target
+        if row.closing is None and all((d.user, d.group) != target for d in row.prompt.delegations):
+            raise LookupError(f"{row.number} is not delegated to {target_words(user, group)}")
         if confirm and not await self._is_sure(f"Take it back from {target_words(*target)}? [y/N] "):
             return
         await row.prompt.take_back(to=user, group=group)
-        given = self._given[row.prompt.prompt_id]
-        if target in given:
-            given.remove(target)
+        self._given.pop(row.prompt.prompt_id, None)
         self._writer.line(f"{row.number} is taken back from {target_words(*target)}", "good")
 
     async def _choose(self, row: Row[ConsolePrompt]) -> Target:
         """The delegation of the person to end: the only one, or the one that it names."""
         person = self._terminal.person
-        found = dict.fromkeys(self._given[row.prompt.prompt_id])
-        for each in row.prompt.delegations if row.closing is None else ():
-            if person is not None and each.giver == person.subject and each.cause is DelegationCause.PERSON:
-                found[each.user, each.group] = None
+        if row.closing is not None:
+            given = self._given.get(row.prompt.prompt_id)
+            found = [] if given is None else [given]
+        else:
+            own = person.subject if person is not None else ""
+            mine = (d for d in row.prompt.delegations if d.giver == own)
+            found = [(d.user, d.group) for d in mine if d.cause is DelegationCause.PERSON]
         if not found:
             raise LookupError(f"{row.number} was not delegated by you, nor to you by name")
         if len(found) == 1:
-            return next(iter(found))
+            return found[0]
         by_name = {(user or f"group:{group}").casefold(): (user, group) for user, group in found}
         names = ", ".join(user or f"group:{group}" for user, group in found)
         return await pick(self._terminal, f"From whom? ({names}) ", by_name)

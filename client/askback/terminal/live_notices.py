@@ -87,7 +87,7 @@ class LiveNotices:
     def _on_closed(self, closing: Closing) -> None:
         row = self._prompts.close(closing)
         self.arrived.set()
-        if row is None or (closing.why == "removed" and self._delegator.has_transferred(row)):
+        if row is None or (closing.why == "removed" and self._delegator.take_leaving(row)):
             return
         if self.announcing and row is not self._answerer.working:
             self._terminal.notice(

@@ -75,6 +75,7 @@ async def return_prompt(context: CommandContext, prompt: str, to: str | None, co
     nothing changes. PROMPT is its id, the end of it, or JOB/KEY; a prompt that you do not see any more is
     named by its whole id. An admin may end the delegation to anyone.
     """
+    from askback._model.prompts import PromptInfo
     from askback._text.text import one_line
     from askback.cli.record import record
     from askback.terminal.delegation_words import target_words
@@ -84,6 +85,10 @@ async def return_prompt(context: CommandContext, prompt: str, to: str | None, co
     left = await context.client.return_prompt(found, to=user, group=group, comment=comment)
     if context.out.as_json:
         context.out.json(record(left.proto))
+        return
+    if isinstance(found, PromptInfo) and found.version == left.version:
+        whom = target_words(user, group) if to else "you"
+        context.out.line(context.out.style(f"Not delegated to {whom}: {one_line(left.title)}"))
         return
     what = f"Taken back from {target_words(user, group)}" if user or group else "Given back"
     context.out.line(context.out.style(f"{what}: {one_line(left.title)}", fg="green"))
