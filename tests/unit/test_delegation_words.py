@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from askback import DelegationPolicy, DelegationScope, PromptInfo
+from askback import Authentication, Delegation, DelegationPolicy, DelegationScope, Identity, PromptInfo
 from askback._model.times import timestamp
 from askback._text.spans import day_words
 from askback.terminal.delegation_words import (
@@ -75,6 +75,14 @@ def test_days_are_local_and_have_a_time_unless_they_begin() -> None:
         assert day_words(NOW.replace(year=2027), NOW) == "Tue 30 Nov 2027 13:00 CET"
 
 
+def person(name: str) -> Identity:
+    return Identity(name, ("default",), False, ("console",), (), False, Authentication.TOKEN, None, None)
+
+
+def first_of(message: pb.Delegation) -> Delegation:
+    return prompt(message).delegations[0]
+
+
 def test_changes_are_what_was_added_and_what_has_ended() -> None:
     to_ben, moved = delegation("ana", "ben"), absence("cat")
     before = prompt(to_ben, moved)
@@ -82,7 +90,10 @@ def test_changes_are_what_was_added_and_what_has_ended() -> None:
     later.end_time.seconds += 3600
     added = delegation("ana", group="ops", transferred=True)
     assert changes_of_delegations(before, prompt(moved), NOW) == "the delegation of ana to ben has ended"
-    assert changes_of_delegations(before, prompt(to_ben, moved, added), NOW) == "ana to the group ops"
+    more = prompt(to_ben, moved, added)
+    assert changes_of_delegations(before, more, NOW) == "delegated: ana to the group ops"
+    assert changes_of_delegations(before, more, NOW, person("ana")) == ""  # it has its own line
+    assert changes_of_delegations(prompt(), prompt(moved), NOW) == delegation_words(first_of(moved), NOW)
     assert "has ended" not in changes_of_delegations(before, prompt(to_ben, later), NOW)
     assert changes_of_delegations(before, before, NOW) == ""
 
