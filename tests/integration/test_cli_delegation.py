@@ -155,7 +155,7 @@ async def test_absences_are_set_listed_and_ended_in_local_time(run: Any) -> None
     absence_id = listed[0].split("\t")[5]
     assert (await run("ben", "absence", "delete", absence_id)).code == 3
     ended = await run("amy", "absence", "delete", absence_id)
-    assert (ended.code, ended.out) == (0, "amy is not away any more by it\n")
+    assert (ended.code, ended.out) == (0, "the absence of amy is over\n")
     assert (await run("root", "absence", "delete", other.json["absenceId"])).code == 0
     assert (await run("ben", "absence", "ls")).err == "0 absences\n"
     assert len((await run("ben", "absence", "ls", "--all", "-o", "tsv")).out.splitlines()) == 2

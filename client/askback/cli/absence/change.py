@@ -87,4 +87,4 @@ async def delete(context: CommandContext, absence_id: str) -> None:
     if context.out.as_record:
         context.out.record(record(ended.proto))
     else:
-        context.out.line(context.out.style(f"{one_line(ended.subject)} is not away any more by it"))
+        context.out.line(context.out.style(f"the absence of {one_line(ended.subject)} is over"))
