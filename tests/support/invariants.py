@@ -158,10 +158,12 @@ def _nudge_times(before: Aggregate, change: Change) -> list[datetime]:
     """The due times of the escalation steps and reminders of this change, in the order of the log."""
     times, nudges = [], {p.prompt_id: p.nudges for p in before.prompts.values()}
     for event in change.events:
+        if event.type is EventType.PROMPT_AMENDED or "escalation" in (event.data or {}):
+            nudges.pop(event.prompt_id or "", None)  # its steps begin again
         if event.type not in (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED):
             continue
         prompt_id, data = event.prompt_id or "", event.data or {}
-        if prompt_id not in before.prompts:  # asked by this change, while all who are named are away
+        if prompt_id not in nudges:  # asked or amended by this change, while all who are named are away
             assert change.facts.absences
             continue
         now, content = nudges[prompt_id], before.prompts[prompt_id].content
@@ -440,7 +442,8 @@ def _check_votes(aggregate: Aggregate, prompt: Prompt) -> None:
     assert votes is None or prompt.content.approval is not None or (votes.earlier and not votes.live)
     people = [vote.user_id for vote in votes.live] if votes is not None else []
     assert len(set(people)) == len(people), "a person has one vote"
-    slots = [vote.slot for vote in votes.live] if votes is not None else []
+    live = votes.live if votes is not None else ()
+    slots = [vote.answer.on_behalf_of or vote.user_id for vote in live]
     assert len(set(slots)) == len(slots), "of all who act for a person one vote counts"
     assert votes is None or not votes.earlier & set(people)
     for vote in votes.live if votes is not None else ():

@@ -32,7 +32,7 @@ class PolicyServiceStub(object):
     While a person is away, the substitute may answer the prompts that name the person in their audience, or were
     delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are not affected: its
     other members are there. Open prompts follow when an absence begins, ends or is changed, within seconds
-    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If nobody is
+    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no one is
     left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute who
     may not answer is skipped, and the job has an event that says why. With the end of the absence the
     substitute's right ends; with a claim it stays until the claim ends.
@@ -73,7 +73,7 @@ class PolicyServiceServicer(object):
     While a person is away, the substitute may answer the prompts that name the person in their audience, or were
     delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are not affected: its
     other members are there. Open prompts follow when an absence begins, ends or is changed, within seconds
-    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If nobody is
+    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no one is
     left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute who
     may not answer is skipped, and the job has an event that says why. With the end of the absence the
     substitute's right ends; with a claim it stays until the claim ends.
@@ -148,7 +148,7 @@ class PolicyService(object):
     While a person is away, the substitute may answer the prompts that name the person in their audience, or were
     delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are not affected: its
     other members are there. Open prompts follow when an absence begins, ends or is changed, within seconds
-    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If nobody is
+    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no one is
     left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute who
     may not answer is skipped, and the job has an event that says why. With the end of the absence the
     substitute's right ends; with a claim it stays until the claim ends.

@@ -265,7 +265,7 @@ class _DelegationScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deleg
     """Within the audience: who is asked already answers in the place of who was."""
     DELEGATION_SCOPE_LISTED: _DelegationScope.ValueType  # 3
     """To those that `users` and `groups` name."""
-    DELEGATION_SCOPE_NOBODY: _DelegationScope.ValueType  # 4
+    DELEGATION_SCOPE_NO_ONE: _DelegationScope.ValueType  # 4
     """To no one."""
 
 class DelegationScope(_DelegationScope, metaclass=_DelegationScopeEnumTypeWrapper):
@@ -279,7 +279,7 @@ DELEGATION_SCOPE_AUDIENCE: DelegationScope.ValueType  # 2
 """Within the audience: who is asked already answers in the place of who was."""
 DELEGATION_SCOPE_LISTED: DelegationScope.ValueType  # 3
 """To those that `users` and `groups` name."""
-DELEGATION_SCOPE_NOBODY: DelegationScope.ValueType  # 4
+DELEGATION_SCOPE_NO_ONE: DelegationScope.ValueType  # 4
 """To no one."""
 Global___DelegationScope: _TypeAlias = DelegationScope  # noqa: Y015
 

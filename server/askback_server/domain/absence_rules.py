@@ -107,8 +107,8 @@ def set_absence(
 
 
 def end_absence(absence: Absence, now: datetime) -> Absence:
-    """The absence as it is when it is deleted: it ends now, or never begins."""
-    return replace(absence, until_at=max(absence.from_at, min(now, absence.until_at)))
+    """The absence as it is when it is deleted: it is over, and one that has not begun never was."""
+    return replace(absence, from_at=min(now, absence.from_at), until_at=min(now, absence.until_at))
 
 
 def _says(absence: Absence, setting: AbsenceSetting) -> bool:

@@ -19,7 +19,7 @@ class Absence:
     from_at: datetime
     until_at: datetime
     substitute: str = ""
-    """Who stands in. Empty: nobody does."""
+    """Who stands in. Empty: no one does."""
     comment: str = ""
     set_by: str = ""
     """The person itself, or an admin."""

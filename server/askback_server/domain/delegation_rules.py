@@ -242,7 +242,7 @@ def _refusal_of_policy(content: PromptContent, user: str, group: str, groups: fr
     policy, audience = content.delegation_policy, content.audience
     if policy is None or policy.scope is DelegationScope.ANYONE:
         return ""
-    if policy.scope is DelegationScope.NOBODY:
+    if policy.scope is DelegationScope.NO_ONE:
         return "this prompt cannot be delegated"
     if policy.scope is DelegationScope.LISTED:
         if user in policy.users or group in policy.groups:

@@ -40,7 +40,7 @@ class DelegationScope(StrEnum):
     ANYONE = "ANYONE"
     AUDIENCE = "AUDIENCE"
     LISTED = "LISTED"
-    NOBODY = "NOBODY"
+    NO_ONE = "NO_ONE"
 
 
 @dataclass(frozen=True, slots=True)

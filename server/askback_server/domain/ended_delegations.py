@@ -10,7 +10,7 @@ from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject
 from askback_server.domain.prompts import Prompt
 
-_NOBODY = frozenset[str]()
+_NO_GROUPS = frozenset[str]()
 
 
 def end_delegations(prompt: Prompt, numbers: Iterable[int], data: JsonObject) -> Prompt:
@@ -38,5 +38,5 @@ def outside(delegations: Delegations | None, audience: Audience) -> list[int]:
     return [
         each.number
         for each in delegations.active
-        if not audience.includes(each.holder, each.entry or _NOBODY)
+        if not audience.includes(each.holder, each.entry or _NO_GROUPS)
     ]

@@ -146,8 +146,9 @@ class _Wanted:
     def _rights(self) -> Iterator[tuple[str, str, Delegation | None, list[str]]]:
         """The rights of people who are named: the holder, who has it now, by which delegation, and the people
         through whose hands it has gone."""
-        for user in sorted(self._prompt.content.audience.users):
-            if not self._given.has_given(user):
+        content = self._prompt.content
+        for user in sorted(content.audience.users):
+            if not self._given.has_given(user) and not content.excludes_author(user):
                 yield user, user, None, [user]
         for each in self._given.active:
             if each.cause is DelegationCause.PERSON and each.user and each.user not in self._given.gone:
@@ -162,10 +163,13 @@ class _Wanted:
         number, entry = (parent.number, parent.entry) if parent is not None else (0, None)
         while (absence := self._absences.find(self._prompt.namespace, person, self._now)) is not None:
             substitute = absence.substitute
-            if not substitute or self._has_right(content, substitute, person):
+            if not substitute:
+                return
+            is_circle = substitute in people
+            if not is_circle and self._has_right(content, substitute, person):
                 return
             depth += 1
-            why = "CYCLE" if substitute in people else "CHAIN" if depth > MAX_CHAIN else ""
+            why = "CYCLE" if is_circle else "CHAIN" if depth > MAX_CHAIN else ""
             if why := why or self._refusal(content, substitute):
                 self._refused[person, substitute] = why
                 return

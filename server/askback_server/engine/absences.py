@@ -10,6 +10,8 @@ later. So the prompts are reviewed again after `REPEAT`, which is longer than su
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -122,6 +124,8 @@ class AbsenceKeeper:
         self._reviewed: dict[str, datetime] = {}
         """By absence id: the time for which it is known to be reviewed."""
         self._clean_at = clock.now() + CLEAN_EVERY
+        self._changed = asyncio.Event()
+        """Set when this replica has changed an absence: then the prompts follow at once."""
 
     async def set_absence(self, principal: Principal, setting: AbsenceSetting) -> Absence:
         """Store an absence of the caller, or as an admin of another person. Returns it.
@@ -181,11 +185,23 @@ class AbsenceKeeper:
 
     def _learn(self, absence: Absence) -> Absence:
         self._known.learn([absence])
+        self._changed.set()
         return absence
 
     async def run(self) -> None:
         """Read changes and review prompts until cancelled. Errors are logged."""
-        await every(INTERVAL_SECONDS, self.update, "absences")
+        await every(0.0, self._tick, "absences")
+
+    async def _tick(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INTERVAL_SECONDS):
+                await self._changed.wait()
+        self._changed.clear()
+        try:
+            await self.update()
+        except BaseException:
+            await asyncio.sleep(INTERVAL_SECONDS)  # the database may be unavailable: do not spin
+            raise
 
     async def update(self) -> None:
         """Read what has changed, and review what is due. Raises StorageUnavailable."""

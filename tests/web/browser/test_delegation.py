@@ -173,7 +173,7 @@ async def test_another_is_asked_too_until_it_gives_it_back_or_it_is_taken_back(t
     assert not (await stored(team, prompt)).delegations
 
     closed = await ask(
-        team, "Yours alone?", delegation=prompts.DelegationPolicy(scope=prompts.DELEGATION_SCOPE_NOBODY)
+        team, "Yours alone?", delegation=prompts.DelegationPolicy(scope=prompts.DELEGATION_SCOPE_NO_ONE)
     )
     page = await show(team, "ana", closed)
     await settled(page)
@@ -239,5 +239,5 @@ async def test_a_person_is_away_and_the_substitute_answers(team: Inbox) -> None:
     await expect(person.locator("[data-absence=cy]")).to_contain_text(
         re.compile("Away from .* until .* · no one stands in · sabbatical")
     )
-    listed = await team.world.with_token("cy-token").policy.ListAbsences(policy.ListAbsencesRequest())
+    listed = await team.world.with_token("cy-token").policies.ListAbsences(policy.ListAbsencesRequest())
     assert [(one.subject, one.set_by) for one in listed.absences] == [("cy", "root")]

@@ -149,7 +149,7 @@ export function OfferDelegate({ row }: RowProps) {
   const isOffered =
     isOpen(row) &&
     subjectOf(page) !== "" &&
-    row.prompt.content?.delegation?.scope !== "DELEGATION_SCOPE_NOBODY" &&
+    row.prompt.content?.delegation?.scope !== "DELEGATION_SCOPE_NO_ONE" &&
     !excludes(page, row) &&
     rightOf(row.prompt, inbox.session.value) !== undefined;
   if (!isOffered) return null;

@@ -985,7 +985,7 @@ export type DelegationScope =
   | "DELEGATION_SCOPE_ANYONE"
   | "DELEGATION_SCOPE_AUDIENCE"
   | "DELEGATION_SCOPE_LISTED"
-  | "DELEGATION_SCOPE_NOBODY";
+  | "DELEGATION_SCOPE_NO_ONE";
 
 export interface Prompt {
   readonly promptId?: string;

@@ -418,7 +418,7 @@ const (
 	// To those that `users` and `groups` name.
 	DelegationScope_DELEGATION_SCOPE_LISTED DelegationScope = 3
 	// To no one.
-	DelegationScope_DELEGATION_SCOPE_NOBODY DelegationScope = 4
+	DelegationScope_DELEGATION_SCOPE_NO_ONE DelegationScope = 4
 )
 
 // Enum value maps for DelegationScope.
@@ -428,14 +428,14 @@ var (
 		1: "DELEGATION_SCOPE_ANYONE",
 		2: "DELEGATION_SCOPE_AUDIENCE",
 		3: "DELEGATION_SCOPE_LISTED",
-		4: "DELEGATION_SCOPE_NOBODY",
+		4: "DELEGATION_SCOPE_NO_ONE",
 	}
 	DelegationScope_value = map[string]int32{
 		"DELEGATION_SCOPE_UNSPECIFIED": 0,
 		"DELEGATION_SCOPE_ANYONE":      1,
 		"DELEGATION_SCOPE_AUDIENCE":    2,
 		"DELEGATION_SCOPE_LISTED":      3,
-		"DELEGATION_SCOPE_NOBODY":      4,
+		"DELEGATION_SCOPE_NO_ONE":      4,
 	}
 )
 
@@ -3949,7 +3949,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x17DELEGATION_SCOPE_ANYONE\x10\x01\x12\x1d\n" +
 	"\x19DELEGATION_SCOPE_AUDIENCE\x10\x02\x12\x1b\n" +
 	"\x17DELEGATION_SCOPE_LISTED\x10\x03\x12\x1b\n" +
-	"\x17DELEGATION_SCOPE_NOBODY\x10\x04BW\n" +
+	"\x17DELEGATION_SCOPE_NO_ONE\x10\x04BW\n" +
 	"\x0edev.askback.v1B\vPromptProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 
 var (
