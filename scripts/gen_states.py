@@ -77,14 +77,14 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.PROMPT_AMENDED: Meaning(
         "The content of an open prompt changed; answers to older revisions are STALE.",
         ("round", "key", "revision", "digest"),
-        ("shortfalls",),
+        ("shortfalls", "votes", "delegations"),
     ),
     _E.PROMPT_CLAIMED: Meaning("A person claimed the prompt, or extended the claim.", ("round",)),
     _E.PROMPT_RELEASED: Meaning("The claim was released.", ("round",)),
     _E.PROMPT_ANSWERED: Meaning(
         "A person, or the default of a passed deadline, answered; with `votes`, by these answers together.",
         ("round", "key", "answer_id", "decision", "source"),
-        ("carried_from", "by", "votes"),
+        ("carried_from", "by", "votes", "on_behalf_of"),
     ),
     _E.PROMPT_EXPIRED: Meaning("No answer in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
@@ -104,14 +104,14 @@ EVENTS: Mapping[EventType, Meaning] = {
         "A step of the escalation was due without an answer: `users` and `groups` are asked as well, or with "
         "`replace` instead of the previous audience.",
         ("round", "key", "step", "users", "groups", "replace", "priority"),
-        ("votes",),
+        ("votes", "delegations"),
     ),
     _E.PROMPT_VOTED: Meaning(
         "A person voted on a prompt with an approval. `outcome` is what the vote is for, `replaces` the "
         "person's vote before. `votes` have ended, because their authors have left; those in "
         "`lapsed` keep these groups.",
         ("round", "key", "answer_id", "decision", "outcome", "groups", "entry", "status"),
-        ("replaces", "votes", "lapsed"),
+        ("replaces", "votes", "lapsed", "on_behalf_of", "delegation", "via"),
     ),
     _E.PROMPT_RULED: Meaning(
         "Rules match the prompt that was asked or amended, or could not be evaluated. With the `outcome` ASK "
@@ -124,7 +124,38 @@ EVENTS: Mapping[EventType, Meaning] = {
         "The people (`users`) who answered another prompt (`answered`, its key) may not answer this one; "
         "some votes (`votes`, their answer ids) have ended with it.",
         ("round", "key", "users", "answered"),
-        ("votes",),
+        ("votes", "delegations"),
+    ),
+    _E.PROMPT_DELEGATED: Meaning(
+        "The right of a person (`holder`) to answer was delegated by `giver` to a `user` or a `group`, or "
+        "the absence that is the `cause` ends at another time.",
+        ("round", "key", "number", "holder", "giver", "mode", "cause", "at"),
+        ("user", "group", "until", "parent", "comment", "entry"),
+    ),
+    _E.DELEGATION_ENDED: Meaning(
+        "Delegations (`numbers`) have ended before the prompt; so have some votes (`votes`).",
+        ("round", "key", "numbers", "why"),
+        ("votes", "comment"),
+    ),
+    _E.PROMPT_REROUTED: Meaning(
+        "The asker or an admin changed who is asked (`users`, `groups`), the priority, the deadline "
+        "(`timeout_s` from now) or the escalation (its number of steps).",
+        ("round", "key"),
+        (
+            "users",
+            "groups",
+            "priority",
+            "timeout_s",
+            "escalation",
+            "reason",
+            "votes",
+            "delegations",
+            "shortfalls",
+        ),
+    ),
+    _E.SUBSTITUTE_SKIPPED: Meaning(
+        "The substitute (`user`) of an absent person (`giver`) may not answer this prompt.",
+        ("round", "key", "giver", "user", "why"),
     ),
     _E.PROMPT_REMINDED: Meaning("Consoles were sent the prompt again.", ("round", "key", "count")),
     _E.ANSWER_REFUSED: Meaning(
@@ -151,7 +182,7 @@ KEYS: Mapping[str, str] = {
     "rules_version": "the version of the namespace's rules",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
-    "entry": "the groups by which the person was asked; null: by name, or as everyone",
+    "entry": "the groups by which the person, or the holder, was asked; null: by name, or as everyone",
     "by": "the author of an answer that was carried over",
     "carried_from": "the earlier job of the chain in which the answer was given",
     "checkpoints": "a list of `key` and `at`",
@@ -171,6 +202,25 @@ KEYS: Mapping[str, str] = {
     "or ASK",
     "replaces": "the answer_id of the person's vote before",
     "votes": "the answer_ids of votes",
+    "at": "when",
+    "cause": "PERSON: the giver has delegated it; ABSENCE: the giver is away",
+    "comment": "what the person said",
+    "delegation": "the number of the delegation by which the vote was given; 0: by a right of its own",
+    "delegations": "the numbers of delegations that ended with it",
+    "escalation": "the number of steps of the new escalation, which counts from now",
+    "giver": "the person who delegated, or who is away",
+    "group": "the group that got the right",
+    "holder": "the person whose right it is",
+    "mode": "TRANSFER: the giver has the right no more; ADD: the giver keeps it",
+    "number": "the number of the delegation in its prompt",
+    "numbers": "the numbers of delegations",
+    "on_behalf_of": "the person in whose place the answer was given",
+    "parent": "the number of the delegation by which the giver had the right",
+    "timeout_s": "seconds until the new deadline",
+    "until": "when the delegation ends by itself",
+    "user": "the person who got the right, or would have",
+    "via": "the group to which the right was delegated",
+    "why": "RETURNED, ABSENCE; of a substitute SELF_REVIEW, EXCLUDED, VOTED, POLICY, CYCLE, CHAIN",
     "requesters": "who else asked for the job",
     "key": "the asker's name of the prompt, or the checkpoint's name",
     "kind": "the prompt's kind",
@@ -181,8 +231,8 @@ KEYS: Mapping[str, str] = {
     "received": "false: no worker had received the job, so no attempt is counted",
     "parked": "true: the job waits for people without a worker; false: it is PENDING again",
     "percent": "0 to 100",
-    "priority": "the prompt's priority after the step",
-    "reason": "the client's reason for the cancel",
+    "priority": "the prompt's priority after the event",
+    "reason": "the client's reason for the cancel, or for the new routing",
     "replace": "true: the step's users and groups (everyone, if it names none) replace the previous audience",
     "retried_from": "the job that this one repeats",
     "revision": "the prompt's revision after the event",
@@ -195,7 +245,7 @@ KEYS: Mapping[str, str] = {
     "token": "the newest fencing token",
     "total": "steps in all; 0 when not known",
     "user_id": "the user for whom the job was created",
-    "users": "the users that the step names",
+    "users": "the users that the step, or the new routing, names",
     "version": "the version of the deep-understanding state",
     "worker_id": "the worker that took, or lost, the job",
 }

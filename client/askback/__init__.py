@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from askback._console.console_prompt import ConsolePrompt as ConsolePrompt
     from askback._console.console_view import CaughtUp as CaughtUp
     from askback._console.console_view import Closing as Closing
+    from askback._model.absences import Absence as Absence
     from askback._model.approvals import Approval as Approval
     from askback._model.approvals import Shortfall as Shortfall
     from askback._model.approvals import Vote as Vote
     from askback._model.approvals import VoteCount as VoteCount
+    from askback._model.delegations import Delegation as Delegation
+    from askback._model.delegations import DelegationPolicy as DelegationPolicy
     from askback._model.enums import AnswerSource as AnswerSource
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
     from askback._model.enums import DecisionKind as DecisionKind
+    from askback._model.enums import DelegationCause as DelegationCause
+    from askback._model.enums import DelegationScope as DelegationScope
     from askback._model.enums import FinalAction as FinalAction
     from askback._model.enums import JobState as JobState
     from askback._model.enums import Keep as Keep
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
     from askback.errors import AskbackError as AskbackError
     from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
+    from askback.errors import DelegationRefused as DelegationRefused
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
     from askback.errors import InvalidArgument as InvalidArgument
@@ -111,10 +117,12 @@ _HOME = {
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
+    "askback._model.absences": "Absence",
     "askback._model.approvals": "Approval Shortfall Vote VoteCount",
+    "askback._model.delegations": "Delegation DelegationPolicy",
     "askback._model.enums": (
-        "AnswerSource AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource "
-        "PromptOrder PromptState"
+        "AnswerSource AnswerStatus Authentication DecisionKind DelegationCause DelegationScope FinalAction "
+        "JobState Keep MembershipSource PromptOrder PromptState"
     ),
     "askback._model.escalation": "After Exclude Remind",
     "askback._model.identity": "Identity",
@@ -134,7 +142,7 @@ _HOME = {
     "askback._worker.job": "Job",
     "askback._worker.worker": "Worker",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
+        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded DelegationRefused "
         "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
         "NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
         "PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted SessionNotFound "

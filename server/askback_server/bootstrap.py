@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from askback_server.config.settings import Config
 from askback_server.domain.people import Roster
+from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
@@ -70,6 +71,8 @@ async def build(
     expressions = load_expressions()
     rules = Rules(storage.rules, expressions)
     await rules.load()
+    known_absences = KnownAbsences(storage.absences, time)
+    await known_absences.load()
     observers = Observers(EventLog(), observer or NullObserver())
     engine = Engine(
         storage.jobs,
@@ -83,6 +86,7 @@ async def build(
         attended=index.is_attended,
         read_electorate=storage.people.read_electorate,
         rules=rules,
+        absences=lambda: known_absences.book,
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
@@ -97,6 +101,9 @@ async def build(
     sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
     directory = Directory(storage.people, time, limits, roster)
+    absences = AbsenceKeeper(
+        storage.absences, known_absences, storage.people, storage.jobs, engine, time, limits
+    )
     secret = await storage.secret()
     return Replica(
         replica=config.name,
@@ -120,6 +127,7 @@ async def build(
         rules=rules,
         policy=Policy(storage.rules, storage.jobs, engine, rules, expressions, time, limits),
         rule_history=RuleHistory(storage.jobs, rules, expressions, time, limits),
+        absences=absences,
         timers=timers,
         sweep=Sweep(
             storage.queue,

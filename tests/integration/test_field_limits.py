@@ -19,7 +19,7 @@ async def test_every_list_and_map_of_every_call_is_limited(lite: ServiceWorld) -
         if not path.field.is_repeated or path.fields[0].name == "frames":
             continue
         stubs = {"Job": lite.jobs, "Wor": lite.workers, "Hit": lite.hitl, "Acc": lite.access}
-        service = (stubs | {"Pol": lite.policy})[
+        service = (stubs | {"Pol": lite.policies})[
             next(
                 name[:3]
                 for module in SERVICES

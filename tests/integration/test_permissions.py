@@ -1,5 +1,6 @@
 """Tokens, roles, namespaces and audiences, for each call as documented in the protos."""
 
+import time
 from typing import Any
 
 import pytest
@@ -70,6 +71,8 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "GetPrompt": ((CL, WO, CO), "hitl", hpb.GetPromptRequest(**P)),
     "ListAnswers": ((CL, WO, CO), "hitl", hpb.ListAnswersRequest(**P)),
     "CancelPrompt": ((CL, WO), "hitl", hpb.CancelPromptRequest(**P)),
+    "DelegatePrompt": ((CO,), "hitl", hpb.DelegatePromptRequest(mode=1, user="u", **P)),
+    "ReroutePrompt": ((CL, WO), "hitl", hpb.ReroutePromptRequest(priority=1, **P)),
     "LeaseJobs": ((WO,), "workers", wpb.LeaseJobsRequest(worker_id="w", job_types=["none"])),
     "ExtendLease": ((WO,), "workers", wpb.ExtendLeaseRequest(session_id=ABSENT_ID)),
     "ReportProgress": ((WO,), "workers", wpb.ReportProgressRequest(**NAMED)),
@@ -88,12 +91,15 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "DeletePerson": ((), "access", apb.DeletePersonRequest(subject="nn")),
     "SetGroup": ((), "access", apb.SetGroupRequest(name="ops")),
     "ListGroups": ((), "access", apb.ListGroupsRequest()),
-    "CreateRule": ((PO,), "policy", ppb.CreateRuleRequest(spec=ASKS, validate_only=True)),
-    "UpdateRule": ((PO,), "policy", ppb.UpdateRuleRequest(rule_id=ABSENT_ID)),
-    "DeleteRule": ((PO,), "policy", ppb.DeleteRuleRequest(rule_id=ABSENT_ID)),
-    "ListRules": ((PO,), "policy", ppb.ListRulesRequest()),
-    "PreviewRule": ((PO,), "policy", ppb.PreviewRuleRequest(spec=ASKS)),
-    "SuggestRules": ((PO,), "policy", ppb.SuggestRulesRequest()),
+    "CreateRule": ((PO,), "policies", ppb.CreateRuleRequest(spec=ASKS, validate_only=True)),
+    "UpdateRule": ((PO,), "policies", ppb.UpdateRuleRequest(rule_id=ABSENT_ID)),
+    "DeleteRule": ((PO,), "policies", ppb.DeleteRuleRequest(rule_id=ABSENT_ID)),
+    "ListRules": ((PO,), "policies", ppb.ListRulesRequest()),
+    "PreviewRule": ((PO,), "policies", ppb.PreviewRuleRequest(spec=ASKS)),
+    "SuggestRules": ((PO,), "policies", ppb.SuggestRulesRequest()),
+    "SetAbsence": ((CO,), "policies", ppb.SetAbsenceRequest(until_time={"seconds": int(time.time()) + 3600})),
+    "DeleteAbsence": ((CO,), "policies", ppb.DeleteAbsenceRequest(absence_id=ABSENT_ID)),
+    "ListAbsences": ((CL, WO, CO), "policies", ppb.ListAbsencesRequest()),
 }
 
 

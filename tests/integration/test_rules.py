@@ -58,12 +58,12 @@ async def test_a_rule_is_written_applied_changed_and_deleted(service: ServiceWor
     before = await asked(service, tool())
     request = create()
     request.request_id = "once"
-    rule = (await pia.policy.CreateRule(request)).rule
+    rule = (await pia.policies.CreateRule(request)).rule
     assert (rule.state, rule.revision, rule.author) == (rules.RULE_STATE_ACTIVE, 1, "pia")
-    assert (await pia.policy.CreateRule(request)).rule == rule
+    assert (await pia.policies.CreateRule(request)).rule == rule
     another = create(name="another")
     another.request_id = "once"
-    await expect_refusal(pia.policy.CreateRule(another), "ALREADY_EXISTS", "ID_REUSED")
+    await expect_refusal(pia.policies.CreateRule(another), "ALREADY_EXISTS", "ID_REUSED")
     prompt = await asked(service, tool())
     assert prompt.state == ANSWERED
     said = prompt.resolution.answer
@@ -74,25 +74,25 @@ async def test_a_rule_is_written_applied_changed_and_deleted(service: ServiceWor
     worker = await service.ask(await service.lease_new_job("w"), "k", tool())
     assert worker.state == ANSWERED
     off = pb.UpdateRuleRequest(rule_id=rule.rule_id, enabled=False)
-    assert (await pia.policy.UpdateRule(off)).rule.state == rules.RULE_STATE_OFF
+    assert (await pia.policies.UpdateRule(off)).rule.state == rules.RULE_STATE_OFF
     assert (await asked(service, tool())).state == OPEN
     changed = pb.UpdateRuleRequest(
         rule_id=rule.rule_id, spec=spec(refuse=rules.RuleRefusal(comment="no ls")), expected_revision=1
     )
-    after = (await person(service, "quin").policy.UpdateRule(changed)).rule
+    after = (await person(service, "quin").policies.UpdateRule(changed)).rule
     assert (after.revision, after.author, after.uses) == (2, "quin", 2)
     refused = await asked(service, tool())
     assert (refused.resolution.answer.decision, refused.resolution.answer.comment) == (REJECT, "no ls")
-    found = await expect_refusal(pia.policy.UpdateRule(changed), "ABORTED", "RULE_CHANGED")
+    found = await expect_refusal(pia.policies.UpdateRule(changed), "ABORTED", "RULE_CHANGED")
     assert found.metadata["newest"] == "2"
     gone = pb.DeleteRuleRequest(rule_id=rule.rule_id)
-    await pia.policy.DeleteRule(gone)
-    await pia.policy.DeleteRule(gone)
+    await pia.policies.DeleteRule(gone)
+    await pia.policies.DeleteRule(gone)
     assert (await asked(service, tool())).state == OPEN
-    assert not (await pia.policy.ListRules(pb.ListRulesRequest())).rules
-    [kept] = (await pia.policy.ListRules(pb.ListRulesRequest(include_deleted=True))).rules
+    assert not (await pia.policies.ListRules(pb.ListRulesRequest())).rules
+    [kept] = (await pia.policies.ListRules(pb.ListRulesRequest(include_deleted=True))).rules
     assert (kept.state, kept.spec.refuse.comment) == (rules.RULE_STATE_DELETED, "no ls")
-    await expect_refusal(pia.policy.UpdateRule(off), "NOT_FOUND", "RULE_NOT_FOUND")
+    await expect_refusal(pia.policies.UpdateRule(off), "NOT_FOUND", "RULE_NOT_FOUND")
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -116,17 +116,17 @@ async def test_a_wrong_rule_is_refused_with_what_is_wrong(service: ServiceWorld)
     pia = person(service, "pia")
     for field, fields, text in WRONG:
         found = await expect_refusal(
-            pia.policy.CreateRule(create(**fields)), "INVALID_ARGUMENT", "INVALID_FIELD"
+            pia.policies.CreateRule(create(**fields)), "INVALID_ARGUMENT", "INVALID_FIELD"
         )
         assert text in found.violations[f"spec.{field}"], (field, found.violations)
     late = spec()
     late.expire_time.FromSeconds(4_000_000_000)
-    call = pia.policy.CreateRule(pb.CreateRuleRequest(spec=late))
+    call = pia.policies.CreateRule(pb.CreateRuleRequest(spec=late))
     assert "spec.expire_time" in (await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")).violations
-    refused = person(service, "bot").policy.CreateRule(create())
+    refused = person(service, "bot").policies.CreateRule(create())
     found = await expect_refusal(refused, "PERMISSION_DENIED", "PERMISSION_DENIED")
     assert found.metadata["needs"] == "console"
-    assert (await person(service, "bot").policy.CreateRule(create(ask=rules.RuleAsk()))).rule.revision == 1
+    assert (await person(service, "bot").policies.CreateRule(create(ask=rules.RuleAsk()))).rule.revision == 1
 
 
 async def proposal(service: ServiceWorld, rule: Any) -> Any:
@@ -143,7 +143,7 @@ async def test_a_second_person_activates_exactly_the_revision_that_it_has_read(s
         match=rules.RuleMatch(kinds=["confirm"], expression="prompt.title != ''"),
         not_matching=[rules.RuleExample(content=confirm(kind="preview"))],
     )
-    rule = (await pia.policy.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=broad))).rule
+    rule = (await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=broad))).rule
     assert (rule.state, rule.proposed_revision, rule.proposed_by) == (rules.RULE_STATE_PROPOSED, 1, "pia")
     assert (await asked(service, tool(), "strict")).state == OPEN
     prompt = await proposal(service, rule)
@@ -153,13 +153,13 @@ async def test_a_second_person_activates_exactly_the_revision_that_it_has_read(s
     await policy.settle()
     await policy.settle()
     listing = pb.ListRulesRequest(namespace="strict")
-    [rule] = (await pia.policy.ListRules(listing)).rules
+    [rule] = (await pia.policies.ListRules(listing)).rules
     assert (rule.state, rule.revision, rule.authorised_by) == (rules.RULE_STATE_ACTIVE, 1, "quin")
     assert (await asked(service, tool(), "strict")).state == ANSWERED
     # A wider revision waits while the first one works; a rejected one changes nothing.
     wider = spec(match=rules.RuleMatch(kinds=["confirm", "validate"], expression="true"), **_preview())
     rule = (
-        await pia.policy.UpdateRule(
+        await pia.policies.UpdateRule(
             pb.UpdateRuleRequest(namespace="strict", rule_id=rule.rule_id, spec=wider)
         )
     ).rule
@@ -168,18 +168,18 @@ async def test_a_second_person_activates_exactly_the_revision_that_it_has_read(s
     assert second.state == OPEN  # the active rule matches it, and may not answer it
     await quin.hitl.AnswerPrompt(answer(second, decision=REJECT))
     await policy.settle()
-    [rule] = (await pia.policy.ListRules(listing)).rules
+    [rule] = (await pia.policies.ListRules(listing)).rules
     assert (rule.revision, rule.proposed_revision, rule.newest_revision) == (1, 0, 2)
     # Ending earlier and switching off need no approval.
     broad.max_uses = 5
     broad.expire_time.CopyFrom(rule.spec.expire_time)
     shorter = pb.UpdateRuleRequest(namespace="strict", rule_id=rule.rule_id, spec=broad)
-    rule = (await quin.policy.UpdateRule(shorter)).rule
+    rule = (await quin.policies.UpdateRule(shorter)).rule
     assert (rule.revision, rule.author, rule.spec.max_uses) == (3, "pia", 5)
     off = pb.UpdateRuleRequest(namespace="strict", rule_id=rule.rule_id, enabled=False)
-    assert (await quin.policy.UpdateRule(off)).rule.state == rules.RULE_STATE_OFF
+    assert (await quin.policies.UpdateRule(off)).rule.state == rules.RULE_STATE_OFF
     on = pb.UpdateRuleRequest(namespace="strict", rule_id=rule.rule_id, enabled=True)
-    assert (await quin.policy.UpdateRule(on)).rule.proposed_revision == 4
+    assert (await quin.policies.UpdateRule(on)).rule.proposed_revision == 4
 
 
 def _preview() -> dict[str, Any]:
@@ -192,7 +192,7 @@ async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWor
         match=rules.RuleMatch(kinds=["confirm"], expression="prompt.title != ''"),
         not_matching=[rules.RuleExample(content=confirm(kind="preview"))],
     )
-    rule = (await quin.policy.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=broad))).rule
+    rule = (await quin.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=broad))).rule
     # The author belongs to the group that approves.
     own = await proposal(service, rule)
     await expect_refusal(quin.hitl.AnswerPrompt(answer(own)), "PERMISSION_DENIED", "EXCLUDED")
@@ -201,7 +201,7 @@ async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWor
     risk = prompts.Audience(groups=["risk"])
     assert (await asked(service, tool(audience=risk), "strict")).state == ANSWERED
     # Its rule matches the prompt about another rule, and could answer it if rules did.
-    other = (await pia.policy.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
+    other = (await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
     assert (await proposal(service, other)).state == OPEN
 
 
@@ -215,11 +215,11 @@ async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWo
 
     policy._ask = crash  # type: ignore[method-assign]
     with pytest.raises(Exception, match="error"):
-        await pia.policy.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec(), request_id="r"))
+        await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec(), request_id="r"))
     policy._ask = ask  # type: ignore[method-assign]
     await replica.rules.load()
     await policy.settle()  # creates the job
-    [rule] = (await pia.policy.ListRules(pb.ListRulesRequest(namespace="strict"))).rules
+    [rule] = (await pia.policies.ListRules(pb.ListRulesRequest(namespace="strict"))).rules
     await quin.hitl.AnswerPrompt(answer(await proposal(service, rule)))
     await policy.settle()
     assert (await asked(service, tool(), "strict")).state == ANSWERED
@@ -230,7 +230,7 @@ async def test_a_rule_of_one_replica_is_known_at_the_other(service: ServiceWorld
     if config.db.startswith("sqlite"):
         return  # one replica serves a file
     async with serving(config.db, auth=config.auth, replica="r2") as other:
-        rule = (await person(service, "pia").policy.CreateRule(create())).rule
+        rule = (await person(service, "pia").policies.CreateRule(create())).rule
         ada = other.with_token("ada-token")
 
         async def answered() -> bool:
@@ -238,7 +238,7 @@ async def test_a_rule_of_one_replica_is_known_at_the_other(service: ServiceWorld
             return bool((await ada.jobs.CreateJob(request)).prompt.state == ANSWERED)
 
         await until(answered)
-        await person(service, "pia").policy.DeleteRule(pb.DeleteRuleRequest(rule_id=rule.rule_id))
+        await person(service, "pia").policies.DeleteRule(pb.DeleteRuleRequest(rule_id=rule.rule_id))
         assert not await answered()
 
 
@@ -248,7 +248,7 @@ async def test_a_preview_compares_with_what_people_did(service: ServiceWorld) ->
     for name, decision in said:
         await quin.hitl.AnswerPrompt(answer(await asked(service, tool(name)), decision=decision))
     await asked(service, tool())
-    found = await pia.policy.PreviewRule(pb.PreviewRuleRequest(spec=spec(matching=[], not_matching=[])))
+    found = await pia.policies.PreviewRule(pb.PreviewRuleRequest(spec=spec(matching=[], not_matching=[])))
     cells = {
         (pb.RuleVerdict.Name(c.rule)[13:], pb.PeopleVerdict.Name(c.people)[15:]): c.count for c in found.cells
     }
@@ -261,11 +261,11 @@ async def test_a_preview_compares_with_what_people_did(service: ServiceWorld) ->
     assert found.prompts == 7
     assert [(c.user_id, c.people) for c in found.conflicts] == [("quin", pb.PEOPLE_VERDICT_REJECT)] * 2
     assert not found.findings
-    await pia.policy.CreateRule(create(refuse=rules.RuleRefusal(comment="no")))
-    [lint] = (await pia.policy.PreviewRule(pb.PreviewRuleRequest(spec=spec()))).findings
+    await pia.policies.CreateRule(create(refuse=rules.RuleRefusal(comment="no")))
+    [lint] = (await pia.policies.PreviewRule(pb.PreviewRuleRequest(spec=spec()))).findings
     assert lint.lint == pb.RULE_LINT_SHADOWED
     nothing = spec(match=rules.RuleMatch(kinds=["none"]), matching=[], not_matching=[])
-    [lint] = (await pia.policy.PreviewRule(pb.PreviewRuleRequest(spec=nothing))).findings
+    [lint] = (await pia.policies.PreviewRule(pb.PreviewRuleRequest(spec=nothing))).findings
     assert lint.lint == pb.RULE_LINT_NEVER_MATCHES
 
 
@@ -278,21 +278,21 @@ async def test_suggestions_are_drafts_that_can_be_adopted(service: ServiceWorld)
         last = await asked(service, tool("rm"))
         await quin.hitl.AnswerPrompt(answer(last, decision=REJECT))
     open_one = await asked(service, confirm(metadata_json='{"tool":"ls","n":9}'))
-    [draft] = (await pia.policy.SuggestRules(pb.SuggestRulesRequest())).suggestions
+    [draft] = (await pia.policies.SuggestRules(pb.SuggestRulesRequest())).suggestions
     assert draft.spec.match.expression == 'metadata["tool"] == "ls"'
     assert (draft.support, draft.exceptions, list(draft.users)) == (5, 0, ["quin"])
     assert draft.open_prompts == 1
-    assert not (await pia.policy.ListRules(pb.ListRulesRequest())).rules
-    await pia.policy.CreateRule(pb.CreateRuleRequest(spec=draft.spec))
+    assert not (await pia.policies.ListRules(pb.ListRulesRequest())).rules
+    await pia.policies.CreateRule(pb.CreateRuleRequest(spec=draft.spec))
     assert (await asked(service, confirm(metadata_json='{"tool":"ls","n":10}'))).state == ANSWERED
     assert (await service.prompt(open_one.prompt_id)).state == OPEN
-    [always] = (await pia.policy.SuggestRules(pb.SuggestRulesRequest(prompt_id=last.prompt_id))).suggestions
+    [always] = (await pia.policies.SuggestRules(pb.SuggestRulesRequest(prompt_id=last.prompt_id))).suggestions
     assert always.spec.refuse.comment
     assert always.spec.match.expression == 'metadata["tool"] == "rm" && metadata.size() == 1'
     assert (always.support, always.exceptions) == (2, 0)
-    await pia.policy.CreateRule(pb.CreateRuleRequest(spec=always.spec))
+    await pia.policies.CreateRule(pb.CreateRuleRequest(spec=always.spec))
     refused = await asked(service, tool("rm"))
     assert refused.resolution.answer.decision == REJECT
     assert (await asked(service, confirm(metadata_json='{"tool":"rm","force":true}'))).state == OPEN
     unanswered = pb.SuggestRulesRequest(prompt_id=open_one.prompt_id)
-    await expect_refusal(pia.policy.SuggestRules(unanswered), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(pia.policies.SuggestRules(unanswered), "INVALID_ARGUMENT", "INVALID_FIELD")

@@ -73,7 +73,7 @@ class Caller:
         self.workers: Any = _Stub(worker_service_pb2_grpc.WorkerServiceStub(channel), metadata)
         self.hitl: Any = _Stub(hitl_service_pb2_grpc.HitlServiceStub(channel), metadata)
         self.access: Any = _Stub(access_service_pb2_grpc.AccessServiceStub(channel), metadata)
-        self.policy: Any = _Stub(policy_service_pb2_grpc.PolicyServiceStub(channel), metadata)
+        self.policies: Any = _Stub(policy_service_pb2_grpc.PolicyServiceStub(channel), metadata)
 
 
 class ServiceWorld(Caller):

@@ -81,6 +81,8 @@ class Vote:
     groups: tuple[str, ...]
     """The person's groups at that time, as far as the approval names them."""
     values_json: str = ""
+    on_behalf_of: str = ""
+    """The person in whose place `by` voted, by a delegation; empty: by a right of its own."""
     __repr__ = brief.repr_of_vote
 
 
@@ -145,6 +147,7 @@ def votes_of(votes: Iterable[pb.Vote]) -> tuple[Vote, ...]:
                 moment(vote, "create_time"),
                 tuple(vote.groups),
                 proposal.values_json,
+                vote.on_behalf_of,
             )
         )
     return tuple(found)

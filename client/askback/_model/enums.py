@@ -107,6 +107,25 @@ class MembershipSource(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
 
 
+class DelegationCause(StrEnum):
+    """Why a right was delegated: its giver has done it, or is away."""
+
+    PERSON = "PERSON"
+    ABSENCE = "ABSENCE"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class DelegationScope(StrEnum):
+    """To whom people may delegate a question: to anyone, within its audience, to those that the asker lists,
+    or to no one."""
+
+    ANYONE = "ANYONE"
+    AUDIENCE = "AUDIENCE"
+    LISTED = "LISTED"
+    NO_ONE = "NO_ONE"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
 class FinalAction(StrEnum):
     """The effect of an expired deadline."""
 

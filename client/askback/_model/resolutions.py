@@ -37,6 +37,8 @@ class AnswerInfo:
     """A person, a default, a test, or the override of an admin."""
     batch_id: str = ""
     """The name of the decision on several prompts (`answer_prompts`); empty: it was given alone."""
+    on_behalf_of: str = ""
+    """The person in whose place `by` gave it, by a delegation; empty: by a right of its own."""
     __repr__ = brief.repr_of_answer
 
     @classmethod
@@ -55,6 +57,7 @@ class AnswerInfo:
             answer.values_json,
             source=member_of(AnswerSource, pb.AnswerSource, "ANSWER_SOURCE_", answer.source),
             batch_id=answer.batch_id,
+            on_behalf_of=answer.on_behalf_of,
         )
 
     @property

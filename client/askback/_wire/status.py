@@ -41,6 +41,7 @@ _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_PROMPT_STALE": errors.PromptStale,
     "ERROR_REASON_PROMPT_CLAIMED": errors.PromptClaimed,
     "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
+    "ERROR_REASON_DELEGATION_REFUSED": errors.DelegationRefused,
 }
 DOMAIN = "askback.dev"
 """The domain of Askback's ErrorInfo."""

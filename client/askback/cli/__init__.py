@@ -43,6 +43,10 @@ COMMANDS = {
         "askback.cli.people:people",
         "List and change the people that a namespace knows.",
     ),
+    "absence": (
+        "askback.cli.absence:absence",
+        "Say when you are away, and who answers in your place.",
+    ),
     "web": ("askback.cli.web:web", "Serve the web page for a service, to people with browsers."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),

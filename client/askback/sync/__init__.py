@@ -14,14 +14,19 @@ from askback._client.prompt_calls import PromptPage as PromptPage
 from askback._client.verdict import Verdict as Verdict
 from askback._console.console_view import CaughtUp as CaughtUp
 from askback._console.console_view import Closing as Closing
+from askback._model.absences import Absence as Absence
 from askback._model.approvals import Approval as Approval
 from askback._model.approvals import Shortfall as Shortfall
 from askback._model.approvals import Vote as Vote
 from askback._model.approvals import VoteCount as VoteCount
+from askback._model.delegations import Delegation as Delegation
+from askback._model.delegations import DelegationPolicy as DelegationPolicy
 from askback._model.enums import AnswerSource as AnswerSource
 from askback._model.enums import AnswerStatus as AnswerStatus
 from askback._model.enums import Authentication as Authentication
 from askback._model.enums import DecisionKind as DecisionKind
+from askback._model.enums import DelegationCause as DelegationCause
+from askback._model.enums import DelegationScope as DelegationScope
 from askback._model.enums import FinalAction as FinalAction
 from askback._model.enums import JobState as JobState
 from askback._model.enums import Keep as Keep
@@ -67,6 +72,7 @@ from askback.errors import AnswerInvalid as AnswerInvalid
 from askback.errors import AskbackError as AskbackError
 from askback.errors import CannotConnect as CannotConnect
 from askback.errors import DeadlineExceeded as DeadlineExceeded
+from askback.errors import DelegationRefused as DelegationRefused
 from askback.errors import FailedPrecondition as FailedPrecondition
 from askback.errors import Internal as Internal
 from askback.errors import InvalidArgument as InvalidArgument

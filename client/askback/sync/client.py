@@ -183,6 +183,12 @@ class Client(Twin):
     delete_person = blocking(aio.Client.delete_person)
     set_group = blocking(aio.Client.set_group)
     list_groups = iterating(aio.Client.list_groups)
+    delegate = blocking(aio.Client.delegate)
+    return_prompt = blocking(aio.Client.return_prompt)
+    reroute = blocking(aio.Client.reroute)
+    set_absence = blocking(aio.Client.set_absence)
+    delete_absence = blocking(aio.Client.delete_absence)
+    list_absences = iterating(aio.Client.list_absences)
 
     def console(
         self,

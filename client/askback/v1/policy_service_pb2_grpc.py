@@ -35,12 +35,28 @@ class PolicyServiceStub(object):
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
-    excluded, and alone or within `Approval.rules_may_fill`. Prompts that were open before a rule are not answered by it.
+    excluded, and alone or within `Approval.rules_may_fill`. A right that the author has given to another person, or that
+    was given to the author, does not count. Prompts that were open before a rule are not answered by it.
 
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
+    **Absences** say when people are away. Meanwhile the substitute may answer the prompts that name the person in their
+    audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
+    not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
+    seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
+    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
+    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
+
+    Role needed, by RPC:
+
+    SetAbsence, DeleteAbsence    console
+    ListAbsences                 console, client or worker
+    every other RPC              policy
+
+    Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
+    namespaces.
     """
 
     def __init__(self, channel):
@@ -79,6 +95,21 @@ class PolicyServiceStub(object):
                 request_serializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesResponse.FromString,
                 _registered_method=True)
+        self.SetAbsence = channel.unary_unary(
+                '/askback.v1.PolicyService/SetAbsence',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.SetAbsenceRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.SetAbsenceResponse.FromString,
+                _registered_method=True)
+        self.DeleteAbsence = channel.unary_unary(
+                '/askback.v1.PolicyService/DeleteAbsence',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.DeleteAbsenceRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.DeleteAbsenceResponse.FromString,
+                _registered_method=True)
+        self.ListAbsences = channel.unary_unary(
+                '/askback.v1.PolicyService/ListAbsences',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer(object):
@@ -91,12 +122,28 @@ class PolicyServiceServicer(object):
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
-    excluded, and alone or within `Approval.rules_may_fill`. Prompts that were open before a rule are not answered by it.
+    excluded, and alone or within `Approval.rules_may_fill`. A right that the author has given to another person, or that
+    was given to the author, does not count. Prompts that were open before a rule are not answered by it.
 
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
+    **Absences** say when people are away. Meanwhile the substitute may answer the prompts that name the person in their
+    audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
+    not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
+    seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
+    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
+    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
+
+    Role needed, by RPC:
+
+    SetAbsence, DeleteAbsence    console
+    ListAbsences                 console, client or worker
+    every other RPC              policy
+
+    Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
+    namespaces.
     """
 
     def CreateRule(self, request, context):
@@ -159,6 +206,37 @@ class PolicyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetAbsence(self, request, context):
+        """Says that a person is away. Absences of one person do not overlap; with an `absence_id` one is changed. Repeating
+        the call changes nothing.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD): also for a substitute that the directory of people does not have, and
+        for a circle of people who stand in for each other at the same time; NOT_FOUND (ABSENCE_NOT_FOUND) for an id that
+        the person does not have, or whose absence is over; PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAbsence(self, request, context):
+        """Ends an absence now, or before it has begun. One that is over stays as it is.
+
+        Errors: NOT_FOUND (ABSENCE_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAbsences(self, request, context):
+        """Lists the absences of a namespace, in the order in which they were made. Those that were over for 400 days are
+        not kept.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -192,6 +270,21 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesRequest.FromString,
                     response_serializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesResponse.SerializeToString,
             ),
+            'SetAbsence': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAbsence,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.SetAbsenceRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.SetAbsenceResponse.SerializeToString,
+            ),
+            'DeleteAbsence': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAbsence,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.DeleteAbsenceRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.DeleteAbsenceResponse.SerializeToString,
+            ),
+            'ListAbsences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAbsences,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'askback.v1.PolicyService', rpc_method_handlers)
@@ -210,12 +303,28 @@ class PolicyService(object):
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
-    excluded, and alone or within `Approval.rules_may_fill`. Prompts that were open before a rule are not answered by it.
+    excluded, and alone or within `Approval.rules_may_fill`. A right that the author has given to another person, or that
+    was given to the author, does not count. Prompts that were open before a rule are not answered by it.
 
     In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
     second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
 
-    Role needed by every RPC: `policy`. By PreviewRule and SuggestRules it may read all prompts of its namespaces.
+    **Absences** say when people are away. Meanwhile the substitute may answer the prompts that name the person in their
+    audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
+    not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
+    seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
+    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
+    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
+
+    Role needed, by RPC:
+
+    SetAbsence, DeleteAbsence    console
+    ListAbsences                 console, client or worker
+    every other RPC              policy
+
+    Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
+    namespaces.
     """
 
     @staticmethod
@@ -370,6 +479,87 @@ class PolicyService(object):
             '/askback.v1.PolicyService/SuggestRules',
             askback_dot_v1_dot_policy__service__pb2.SuggestRulesRequest.SerializeToString,
             askback_dot_v1_dot_policy__service__pb2.SuggestRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAbsence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/SetAbsence',
+            askback_dot_v1_dot_policy__service__pb2.SetAbsenceRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.SetAbsenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAbsence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/DeleteAbsence',
+            askback_dot_v1_dot_policy__service__pb2.DeleteAbsenceRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.DeleteAbsenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAbsences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/ListAbsences',
+            askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.FromString,
             options,
             channel_credentials,
             insecure,

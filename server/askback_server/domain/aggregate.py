@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Unpack
 
+from askback_server.domain.absences import NO_ABSENCES, Absences
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.electorate import UNKNOWN, Electorate
 from askback_server.domain.errors import AskbackError, JobNotFound
@@ -28,8 +29,7 @@ from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 from askback_server.domain.rules import NO_RULES, RuleBook, RuleUse
 
-ANY_EPOCH = 0
-"""In a SessionRef: any epoch of the session."""
+ANY_EPOCH = 0  # in a SessionRef: any epoch of the session
 
 
 def assume_attended(_: Prompt) -> bool:
@@ -58,6 +58,8 @@ class Facts:
     """What the directory says of the people who are to approve, and of those who have voted."""
     rules: RuleBook = NO_RULES
     """The rules that may answer a prompt that is asked."""
+    absences: Absences = NO_ABSENCES
+    """The absences that this replica knows; some seconds old."""
 
     def is_dead(self, session: SessionRef) -> bool:
         """Whether a guard on this session is known to fail."""
@@ -190,8 +192,7 @@ class Guard:
     not_before: datetime | None = None
     """The database's clock must have reached it. Set by deadlines, timers and leases of delayed jobs."""
     not_after: datetime | None = None
-    """The database's clock must not have passed it. Set by answers (the prompt's deadline) and by leases
-    under a concurrency limit (the end of the turn)."""
+    """That clock must not have passed it. Set by answers (a deadline) and by turns of limited queues."""
     rules: tuple[RuleUse, ...] = ()
     """Rules that must be as they were read, and have uses left. The write counts the uses."""
 

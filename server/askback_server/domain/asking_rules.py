@@ -16,12 +16,11 @@ from askback_server.domain.exclusions import exclude_people
 from askback_server.domain.jobs import JobState, Wake
 from askback_server.domain.life import UNDERSTANDING, close_prompt, move, note_question
 from askback_server.domain.nudges import first_nudges
-from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
-from askback_server.domain.rule_answers import consult_rules, name_routes, settle_ruling
+from askback_server.domain.rule_answers import consult_rules, name_routes, settle_asked
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -83,7 +82,7 @@ def _carried_answer(change: Change, command: AskPrompt) -> CarriedAnswer | None:
     if carried is None or content.approval is not None:
         return None
     exclusion = exclude_people(change, command.key, content).exclusion
-    if exclusion is not None and (exclusion.groups or carried.answer.user_id in exclusion.users):
+    if exclusion is not None and (exclusion.groups or carried.answer.people & exclusion.users):
         return None
     return carried
 
@@ -136,9 +135,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
         prompt = _create_prompt(change, key, consulted.content)
     except InvalidField as error:
         raise name_routes(error, consulted) from None
-    if consulted.ruling is not None:
-        prompt = settle_ruling(change, change.put(prompt), consulted)
-    return change.put(mark_presence(change, prompt)) if prompt.is_open else prompt
+    return settle_asked(change, prompt, consulted)
 
 
 def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Change
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
+from askback_server.domain.ended_delegations import end_delegations, outside
 from askback_server.domain.errors import IdReused, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_people
 from askback_server.domain.jobs import JobState
+from askback_server.domain.json_text import JsonObject
 from askback_server.domain.life import move
 from askback_server.domain.nudges import first_nudges
-from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
-from askback_server.domain.rule_answers import consult_rules, name_routes, settle_ruling
+from askback_server.domain.rule_answers import consult_rules, name_routes, settle_asked
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -63,6 +64,8 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     now = change.facts.now
     consulted = consult_rules(change, known.key, content)
     content = exclude_people(change, known.key, consulted.content)
+    if (given := known.content.delegations) is not None:
+        content = content.delegate(given)
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
         move(change, JobTrigger.WAIT)
@@ -75,11 +78,10 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         votes = first_votes(change, content, known.votes)
     except InvalidField as error:
         raise name_routes(error, consulted) from None
-    data: dict[str, object] = {"round": known.round, "key": known.key, "revision": revision}
+    data: JsonObject = {"round": known.round, "key": known.key, "revision": revision}
     data["digest"] = content.digest
     if votes is not None:
         data["shortfalls"] = shortfalls_to_doc(votes)
-    change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     amended = evolve(
         known,
         content=content,
@@ -91,8 +93,12 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         votes=votes,
         asked_digest="",
     )
+    if given is not None:
+        over = outside(given, content.audience)
+        if content.exclusion is not None:
+            over += given.of_people(content.exclusion.users)
+        amended = end_delegations(amended, over, data)
+    change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     if content.excludes_author(known.claimed_by):
         amended = evolve(amended, claimed_by="", claimed_until=None)
-    if consulted.ruling is not None:
-        amended = settle_ruling(change, change.put(amended), consulted)
-    return change.put(mark_presence(change, amended)) if amended.is_open else amended
+    return settle_asked(change, amended, consulted)

@@ -15,11 +15,13 @@ from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.commands import AnswerPrompt, PromptRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING, Decision
-from askback_server.domain.errors import InvalidField, PermissionDenied
+from askback_server.domain.due import route_around_absences
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.forms import Unjudged
 from askback_server.domain.json_text import Violation
+from askback_server.domain.presence import mark_presence
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompt_rules import judge_answer
 from askback_server.domain.prompts import Prompt
@@ -28,7 +30,6 @@ from askback_server.domain.rules import Effect, GivenAnswer, Rule, RuleSet, Rule
 from askback_server.domain.rulings import ReadInputs, Ruling, decide, route
 from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
-from askback_server.domain.voting_rules import check_voter
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,20 @@ def _digest(read: ReadInputs) -> str:
         return ""
 
 
-def settle_ruling(change: Change, prompt: Prompt, consulted: Consulted) -> Prompt:
+def settle_asked(change: Change, prompt: Prompt, consulted: Consulted) -> Prompt:
+    """Bring a prompt that has just been asked or amended to those who decide it: rules, else people, or the
+    substitutes of those who are away.
+
+    Rules come first. That their authors are away makes no difference to what rules may do.
+    """
+    if consulted.ruling is not None:
+        prompt = _settle_ruling(change, change.put(prompt), consulted)
+        if not prompt.is_open:
+            return prompt
+    return route_around_absences(change, change.put(mark_presence(change, prompt)))
+
+
+def _settle_ruling(change: Change, prompt: Prompt, consulted: Consulted) -> Prompt:
     """Record what the rules say of a prompt that has just been asked or amended, and give their answers.
 
     The write is guarded by the rules that it uses. Returns the prompt; it is open if people are asked.
@@ -169,18 +183,15 @@ def _answer_of(
         return None, "its author is no active person of the directory"
     person = Principal(rule.author, frozenset({Role.CONSOLE}), (prompt.namespace,), author.groups)
     content, given = prompt.content, _given(rule)
-    if not content.audience.includes(person.subject, person.groups):
-        return None, "its author is not in the audience"
+    right = content.right_of(person.subject, person.groups)
+    if right is None or right.delegation is not None:
+        return None, "its author has no right of its own to answer"
     if prompt.excludes(replace(person, groups=author.groups | author.all_groups)):
         return None, "its author is excluded"
     if prompt.claimant(change.facts.now) not in ("", person.subject):
         return None, "another person has claimed the prompt"
     approval = content.approval
     if approval is not None:
-        try:
-            check_voter(prompt, person)
-        except PermissionDenied:
-            return None, "its author is not in the audience"
         is_needed = approval.has_free_places or not person.groups.isdisjoint(approval.groups)
         if given.decision in AUTHORISING and not is_needed:
             return None, "its author is in none of the groups that must approve"

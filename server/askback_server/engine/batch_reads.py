@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from askback_server.domain.absences import Absences, no_absences
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.rules import NO_RULES, RuleBook
@@ -52,11 +53,13 @@ class BatchReads:
         hot: HotJobs,
         read_electorate: ReadElectorate = read_nothing,
         rules: RuleSource = NO_RULE_SOURCE,
+        absences: Callable[[], Absences] = no_absences,
     ) -> None:
         self._store = store
         self._hot = hot
         self._read_electorate = read_electorate
         self._rules = rules
+        self._absences = absences
 
     async def locate(self, refs: Sequence[PromptRef]) -> dict[PromptRef, tuple[str, str]]:
         """Job id and prompt id of the prompts that exist: from memory, else by one read for all ids. It
@@ -78,13 +81,16 @@ class BatchReads:
 
     async def fill(self, groups: Sequence[Group]) -> None:
         """Give each group its aggregate: from memory if that has every part needed, else by one read; and
-        the rules, which are read again only after a write that used one was refused."""
+        what this replica knows of absences and rules.
+
+        Rules are read again only after a write that used one was refused.
+        """
         if any(group.stale_rules for group in groups):
             await self._rules.load()
-        book = self._rules.book
+        book, absences = self._rules.book, self._absences()
         missing = []
         for group in groups:
-            group.rules = book
+            group.rules, group.absences = book, absences
             wanted = group.wanted
             if wanted.head is not None and not group.reread:
                 group.aggregate = Aggregate(wanted.head)

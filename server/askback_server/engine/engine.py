@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
+from askback_server.domain.absences import Absences, no_absences
 from askback_server.domain.aggregate import assume_attended
 from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import (
@@ -49,15 +50,13 @@ _log = logging.getLogger("askback.server.engine")
 
 R = TypeVar("R")
 
-BATCH_COMMANDS = 256
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_COMMANDS, BATCH_BYTES = 256, 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
 """Bytes of decided commands after which the engine yields to the event loop: a batch of large ones must not
 block it."""
 READ_AHEAD_JOBS = 64
 """Jobs that are read ahead by one statement. Calls are served between two of them."""
-MAX_RETRIES = 3
-"""How often a command is decided again after a failed guard."""
+MAX_RETRIES = 3  # how often a command is decided again after a failed guard
 
 
 class Engine:
@@ -77,9 +76,10 @@ class Engine:
         judges: Judges | None = None,
         attended: Callable[[Prompt], bool] = assume_attended,
         read_electorate: ReadElectorate = read_nothing,
+        absences: Callable[[], Absences] = no_absences,
         rules: RuleSource = NO_RULE_SOURCE,
     ) -> None:
-        """`attended` tells whether a console shows a prompt to one of its reviewers."""
+        """`attended` tells whether a console shows a prompt to a reviewer, `absences` who is away."""
         self._store = store
         self._clock = clock
         self.limits = limits
@@ -95,7 +95,7 @@ class Engine:
         self._decided = 0
         self._judges = judges or Judges()
         self._attended = attended
-        self._reads = partial(BatchReads, store, hot, read_electorate, rules)
+        self._reads = partial(BatchReads, store, hot, read_electorate, rules, absences)
         self._choose_worker: ChooseWorker = choose_none
         self._leases: list[Item] = []
         """Leases of the current batch that are a part of the write which makes their job claimable."""

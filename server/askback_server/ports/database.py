@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from askback_server.ports.absences import AbsenceStore
 from askback_server.ports.census import CensusStore
 from askback_server.ports.checkpoints import CheckpointStore
 from askback_server.ports.overview import OverviewStore
@@ -52,6 +53,10 @@ class Storage(Protocol):
     @property
     def rules(self) -> RuleStore:
         """Rules that answer prompts."""
+
+    @property
+    def absences(self) -> AbsenceStore:
+        """The absences of people."""
 
     @property
     def overview(self) -> OverviewStore:

@@ -6,7 +6,7 @@ from alembic import op
 from askback_server.storage.types import Id, Instant
 
 revision = "0015_rules"
-down_revision = "0013_approvals"
+down_revision = "0014_absences"
 branch_labels = None
 depends_on = None
 
