@@ -73,6 +73,13 @@ if TYPE_CHECKING:
     from askback._model.prompts import PromptInfo as PromptInfo
     from askback._model.resolutions import AnswerInfo as AnswerInfo
     from askback._model.resolutions import Resolution as Resolution
+    from askback._model.rule_specs import RuleSpec as RuleSpec
+    from askback._model.rules import PreviewCell as PreviewCell
+    from askback._model.rules import Rule as Rule
+    from askback._model.rules import RulePreview as RulePreview
+    from askback._model.rules import RuleSample as RuleSample
+    from askback._model.rules import RuleState as RuleState
+    from askback._model.rules import RuleSuggestion as RuleSuggestion
     from askback._model.understanding import Understanding as Understanding
     from askback._wire.batch import BatchResult as BatchResult
     from askback._wire.channel import Tls as Tls
@@ -135,6 +142,8 @@ _HOME = {
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
     "askback._model.prompts": "AnswerOutcome Content PromptInfo",
     "askback._model.resolutions": "AnswerInfo Resolution",
+    "askback._model.rule_specs": "RuleSpec",
+    "askback._model.rules": "PreviewCell Rule RulePreview RuleSample RuleState RuleSuggestion",
     "askback._model.people": "Group Membership Person",
     "askback._model.understanding": "Understanding",
     "askback._wire.batch": "BatchResult",

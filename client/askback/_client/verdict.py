@@ -95,6 +95,11 @@ class Verdict(Generic[T_co]):
         return self.prompt.answered is not None and self.prompt.answered.by_override
 
     @property
+    def by_rule(self) -> bool:
+        """Whether a rule decided, in the name of its author `by`; `prompt.answered` has the rule."""
+        return self.prompt.answered is not None and self.prompt.answered.by_rule
+
+    @property
     def on_behalf_of(self) -> str:
         """The person in whose place `by` decided, by a delegation; empty: by a right of its own."""
         return self.prompt.answered.on_behalf_of if self.prompt.answered is not None else ""
@@ -216,6 +221,8 @@ def _resolution(prompt: PromptInfo) -> dict[str, Any]:
             "revision": answer.revision,
             "at": answer.at.isoformat() if answer.at else "",
         }
+        if answer.rule_id:
+            found["rule"] = f"{answer.rule_id}@{answer.rule_revision}"
         if answer.on_behalf_of:
             found["on_behalf_of"] = answer.on_behalf_of
     return found | {

@@ -30,6 +30,7 @@ def repr_of_answer(answer: Any) -> str:
 
 def _answer(answer: Any) -> str:
     who = "the default" if answer.by_default else short(answer.by)
+    who += f" by the rule {answer.rule_id}" if answer.rule_id else ""
     who += f" on behalf of {short(answer.on_behalf_of)}" if answer.on_behalf_of else ""
     given = {name: getattr(answer, name) for name in ("values", "edits", "comment")}
     return ", ".join(

@@ -81,12 +81,14 @@ class AnswerStatus(StrEnum):
 
 
 class AnswerSource(StrEnum):
-    """Who gave an answer. OVERRIDE: an admin, for whom exclusion and approval did not apply."""
+    """Who gave an answer. OVERRIDE: an admin, for whom exclusion and approval did not apply. RULE: a rule, in
+    the name of its author."""
 
     HUMAN = "HUMAN"
     TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
     TEST = "TEST"
     OVERRIDE = "OVERRIDE"
+    RULE = "RULE"
     UNSPECIFIED = "UNSPECIFIED"
 
 

@@ -63,6 +63,13 @@ from askback._model.prompts import Content as Content
 from askback._model.prompts import PromptInfo as PromptInfo
 from askback._model.resolutions import AnswerInfo as AnswerInfo
 from askback._model.resolutions import Resolution as Resolution
+from askback._model.rule_specs import RuleSpec as RuleSpec
+from askback._model.rules import PreviewCell as PreviewCell
+from askback._model.rules import Rule as Rule
+from askback._model.rules import RulePreview as RulePreview
+from askback._model.rules import RuleSample as RuleSample
+from askback._model.rules import RuleState as RuleState
+from askback._model.rules import RuleSuggestion as RuleSuggestion
 from askback._model.understanding import Understanding as Understanding
 from askback._wire.batch import BatchResult as BatchResult
 from askback._wire.channel import Tls as Tls
