@@ -47,6 +47,10 @@ COMMANDS = {
         "askback.cli.absence:absence",
         "Say when you are away, and who answers in your place.",
     ),
+    "rules": (
+        "askback.cli.rules:rules",
+        "Write rules that answer, refuse or route questions when they are asked.",
+    ),
     "web": ("askback.cli.web:web", "Serve the web page for a service, to people with browsers."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),

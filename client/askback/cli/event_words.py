@@ -147,6 +147,8 @@ def event_words(event: Event) -> str:
             return f"question {data.get('round')}: {voter} votes {_vote_words(data)}"
         case "PROMPT_DELEGATED" | "DELEGATION_ENDED" | "PROMPT_REROUTED" | "SUBSTITUTE_SKIPPED":
             return f"question {data.get('round')}: {routing_words(event)}"
+        case "PROMPT_RULED":
+            return f"question {data.get('round')}: {_ruling_words(data)}"
         case "VOTE_WITHDRAWN":
             return f"question {data.get('round')}: {one_line(event.actor)} withdraws a vote"
         case "PROMPT_EXCLUDED":
@@ -179,6 +181,21 @@ def event_words(event: Event) -> str:
 def _behalf_words(data: dict[str, Any]) -> str:
     """In whose place a person acted; empty: in its own."""
     return f" on behalf of {one_line(data['on_behalf_of'])}" if data.get("on_behalf_of") else ""
+
+
+_RULINGS = {"ANSWER": "answered by rule", "REFUSE": "rejected by rule"}
+
+
+def _ruling_words(data: dict[str, Any]) -> str:
+    """What rules made of a question: `asks people; rules x@1: its author is excluded`."""
+    words = _RULINGS.get(str(data.get("outcome")), "asks people")
+    matched = one_line(", ".join(data.get("matched", ())))
+    hindered = "; ".join(f"{name}: {why}" for name, why in data.get("hindered", {}).items())
+    words += f" {matched}" if words in _RULINGS.values() else f"; rules {matched}" if matched else ""
+    words += f"; routed by {one_line(', '.join(data['routed']))}" if data.get("routed") else ""
+    words += f"; errors in {one_line(', '.join(data['errors']))}" if data.get("errors") else ""
+    words += f"; {one_line(data['conflict'])}" if data.get("conflict") else ""
+    return words + (f" ({one_line(hindered)})" if hindered else "")
 
 
 def _vote_words(data: dict[str, Any]) -> str:

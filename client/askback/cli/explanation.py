@@ -252,6 +252,7 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
 def _submission(answer: AnswerInfo, status: AnswerStatus, *, verb: str) -> str:
     who = author_words(one_line(answer.by), one_line(answer.on_behalf_of))
     who += " (override)" if answer.by_override else ""
+    who += " (by rule)" if answer.by_rule else ""
     text = f"{who} {verb} {decision_words(answer.decision)!r}"
     if answer.values is not None:
         text += f" {json_words(answer.values_json)}"

@@ -42,6 +42,7 @@ def answer_words(answer: AnswerInfo) -> str:
     author = author_words(one_line(answer.by) or "someone", one_line(answer.on_behalf_of))
     who = "the deadline's default" if answer.by_default else author
     who += " (override)" if answer.by_override else ""
+    who += f" (rule {one_line(answer.rule_id)}@{answer.rule_revision})" if answer.by_rule else ""
     who += f" (with others: batch {one_line(answer.batch_id, _BATCH_CHARS)})" if answer.batch_id else ""
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:

@@ -292,6 +292,7 @@ def write_answer(
     verdict = f"{status}: " if status else ""
     who = "the deadline's default" if answer.by_default else author_words(answer.by, answer.on_behalf_of)
     who += " (override)" if answer.by_override else ""
+    who += f" (rule {answer.rule_id}@{answer.rule_revision})" if answer.by_rule else ""
     time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
     batch = f", with others: batch {answer.batch_id}" if answer.batch_id else ""
     writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}{batch}")

@@ -78,7 +78,7 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
     if resolution.state is PromptState.ANSWERED and answer:
         author = author_words(answer.by or resolution.actor, answer.on_behalf_of)
         who = "by its deadline's default" if answer.by_default else f"by {author}"
-        who += " (override)" if answer.by_override else ""
+        who += " (override)" if answer.by_override else " (by rule)" if answer.by_rule else ""
         return f"answered {who}{ago}: {answer.decision}"
     reason = f": {resolution.reason}" if resolution.reason else ""
     if resolution.state is PromptState.EXPIRED:
