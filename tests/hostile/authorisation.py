@@ -33,7 +33,7 @@ SERVICES = {
     "WorkerService": (workers, "workers"),
     "HitlService": (hitl, "hitl"),
     "AccessService": (access, "access"),
-    "PolicyService": (policy, "policy"),
+    "PolicyService": (policy, "policies"),
 }
 METHODS = [
     (stub, method)
