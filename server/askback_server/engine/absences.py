@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -25,7 +24,7 @@ from askback_server.domain.absence_rules import (
 )
 from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.electorate import ElectorateQuery
-from askback_server.domain.errors import AskbackError, InvalidField
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.routing_commands import ReviewAbsences
@@ -36,8 +35,6 @@ from askback_server.ports.clock import DatabaseClock, is_id, uuid7
 from askback_server.ports.people import PeopleStore
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
-
-_log = logging.getLogger("askback.server.engine")
 
 INTERVAL_SECONDS = 2.0
 """Seconds between two reads of the changes of other replicas."""
@@ -235,12 +232,12 @@ class AbsenceKeeper:
         filter, after = PromptFilter(absence.namespace, person=absence.subject), None
         while True:
             page = await self._jobs.list_prompts(filter, PAGE_SIZE, after, self._limits.page_bytes)
-            for job_id in dict.fromkeys(prompt.job_id for prompt in page.prompts):
-                try:
-                    await self._engine.execute(ReviewAbsences(job_id=job_id))
-                except AskbackError as error:
-                    _log.warning("absence of %s: job %s: %s", absence.subject, job_id, error.message)
-                    raise
+            jobs = {
+                prompt.job_id for prompt in page.prompts
+            }  # of one page: the engine writes them as batches
+            await asyncio.gather(
+                *(self._engine.execute(ReviewAbsences(job_id=each)) for each in sorted(jobs))
+            )
             if page.next is None:
                 return
             after = page.next
