@@ -107,8 +107,29 @@ def test_a_person_with_a_right_of_its_own_answers_for_itself() -> None:
 def test_repeating_a_delegation_changes_nothing() -> None:
     world = for_ann()
     first = give(world, ANN, "bob")
-    assert give(world, ANN, "bob") == first
+    again = give(world, ANN, "bob")
+    assert (again.version, again.content.delegations) == (first.version, first.content.delegations)
     assert world.change is None
+    assert give(world, BOB, "cid", ADD) == give(world, BOB, "cid", ADD)
+
+
+def test_who_gave_its_right_away_reads_nothing_by_calling_again() -> None:
+    world = for_ann()
+    give(world, ANN, "bob")
+    give(world, BOB, "cid", ADD, comment="between us")
+    world.ask(content=question("The new secret?", audience=Audience(frozenset({"ann"}))))
+    world.on_prompt(c.ClaimPrompt, principal=CID)
+    calls = [lambda: give(world, ANN, "bob"), lambda: give_back(world, ANN, user="nora")]
+    for call in calls:
+        prompt = call()
+        assert prompt.content.delegations is not None
+        assert [each.user for each in prompt.content.delegations.active] == ["bob"]
+        assert (prompt.content.title, prompt.shown_digest, prompt.claimed_by) == ("", "", "")
+    assert give_back(world, BOB, user="cid").content.title == "The new secret?"
+    give_back(world, ANN, user="bob")
+    give(world, ANN, "bob")
+    give(world, BOB, "cid")
+    assert give_back(world, BOB, user="cid").content.title == "The new secret?"  # it sees it again
 
 
 def test_the_right_is_passed_on_three_times_at_most_and_never_back() -> None:

@@ -1241,7 +1241,9 @@ class DelegatePromptResponse(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt, with `delegations`."""
+        """The prompt, with `delegations`. To a caller who may not see it any more, because it gave its right away before,
+        only its ids, its state, and what the caller has delegated.
+        """
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.routing_commands import DelegatePrompt, ReturnPrompt
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
-from askback_server.domain.visible_prompts import find_for_person, not_found
+from askback_server.domain.visible_prompts import find_for_person, not_found, shown_to
 
 
 class DelegationRefused(FailedPrecondition):
@@ -52,7 +52,7 @@ def delegate_prompt(aggregate: Aggregate, command: DelegatePrompt, facts: Facts)
     known = aggregate.find(command.ref)
     if known is not None and _is_done(known, command) and known.is_open:
         caller.require(Role.CONSOLE)  # the caller may have lost sight of it by the delegation
-        return RuleResult(known)
+        return RuleResult(shown_to(known, caller))
     find_for_person(aggregate, command)
     _check(command, facts)
     change = Change(aggregate, facts, caller.subject)
@@ -108,7 +108,7 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
     caller = command.principal
     known = aggregate.find(command.ref)
     if known is None or not _has_given(known, caller):
-        find_for_person(aggregate, command)
+        known = find_for_person(aggregate, command)
     _check(command, facts)
     change = Change(aggregate, facts, caller.subject)
     prompt = _current(change, command)
@@ -121,7 +121,7 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
     else:
         ended = given.find(caller.subject, "")
     if ended is None:
-        return RuleResult(prompt, change if change.events else None)
+        return RuleResult(shown_to(prompt, caller), change if change.events else None)
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)
     change.require(not_after=prompt.expires_at)
     data: JsonObject = {"round": prompt.round, "key": prompt.key, "why": "RETURNED"}
@@ -130,7 +130,8 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
     prompt = end_delegations(prompt, [ended.number], data)
     data["numbers"] = data.pop("delegations")
     change.record(EventType.DELEGATION_ENDED, prompt.prompt_id, data)
-    return RuleResult(_settle(change, prompt), change)
+    prompt = _settle(change, prompt)
+    return RuleResult(prompt if known.is_visible_to(caller) else shown_to(prompt, caller), change)
 
 
 def _check(command: DelegatePrompt | ReturnPrompt, facts: Facts) -> None:

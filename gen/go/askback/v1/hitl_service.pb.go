@@ -2368,7 +2368,8 @@ func (x *DelegatePromptRequest) GetComment() string {
 // The right is delegated, or has returned.
 type DelegatePromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, with `delegations`.
+	// The prompt, with `delegations`. To a caller who may not see it any more, because it gave its right away before,
+	// only its ids, its state, and what the caller has delegated.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
