@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -123,6 +124,18 @@ def test_a_claim_of_the_substitute_outlasts_the_absence() -> None:
     assert prompt.due_at == prompt.claimed_until
     world.tick(claim).expire()
     assert stand_ins(world) == []
+
+
+@pytest.mark.parametrize("target", [{"user": "cid"}, {"group": "ops"}])
+def test_a_claim_of_those_whom_the_substitute_asked_ends_with_the_absence(target: dict[str, str]) -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(r.DelegatePrompt, principal=BOB, mode=DelegationMode.ADD, **target)
+    ops = replace(CID, groups=frozenset({"ops"}))
+    world.on_prompt(c.ClaimPrompt, principal=ops, duration=20 * HOUR)
+    world.tick(HOUR).expire()
+    assert world.prompt().claimed_by == ""
+    assert world.answer(principal=ANN).status is AnswerStatus.ACCEPTED
 
 
 def test_with_a_claim_both_may_answer_after_the_end() -> None:

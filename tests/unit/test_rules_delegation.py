@@ -162,6 +162,22 @@ def test_a_returned_right_is_the_givers_again_with_all_that_followed() -> None:
     assert world.change is None
 
 
+@pytest.mark.parametrize("mode", [ADD, TRANSFER])
+def test_a_claim_by_a_delegation_to_a_group_ends_with_it(mode: DelegationMode) -> None:
+    world = for_ann()
+    give(world, ANN, group="ops", mode=mode)
+    world.on_prompt(c.ClaimPrompt, principal=DAN)
+    assert give_back(world, ANN, group="ops").claimed_by == ""
+    assert world.answer(principal=ANN).status is AnswerStatus.ACCEPTED
+
+
+def test_the_claim_of_a_person_who_is_asked_by_name_stays_when_a_group_is_not_asked_any_more() -> None:
+    world = waiting(question(audience=Audience(frozenset({"ann", "bob"}))))
+    give(world, ANN, group="ops", mode=ADD)
+    world.on_prompt(c.ClaimPrompt, principal=BOB)
+    assert give_back(world, ANN, group="ops").claimed_by == "bob"
+
+
 def test_an_admin_ends_any_delegation_and_gives_no_right_that_it_has_not() -> None:
     world = for_ann()
     with pytest.raises(PermissionDenied, match="ReroutePrompt"):

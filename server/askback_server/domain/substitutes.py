@@ -18,6 +18,7 @@ from askback_server.domain.delegations import (
     Delegations,
     DelegationScope,
 )
+from askback_server.domain.ended_delegations import end_claim
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Job
@@ -87,11 +88,12 @@ def _end(change: Change, prompt: Prompt, numbers: list[int]) -> Prompt:
     after = given.end(numbers)
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "why": "ABSENCE"}
-    data["numbers"] = [each.number for each in given.ended(after)]
-    over = [each.until for each in given.ended(after) if each.until is not None]
+    ended = given.ended(after)
+    data["numbers"] = [each.number for each in ended]
+    over = [each.until for each in ended if each.until is not None]
     change.require(not_before=max((at for at in over if at <= change.facts.now), default=None))
     change.record(EventType.DELEGATION_ENDED, prompt.prompt_id, data)
-    return change.put(evolve(prompt, content=prompt.content.delegate(after)))
+    return change.put(end_claim(evolve(prompt, content=prompt.content.delegate(after)), ended))
 
 
 def _add(change: Change, prompt: Prompt, wanted: dict[tuple[str, str], Delegation]) -> Prompt:
