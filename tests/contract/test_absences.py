@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting
 from askback_server.domain.absences import Absence
-from askback_server.domain.content import Audience, EscalationStep
+from askback_server.domain.approvals import Approval
+from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
+from askback_server.domain.exclusions import Excluded
 from askback_server.domain.limits import Limits
 from askback_server.domain.people import PersonSetting, set_person
 from askback_server.domain.principals import Principal, Role
@@ -108,6 +110,22 @@ async def test_a_prompt_of_a_replica_that_did_not_know_is_found_by_the_second_re
     monkeypatch.setattr(engine, "REPEAT", timedelta(microseconds=1))
     await mine.update()
     assert await stand_ins(late, mine.node) == ["ben"]
+
+
+@pytest.mark.parametrize("approval", [None, Approval(1)])
+async def test_the_substitute_of_a_person_in_an_excluded_group_does_not_answer(
+    mine: Keeper, approval: Approval | None
+) -> None:
+    member = set_person(PersonSetting("default", "amy", groups=frozenset({"law"}), active=True), "root")
+    await mine.node.database.people.change("default", ["amy"], lambda _: member)
+    await mine.set(substitute="ben")
+    audience, exclusion = Audience(frozenset({"amy", "cat"})), Exclusion(groups=frozenset({"law"}))
+    job, prompt = await mine.node.waiting(question(audience=audience, exclusion=exclusion, approval=approval))
+    assert await stand_ins(prompt, mine.node) == ["ben"]
+    with pytest.raises(Excluded, match="amy, in whose place you act"):
+        await mine.node.answer(prompt, principal=BEN)
+    assert (await now_of(prompt, mine.node)).is_open
+    await check_job(mine.node.database, job.job_id)
 
 
 async def test_one_replica_reviews_and_another_takes_over_after_a_crash(mine: Keeper, theirs: Keeper) -> None:

@@ -25,7 +25,7 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.exclusions import Excluded
+from askback_server.domain.exclusions import Excluded, excludes_known
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
 from askback_server.domain.principals import Role
@@ -138,7 +138,10 @@ def _judge_answer(
         return _record_refusal(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
     # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
-    answer = _build_answer(command, change.facts.now, _holder(command, prompt))
+    holder = _holder(command, prompt)
+    if holder and excludes_known(prompt, holder, change.facts.electorate):
+        raise Excluded(prompt.prompt_id, holder)
+    answer = _build_answer(command, change.facts.now, holder)
     if prompt.content.approval is not None and not command.OVERRIDES:
         return cast_vote(change, command, prompt, answer, digest)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
