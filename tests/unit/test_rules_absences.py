@@ -15,6 +15,7 @@ from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting,
 from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
+from askback_server.domain.delegation_rules import DelegationRefused
 from askback_server.domain.delegations import DelegationMode, DelegationPolicy, DelegationScope
 from askback_server.domain.errors import InvalidField, PromptNotFound
 from askback_server.domain.events import Event, EventType
@@ -22,6 +23,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerStatus
 from tests.support.aggregates import (
+    ADMIN,
     ANN,
     BOB,
     CLIENT,
@@ -124,6 +126,18 @@ def test_a_claim_of_the_substitute_outlasts_the_absence() -> None:
     assert prompt.due_at == prompt.claimed_until
     world.tick(claim).expire()
     assert stand_ins(world) == []
+
+
+@pytest.mark.parametrize(("who", "user"), [(BOB, ""), (ANN, "bob"), (ADMIN, "bob")])
+def test_a_substitute_is_not_returned_because_it_would_be_one_again_at_once(
+    who: Principal, user: str
+) -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    with pytest.raises(DelegationRefused, match="end the absence") as refused:
+        world.on_prompt(r.ReturnPrompt, principal=who, user=user)
+    assert refused.value.metadata["because"] == "ABSENT"
+    assert stand_ins(world) == [("ann", "bob")]
 
 
 @pytest.mark.parametrize("target", [{"user": "cid"}, {"group": "ops"}])

@@ -104,7 +104,7 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
 
     Without a person or group it is the delegation to the caller; with one it is that which the caller has
     made, and an admin may name any. Votes and claims by it end. Raises PromptNotFound, PromptClosed,
-    InvalidField."""
+    InvalidField, and DelegationRefused for a substitute, who would be one again at once."""
     caller = command.principal
     known = aggregate.find(command.ref)
     if known is None or not _has_given(known, caller):
@@ -120,6 +120,9 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
         ended = given.find(command.user, command.group, giver)
     else:
         ended = given.find(caller.subject, "")
+    if ended is not None and ended.cause is DelegationCause.ABSENCE:
+        message = f"{ended.user} stands in for {ended.giver}, who is away: change or end the absence instead"
+        raise DelegationRefused(prompt.prompt_id, "ABSENT", message)
     if ended is None:
         return RuleResult(shown_to(prompt, caller), change if change.events else None)
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)

@@ -90,7 +90,8 @@ const (
 	// The caller keeps it, and the other person may answer too. For a second opinion.
 	DelegationMode_DELEGATION_MODE_ADD DelegationMode = 2
 	// In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-	// end, and so do delegations that followed from it.
+	// end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+	// absence.
 	DelegationMode_DELEGATION_MODE_RETURN DelegationMode = 3
 )
 
