@@ -132,6 +132,18 @@ def test_who_gave_its_right_away_reads_nothing_by_calling_again() -> None:
     assert give_back(world, BOB, user="cid").content.title == "The new secret?"  # it sees it again
 
 
+def test_of_an_approval_two_people_do_not_give_their_rights_to_one_group() -> None:
+    both = Audience(frozenset({"ann", "bob"}))
+    for approval, refusals in ((Approval(2), ["DELEGATE"]), (None, [])):
+        world = waiting(question(audience=both, approval=approval))
+        world.electorate = DIRECTORY
+        give(world, ANN, group="ops")
+        found = [because(world, BOB, group="ops")] if refusals else []
+        assert found == refusals
+    give(world, BOB, group="ops")
+    assert world.answer(principal=DAN).status is AnswerStatus.ACCEPTED
+
+
 def test_the_right_is_passed_on_three_times_at_most_and_never_back() -> None:
     world = for_ann()
     give(world, ANN, "bob")

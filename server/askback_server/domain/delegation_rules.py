@@ -223,6 +223,8 @@ def _check_target(change: Change, prompt: Prompt, command: DelegatePrompt, right
         refuse("VOTED", f"{user} has voted already, and a person has one vote")
     if user and any(each.user == user for each in given.active):
         refuse("DELEGATE", f"{user} acts for another person already")
+    if group and content.approval is not None and any(each.group == group for each in given.active):
+        refuse("DELEGATE", f"the members of {group} act for another person already")
     if user and (absence := change.facts.absences.find(prompt.namespace, user, change.facts.now)) is not None:
         instead = f"; the substitute is {absence.substitute}" if absence.substitute else ""
         refuse("ABSENT", f"{user} is away until {absence.until_at:%Y-%m-%d %H:%M} UTC{instead}")
