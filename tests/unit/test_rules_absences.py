@@ -96,6 +96,8 @@ def test_an_answer_after_the_end_is_refused_though_no_timer_fired() -> None:
     set_away(world, away("ann", "bob"))
     world.tick(HOUR)
     with pytest.raises(PromptNotFound):
+        world.on_prompt(c.ClaimPrompt, principal=BOB)
+    with pytest.raises(PromptNotFound):
         world.answer(principal=BOB)
     assert stand_ins(world) == []
 
@@ -126,6 +128,25 @@ def test_a_claim_of_the_substitute_outlasts_the_absence() -> None:
     assert prompt.due_at == prompt.claimed_until
     world.tick(claim).expire()
     assert stand_ins(world) == []
+
+
+def test_a_substitute_does_not_keep_its_right_by_extending_the_claim() -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(c.ClaimPrompt, principal=BOB, duration=HOUR / 2)
+    world.tick(HOUR / 4)
+    first = world.on_prompt(c.ClaimPrompt, principal=BOB, duration=HOUR).claimed_until
+    assert first == world.now + HOUR  # the absence goes on
+    world.tick(0.9 * HOUR).expire()
+    assert world.on_prompt(c.ClaimPrompt, principal=BOB, duration=20 * HOUR).claimed_until == first
+    world.on_prompt(c.ReleasePrompt, principal=BOB)
+    assert stand_ins(world) == []
+
+
+def test_of_overlapping_absences_every_replica_takes_the_same() -> None:
+    both = [away("ann", "bob", id="1"), away("ann", "cid", id="2")]
+    found = {Absences.of(order).find("default", "ann", START) for order in (both, both[::-1])}
+    assert found == {both[0]}
 
 
 @pytest.mark.parametrize(("who", "user"), [(BOB, ""), (ANN, "bob"), (ADMIN, "bob")])
