@@ -13,7 +13,7 @@ from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting
 from askback_server.domain.absences import Absence
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
-from askback_server.domain.errors import InvalidField, PermissionDenied
+from askback_server.domain.errors import Contention, InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.exclusions import Excluded
 from askback_server.domain.limits import Limits
@@ -142,6 +142,59 @@ async def test_one_replica_reviews_and_another_takes_over_after_a_crash(mine: Ke
     await theirs.update()
     assert await stand_ins(prompt, mine.node) == ["ben"]
     assert await store.claim_review(absence.absence_id, until, lease) is Claim.DONE
+
+
+async def test_what_others_change_is_known_during_a_long_review(
+    mine: Keeper, theirs: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "INTERVAL_SECONDS", 0.0)
+    await mine.set(substitute="ben")
+    review = mine._review
+
+    async def long(absence: Absence) -> bool:
+        await theirs.set(BEN)
+        return await review(absence)
+
+    monkeypatch.setattr(mine, "_review", long)
+    await mine.update()
+    assert mine.node.absences.book.find("default", "ben", now(mine)) is not None
+
+
+async def test_a_job_that_cannot_be_reviewed_keeps_no_other_from_it(
+    mine: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong, first = await mine.node.waiting(question(audience=FOR_AMY))
+    _, prompt = await mine.node.waiting(question(audience=FOR_AMY))
+    _, other = await mine.node.waiting(question(audience=Audience(frozenset({"ben"}))))
+    execute_command = mine.node.engine.execute
+
+    async def refuse(command: Any) -> Any:
+        if command.job_id == wrong.job_id:
+            raise Contention(wrong.job_id)
+        return await execute_command(command)
+
+    monkeypatch.setattr(mine.node.engine, "execute", refuse)
+    absence = await mine.set(substitute="cat")
+    await mine.set(BEN, substitute="cat")
+    await mine.update()
+    found = [await stand_ins(each, mine.node) for each in (first, prompt, other)]
+    assert found == [[], ["cat"], ["cat"]]
+    until = absence.updated_at
+    assert until is not None
+    claim = mine.node.database.absences.claim_review(absence.absence_id, until, HOUR)
+    assert await claim is Claim.BUSY  # it is tried again after the lease
+
+
+async def test_old_changes_are_not_read_again(mine: Keeper) -> None:
+    await mine.set()
+    old = now(mine) - 2 * engine.OVERLAP
+    await execute(mine.node.database, sa.update(table).values(updated_at=old))
+    known = engine.KnownAbsences(mine.node.database.absences, mine.node.clock)
+    await known.load()
+    [first] = known.all
+    await execute(mine.node.database, sa.update(table).values(comment="unseen"))
+    await known.load()
+    assert known.all == (first,)
 
 
 async def test_a_planned_absence_begins_by_itself(mine: Keeper) -> None:
