@@ -130,6 +130,17 @@ def test_a_claim_of_the_substitute_outlasts_the_absence() -> None:
     assert stand_ins(world) == []
 
 
+def test_a_claim_of_a_substitutes_substitute_outlasts_the_absence_too() -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"), away("bob", "cid", end=9 * HOUR))
+    world.on_prompt(c.ClaimPrompt, principal=CID, duration=5 * HOUR)
+    world.tick(HOUR).expire()
+    assert stand_ins(world) == [("ann", "bob"), ("bob", "cid")]
+    assert (world.prompt().claimed_by, world.prompt().is_for(CID)) == ("cid", True)
+    world.tick(4 * HOUR).expire()
+    assert stand_ins(world) == []
+
+
 def test_a_substitute_does_not_keep_its_right_by_extending_the_claim() -> None:
     world = waiting(question(audience=FOR_ANN))
     set_away(world, away("ann", "bob"))

@@ -57,14 +57,14 @@ def _follow(change: Change, prompt: Prompt) -> Prompt:
     given = prompt.content.delegations or Delegations()
     skipped = set(given.skipped)
     wanted, refused = _Wanted(change, prompt).find()
-    kept: dict[int, Delegation] = {}
+    claimant, kept = prompt.claimant(now), dict[int, Delegation]()
+    stand_ins = [each for each in given.active if each.cause is DelegationCause.ABSENCE]
+    claimed = {d.number for each in stand_ins if each.user == claimant for d in given.chain(each.number)}
     ended: list[int] = []
-    for each in given.active:
-        if each.cause is not DelegationCause.ABSENCE:
-            continue
+    for each in stand_ins:
         key = each.giver, each.user
         until = wanted[key].until if key in wanted else None
-        if until is None and prompt.claimant(now) == each.user:
+        if until is None and each.number in claimed:
             until = prompt.claimed_until
         if until is None:
             ended.append(each.number)
