@@ -425,3 +425,27 @@ def test_the_question_stays_the_same_while_it_is_delegated() -> None:
     assert world.ask(content=asked).replayed
     assert isinstance(asked, PromptContent)
     assert world.on_job(c.ReleaseJob, principal=WORKER) is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"exclusion": Exclusion(groups=frozenset({"ops"}))}, {"bob"}),
+        ({"exclusion": Exclusion(users=frozenset({"bob"}))}, {"ops"}),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.NO_ONE)}, set()),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.AUDIENCE)}, set()),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.LISTED, frozenset({"bob"}))}, {"bob"}),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.ANYONE)}, {"bob", "ops"}),
+    ],
+)
+def test_an_amendment_ends_the_delegations_that_it_does_not_allow(
+    fields: dict[str, Any], kept: set[str]
+) -> None:
+    world = for_ann()
+    give(world, ANN, "bob", ADD)
+    give(world, ANN, group="ops")
+    world.ask(content=question("Really?", audience=Audience(frozenset({"ann"})), **fields))
+    given = world.prompt().content.delegations
+    assert given is not None
+    assert {each.user or each.group for each in given.active} == kept
+    assert (given.gone == {"ann"}) == ("ops" in kept)

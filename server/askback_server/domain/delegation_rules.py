@@ -20,7 +20,7 @@ from askback_server.domain.delegations import (
 )
 from askback_server.domain.due import route_around_absences, run_overdue
 from askback_server.domain.electorate import UNKNOWN, shortages
-from askback_server.domain.ended_delegations import end_delegations
+from askback_server.domain.ended_delegations import allows, end_delegations
 from askback_server.domain.errors import FailedPrecondition, PermissionDenied, PromptClosed
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -245,19 +245,14 @@ def _named(content: PromptContent) -> frozenset[str]:
 
 def _refusal_of_policy(content: PromptContent, user: str, group: str, groups: frozenset[str]) -> str:
     """Why the prompt's policy does not allow a target; empty if it does. `groups` are those of the user."""
-    policy, audience = content.delegation_policy, content.audience
-    if policy is None or policy.scope is DelegationScope.ANYONE:
+    policy = content.delegation_policy
+    if policy is None or allows(content, user, group, groups):
         return ""
     if policy.scope is DelegationScope.NO_ONE:
         return "this prompt cannot be delegated"
     if policy.scope is DelegationScope.LISTED:
-        if user in policy.users or group in policy.groups:
-            return ""
-        return (
-            f"this prompt can be delegated to these only: {', '.join(sorted(policy.users | policy.groups))}"
-        )
-    if audience.includes(user, groups | {group} if group else groups):
-        return ""
+        names = ", ".join(sorted(policy.users | policy.groups))
+        return f"this prompt can be delegated to these only: {names}"
     return (
         f"this prompt can be delegated within its audience only, and {user or group} is not known to be in it"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from askback_server.domain.content import Audience
-from askback_server.domain.delegations import Delegation, Delegations
+from askback_server.domain.content import Audience, PromptContent
+from askback_server.domain.delegations import Delegation, DelegationPolicy, Delegations, DelegationScope
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject
 from askback_server.domain.prompts import Prompt
@@ -52,3 +52,27 @@ def outside(delegations: Delegations | None, audience: Audience) -> list[int]:
         for each in delegations.active
         if not audience.includes(each.holder, each.entry or _NO_GROUPS)
     ]
+
+
+def not_allowed(delegations: Delegations, content: PromptContent) -> list[int]:
+    """The delegations that another content does not allow: of people or to groups that it excludes, or to
+    those whom its policy does not name.
+
+    With AUDIENCE a person who is in it by a group loses the delegation, because its groups are not known."""
+    exclusion = content.exclusion
+    over = [each.number for each in delegations.active if not allows(content, each.user, each.group)]
+    if exclusion is not None:
+        over += delegations.of_people(exclusion.users)
+        over += [each.number for each in delegations.active if each.group in exclusion.groups]
+    return over
+
+
+def allows(content: PromptContent, user: str, group: str, groups: frozenset[str] = _NO_GROUPS) -> bool:
+    """Whether the policy of a prompt allows a person, of whom these groups are known, or a group to act for
+    another."""
+    policy = content.delegation_policy or DelegationPolicy()
+    if policy.scope is DelegationScope.LISTED:
+        return user in policy.users or group in policy.groups
+    if policy.scope is DelegationScope.AUDIENCE:
+        return content.audience.includes(user, groups | ({group} - {""}))
+    return policy.scope is DelegationScope.ANYONE

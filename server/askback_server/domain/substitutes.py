@@ -16,9 +16,8 @@ from askback_server.domain.delegations import (
     DelegationCause,
     DelegationMode,
     Delegations,
-    DelegationScope,
 )
-from askback_server.domain.ended_delegations import end_claim
+from askback_server.domain.ended_delegations import allows, end_claim
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Job
@@ -192,14 +191,10 @@ class _Wanted:
         return any(d.user == substitute and d.cause is DelegationCause.PERSON for d in self._given.active)
 
     def _refusal(self, content: PromptContent, substitute: str) -> str:
-        exclusion, policy, votes = content.exclusion, content.delegation_policy, self._prompt.votes
+        exclusion, votes = content.exclusion, self._prompt.votes
         if exclusion is not None and exclusion.has(substitute):
             asked = {self._job.user_id, self._job.holder, *self._job.requesters}
             return "SELF_REVIEW" if exclusion.requester and substitute in asked else "EXCLUDED"
         if votes is not None and votes.of(substitute) is not None:
             return "VOTED"
-        if policy is not None:
-            is_listed = policy.scope is DelegationScope.LISTED and substitute in policy.users
-            if policy.scope is not DelegationScope.ANYONE and not is_listed:
-                return "POLICY"
-        return ""
+        return "" if allows(content, substitute, "") else "POLICY"
