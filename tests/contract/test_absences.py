@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -157,7 +158,7 @@ async def test_what_others_change_is_known_during_a_long_review(
 
     monkeypatch.setattr(mine, "_review", long)
     await mine.update()
-    assert mine.node.absences.book.find("default", "ben", now(mine)) is not None
+    assert {each.subject for each in mine.node.absences.all} == {"amy", "ben"}
 
 
 async def test_a_job_that_cannot_be_reviewed_keeps_no_other_from_it(
@@ -246,6 +247,23 @@ async def test_calls_are_repeated_without_effect_and_lists_show_what_is_there(
 
 def now(keeper: Keeper) -> datetime:
     return keeper.node.clock.now()
+
+
+async def test_calls_at_two_replicas_at_once_make_one_absence_and_no_circle(
+    mine: Keeper, theirs: Keeper
+) -> None:
+    begin = mine.node.clock.now() + HOUR
+    for day in range(5):
+        fields: dict[str, Any] = {
+            "from_at": begin + day * 24 * HOUR,
+            "until_at": begin + (day * 24 + 1) * HOUR,
+        }
+        one, two = await asyncio.gather(mine.set(**fields), theirs.set(**fields))
+        assert one == two
+        fields = {name: at + HOUR for name, at in fields.items()}
+        calls = mine.set(AMY, substitute="ben", **fields), theirs.set(BEN, substitute="amy", **fields)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in done].count(InvalidField) == 1
 
 
 async def test_only_the_person_and_admins_set_and_end_it(mine: Keeper) -> None:
