@@ -15,6 +15,8 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
+from time import monotonic
 
 from askback_server.domain.absence_rules import (
     AbsenceNotFound,
@@ -65,7 +67,9 @@ class KnownAbsences:
         self._clock = clock
         self._by_id: dict[str, Absence] = {}
         self._read_at: datetime | None = None
-        """When the last complete read began."""
+        """When the last complete read began, by the database's clock."""
+        self._loaded = -inf
+        """The same by a clock that is never set back."""
         self.book = Absences()
         """Replaced with every change."""
 
@@ -76,15 +80,14 @@ class KnownAbsences:
 
     async def load(self) -> None:
         """Read what has changed. Raises StorageUnavailable."""
-        begun, since = self._clock.now(), self._read_at and self._read_at - OVERLAP
-        found = await self._store.list_since(since)
-        self._read_at = begun
+        begun, at = self._clock.now(), monotonic()
+        found = await self._store.list_since(self._read_at and self._read_at - OVERLAP)
+        self._read_at, self._loaded = begun, at
         self.learn(found)
 
     async def keep_up(self) -> None:
         """Read what has changed if that was not done for `INTERVAL_SECONDS`. Raises StorageUnavailable."""
-        before = self._read_at
-        if before is None or self._clock.now() - before >= timedelta(seconds=INTERVAL_SECONDS):
+        if monotonic() - self._loaded >= INTERVAL_SECONDS:
             await self.load()
 
     def learn(self, found: Sequence[Absence]) -> None:
@@ -271,8 +274,9 @@ class AbsenceKeeper:
 def _due_review(absence: Absence, now: datetime) -> datetime | None:
     """The last time for which the prompts are to be reviewed: a change, a beginning or an end, or REPEAT
     after it. None: none was yet."""
-    changes = [absence.updated_at, absence.from_at, absence.until_at]
-    times = [time for time in changes if time is not None and time <= now]
+    times = [time for time in (absence.from_at, absence.until_at) if time <= now]
+    if absence.updated_at is not None:
+        times.append(absence.updated_at)  # by the database's clock, of which `now` is an estimate
     times += [time + REPEAT for time in times if time + REPEAT <= now]
     return max(times, default=None)
 
