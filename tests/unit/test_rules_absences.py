@@ -154,6 +154,16 @@ def test_a_substitute_does_not_keep_its_right_by_extending_the_claim() -> None:
     assert stand_ins(world) == []
 
 
+def test_a_right_that_only_a_claim_keeps_is_not_passed_on() -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(c.ClaimPrompt, principal=BOB, duration=2 * HOUR)
+    world.tick(HOUR).expire()
+    with pytest.raises(DelegationRefused, match="not away any more"):
+        world.on_prompt(r.DelegatePrompt, principal=BOB, user="dan", mode=DelegationMode.TRANSFER)
+    assert world.answer(principal=BOB).status is AnswerStatus.ACCEPTED
+
+
 def test_of_overlapping_absences_every_replica_takes_the_same() -> None:
     both = [away("ann", "bob", id="1"), away("ann", "cid", id="2")]
     found = {Absences.of(order).find("default", "ann", START) for order in (both, both[::-1])}

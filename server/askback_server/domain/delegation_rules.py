@@ -96,7 +96,12 @@ def delegate_prompt(aggregate: Aggregate, command: DelegatePrompt, facts: Facts)
     prompt = evolve(prompt, content=content)
     if prompt.claimed_by == caller.subject and command.mode is DelegationMode.TRANSFER:
         prompt = evolve(prompt, claimed_by="", claimed_until=None)
-    return RuleResult(_settle(change, prompt), change)
+    prompt = _settle(change, prompt)
+    left = prompt.content.delegations
+    if left is None or all(each.number != after.last for each in left.active):
+        message = f"{right.holder} is not away any more, so you have no right to give: answer, or release it"
+        raise DelegationRefused(prompt.prompt_id, "ABSENT", message)
+    return RuleResult(prompt, change)
 
 
 def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> RuleResult[Prompt]:
