@@ -66,7 +66,8 @@ class _DelegationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Delega
     """The caller keeps it, and the other person may answer too. For a second opinion."""
     DELEGATION_MODE_RETURN: _DelegationMode.ValueType  # 3
     """In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-    end, and so do delegations that followed from it.
+    end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+    absence.
     """
 
 class DelegationMode(_DelegationMode, metaclass=_DelegationModeEnumTypeWrapper):
@@ -80,7 +81,8 @@ DELEGATION_MODE_ADD: DelegationMode.ValueType  # 2
 """The caller keeps it, and the other person may answer too. For a second opinion."""
 DELEGATION_MODE_RETURN: DelegationMode.ValueType  # 3
 """In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-end, and so do delegations that followed from it.
+end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+absence.
 """
 Global___DelegationMode: _TypeAlias = DelegationMode  # noqa: Y015
 
@@ -1241,7 +1243,9 @@ class DelegatePromptResponse(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt, with `delegations`."""
+        """The prompt, with `delegations`. To a caller who may not see it any more, because it gave its right away before,
+        only its ids, its state, and what the caller has delegated.
+        """
 
     def __init__(
         self,

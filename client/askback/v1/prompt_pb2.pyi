@@ -498,7 +498,8 @@ Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
 @_typing.final
 class Delegation(_message.Message):
     """One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
-    audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups.
+    audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups. Who transferred a
+    right acts only by a later delegation to its name.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

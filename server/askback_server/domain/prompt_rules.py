@@ -14,7 +14,7 @@ from askback_server.domain.commands import (
     ClaimPrompt,
     ReleasePrompt,
 )
-from askback_server.domain.due import run_overdue
+from askback_server.domain.due import route_around_absences, run_overdue
 from askback_server.domain.errors import (
     IdReused,
     IllegalState,
@@ -25,10 +25,10 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.exclusions import Excluded
+from askback_server.domain.exclusions import Excluded, excludes_known
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
-from askback_server.domain.principals import Role
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import find_for_person, not_found
@@ -139,7 +139,10 @@ def judge_answer(
         return _record_refusal(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
     # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
-    answer = _build_answer(command, change.facts.now, _holder(command, prompt))
+    holder = _holder(command, prompt)
+    if holder and excludes_known(prompt, holder, change.facts.electorate):
+        raise Excluded(prompt.prompt_id, holder)
+    answer = _build_answer(command, change.facts.now, holder)
     if prompt.content.approval is not None and not command.OVERRIDES:
         return cast_vote(change, command, prompt, answer, digest)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
@@ -228,6 +231,11 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.CLAIM)
     change = Change(aggregate, facts, command.principal.subject)
     until = facts.now + (command.duration or facts.limits.claim_default)
+    if (end := _end_of_right(prompt, command.principal)) is not None:
+        if end <= facts.now:
+            raise not_found(command)  # its timer is late
+        if claimant and end == prompt.claimed_until:
+            until = min(until, end)  # the absence is over: only the claim holds the right
     change.record(EventType.PROMPT_CLAIMED, prompt.prompt_id, {"round": prompt.round})
     prompt = change.put(evolve(prompt, claimed_by=command.principal.subject, claimed_until=until))
     return RuleResult(prompt, change)
@@ -245,7 +253,13 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
     change = Change(aggregate, facts, command.principal.subject)
     change.record(EventType.PROMPT_RELEASED, prompt.prompt_id, {"round": prompt.round})
     prompt = change.put(evolve(prompt, claimed_by="", claimed_until=None))
-    return RuleResult(prompt, change)
+    return RuleResult(route_around_absences(change, prompt), change)
+
+
+def _end_of_right(prompt: Prompt, caller: Principal) -> datetime | None:
+    """When the right of a substitute ends; None: it is no substitute's."""
+    right = prompt.content.right_of(caller.subject, caller.groups)
+    return right.delegation.until if right is not None and right.delegation is not None else None
 
 
 def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> RuleResult[Prompt]:

@@ -12,7 +12,7 @@ from askback_server.domain.ended_delegations import end_delegations
 from askback_server.domain.errors import InvalidField, PromptClosed
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.json_text import JsonObject
+from askback_server.domain.json_text import JsonObject, Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.presence import mark_presence
 from askback_server.domain.principals import Role
@@ -74,7 +74,10 @@ def _rerouted(prompt: Prompt, command: ReroutePrompt, facts: Facts) -> PromptCon
         given = evolve(given, final_action=FinalAction.EXPIRE, default_answer=None)
         if command.escalation and left is not None:
             given = evolve(given, timeout=max(left, facts.limits.deadline_min))
-    checked = normalise(given, facts.limits, facts.now, prefix="").resolve_deadline(facts.now)
+    try:
+        checked = normalise(given, facts.limits, facts.now, prefix="").resolve_deadline(facts.now)
+    except InvalidField as invalid:
+        raise InvalidField(map(_in_the_request, invalid.violations)) from None
     if command.audience is not None and not (command.audience.users or command.audience.groups):
         _check_everyone(old)
     return evolve(
@@ -85,6 +88,11 @@ def _rerouted(prompt: Prompt, command: ReroutePrompt, facts: Facts) -> PromptCon
         escalation=old.escalation if command.escalation is None else checked.escalation,
         rerouted=old.rerouted or command.audience is not None,
     )
+
+
+def _in_the_request(violation: Violation) -> Violation:
+    """A violation of the content at its place in a ReroutePromptRequest."""
+    return replace(violation, field=violation.field.replace("escalation[", "escalation.steps[", 1))
 
 
 def _check_everyone(content: PromptContent) -> None:

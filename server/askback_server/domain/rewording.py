@@ -5,7 +5,7 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Change
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
-from askback_server.domain.ended_delegations import end_delegations, outside
+from askback_server.domain.ended_delegations import end_delegations, not_allowed, outside
 from askback_server.domain.errors import IdReused, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -94,9 +94,7 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         asked_digest="",
     )
     if given is not None:
-        over = outside(given, content.audience)
-        if content.exclusion is not None:
-            over += given.of_people(content.exclusion.users)
+        over = outside(given, content.audience) + not_allowed(given, content)
         amended = end_delegations(amended, over, data)
     change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     if content.excludes_author(known.claimed_by):

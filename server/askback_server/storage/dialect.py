@@ -47,6 +47,10 @@ class Dialect(ABC):
         """Run a small transaction on session rows or settings. It does not wait behind batches."""
 
     @abstractmethod
+    def lock(self, connection: sa.Connection, key: int) -> None:
+        """Let other transactions that lock the same key wait for the end of this one."""
+
+    @abstractmethod
     def now(self) -> sa.ColumnElement[datetime]:
         """The database's time when the statement runs, as an expression: not when the transaction began."""
 

@@ -114,6 +114,9 @@ class SQLite(Dialect):
         except sa.exc.OperationalError as error:
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
 
+    def lock(self, connection: sa.Connection, key: int) -> None:
+        """Nothing: there is one writer."""
+
     def now(self) -> sa.ColumnElement[datetime]:
         """The program's time."""
         return self.later(0)

@@ -110,6 +110,7 @@ class HitlCalls:
         self._principal.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
         ref = prompt_ref(request.prompt_id, request.job_id, request.key)
         prompt = await self._replica.queries.prompt(ref, self._principal)
+        self._replica.directory.note(self._principal, prompt.namespace)
         return pb.GetPromptResponse(prompt=prompt_message(prompt))
 
     async def list_answers(self, request: pb.ListAnswersRequest) -> pb.ListAnswersResponse:

@@ -90,7 +90,8 @@ const (
 	// The caller keeps it, and the other person may answer too. For a second opinion.
 	DelegationMode_DELEGATION_MODE_ADD DelegationMode = 2
 	// In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-	// end, and so do delegations that followed from it.
+	// end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+	// absence.
 	DelegationMode_DELEGATION_MODE_RETURN DelegationMode = 3
 )
 
@@ -2368,7 +2369,8 @@ func (x *DelegatePromptRequest) GetComment() string {
 // The right is delegated, or has returned.
 type DelegatePromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, with `delegations`.
+	// The prompt, with `delegations`. To a caller who may not see it any more, because it gave its right away before,
+	// only its ids, its state, and what the caller has delegated.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -806,7 +806,8 @@ func (x *Prompt) GetDelegations() []*Delegation {
 }
 
 // One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
-// audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups.
+// audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups. Who transferred a
+// right acts only by a later delegation to its name.
 type Delegation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The person in whose place the others act.

@@ -126,11 +126,11 @@ def _policy(message: prompt_pb2.DelegationPolicy, check: Violations) -> Delegati
 
 
 def escalation_steps(
-    messages: Iterable[prompt_pb2.EscalationStep], check: Violations
+    messages: Iterable[prompt_pb2.EscalationStep], check: Violations, at: str = "escalation"
 ) -> Iterable[EscalationStep]:
-    """The steps of an escalation. Notes violations."""
+    """The steps of an escalation, which are the field `at` of their message. Notes violations."""
     for index, message in enumerate(messages):
-        after = _required_span(message, f"escalation[{index}]", "after", check)
+        after = _required_span(message, f"{at}[{index}]", "after", check)
         yield EscalationStep(after, audience(message.to), message.replace, message.raise_priority)
 
 
