@@ -11,7 +11,13 @@ import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain import routing_commands as r
-from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting, end_absence, set_absence
+from askback_server.domain.absence_rules import (
+    MAX_PER_PERSON,
+    AbsenceNotFound,
+    AbsenceSetting,
+    end_absence,
+    set_absence,
+)
 from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
@@ -357,6 +363,14 @@ def test_a_circle_of_substitutes_is_refused_if_they_are_away_at_the_same_time(le
     assert wrong(*others, substitute="bob") == {"substitute"}
     assert put(*others, substitute="bob", from_at=START + 2 * HOUR, until_at=START + 3 * HOUR)
     assert put(*others, substitute="dan")
+
+
+def test_a_person_plans_a_limited_number_of_absences() -> None:
+    planned = [
+        away("ann", begin=i * HOUR, end=(i + 1) * HOUR, id=str(i)) for i in range(1, MAX_PER_PERSON + 1)
+    ]
+    assert wrong(*planned) == {"from_time"}
+    assert put(*planned[1:]).absence_id == "new"
 
 
 def test_an_unknown_absence_is_not_changed() -> None:

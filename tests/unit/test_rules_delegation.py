@@ -15,7 +15,12 @@ from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import Audience, EscalationStep, Exclusion, PromptContent
 from askback_server.domain.delegation_rules import DelegationRefused
-from askback_server.domain.delegations import DelegationMode, DelegationPolicy, DelegationScope
+from askback_server.domain.delegations import (
+    MAX_DELEGATIONS,
+    DelegationMode,
+    DelegationPolicy,
+    DelegationScope,
+)
 from askback_server.domain.electorate import Departures, Electorate, GroupMembers
 from askback_server.domain.errors import InvalidField, PermissionDenied, PromptClosed, PromptNotFound
 from askback_server.domain.events import EventType
@@ -290,6 +295,15 @@ def test_a_person_acts_for_one_other_only() -> None:
     world = waiting(question(audience=Audience(frozenset({"ann", "bob"}))))
     give(world, ANN, "cid")
     assert because(world, BOB, "cid") == "DELEGATE"
+
+
+def test_a_prompt_has_a_limited_number_of_delegations() -> None:
+    world = waiting(question(audience=Audience(frozenset({"ann"}))))
+    for number in range(MAX_DELEGATIONS):
+        give(world, ANN, f"p{number}", ADD)
+    assert because(world, ANN, "one-more", mode=ADD) == "LIMIT"
+    give_back(world, ANN, user="p0")
+    assert give(world, ANN, "one-more", ADD).is_open
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from askback_server.domain.delegations import (
     DelegationScope,
     Right,
 )
-from askback_server.domain.due import route_around_absences, run_overdue
+from askback_server.domain.due import refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.electorate import UNKNOWN, shortages
 from askback_server.domain.ended_delegations import allows, end_delegations
-from askback_server.domain.errors import FailedPrecondition, PermissionDenied, PromptClosed
+from askback_server.domain.errors import FailedPrecondition, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import Excluded
@@ -58,7 +58,7 @@ def delegate_prompt(aggregate: Aggregate, command: DelegatePrompt, facts: Facts)
     change = Change(aggregate, facts, caller.subject)
     prompt = _current(change, command)
     if not prompt.is_open:
-        return _closed(change, prompt)
+        return refuse_closed(change, prompt)
     if prompt.excludes(caller):
         raise Excluded(prompt.prompt_id)
     right = prompt.content.right_of(caller.subject, caller.groups)
@@ -118,7 +118,7 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
     change = Change(aggregate, facts, caller.subject)
     prompt = _current(change, command)
     if not prompt.is_open:
-        return _closed(change, prompt)
+        return refuse_closed(change, prompt)
     given = prompt.content.delegations or Delegations()
     if command.user or command.group:
         giver = "" if caller.is_admin else caller.subject
@@ -161,13 +161,6 @@ def _current(change: Change, command: DelegatePrompt | ReturnPrompt) -> Prompt:
     return change.prompt(found.prompt_id)
 
 
-def _closed(change: Change, prompt: Prompt) -> RuleResult[Prompt]:
-    closed = PromptClosed(prompt.prompt_id, prompt.state)
-    if change.events:
-        return RuleResult(closed, change)
-    raise closed
-
-
 def _settle(change: Change, prompt: Prompt) -> Prompt:
     prompt = change.put(mark_presence(change, prompt))
     return route_around_absences(change, prompt)
@@ -199,7 +192,7 @@ def _check_giver(prompt: Prompt, caller: Principal, right: Right) -> None:
 
 
 def _check_target(change: Change, prompt: Prompt, command: DelegatePrompt, right: Right) -> None:
-    """Raise DelegationRefused, or Excluded for an excluded person, unless the target may get the right."""
+    """Raise DelegationRefused unless the target may get the right."""
     user, group, prompt_id = command.user, command.group, prompt.prompt_id
     content, given = prompt.content, prompt.content.delegations or Delegations()
 

@@ -77,15 +77,6 @@ class Delegation:
     entry: frozenset[str] | None = None
     """The groups by which the holder was in the audience. None: by name, or because everyone is asked."""
 
-    @property
-    def target(self) -> str:
-        """To whom, for people."""
-        return self.user or f"the group {self.group}"
-
-    def is_for(self, subject: str, groups: frozenset[str]) -> bool:
-        """Whether it names a person with these groups."""
-        return self.user == subject if self.user else self.group in groups
-
 
 @dataclass(frozen=True, slots=True)
 class Right:

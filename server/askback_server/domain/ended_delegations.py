@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.delegations import Delegation, DelegationPolicy, Delegations, DelegationScope
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.votes import Vote
 
 _NO_GROUPS = frozenset[str]()
 
@@ -24,10 +25,16 @@ def end_delegations(prompt: Prompt, numbers: Iterable[int], data: JsonObject) ->
     prompt = end_claim(prompt, ended)
     if prompt.votes is not None:
         over = [vote for vote in prompt.votes.live if vote.delegation in data["delegations"]]
-        if over:
-            data["votes"] = [*data.get("votes", ()), *(vote.answer.answer_id for vote in over)]
-            prompt = evolve(prompt, votes=prompt.votes.end([vote.user_id for vote in over]))
+        prompt = end_votes(prompt, over, data)
     return prompt
+
+
+def end_votes(prompt: Prompt, over: Sequence[Vote], data: JsonObject) -> Prompt:
+    """The prompt without some of its live votes. Adds their ids to the data of the event."""
+    if prompt.votes is None or not over:
+        return prompt
+    data["votes"] = [*data.get("votes", ()), *(vote.answer.answer_id for vote in over)]
+    return evolve(prompt, votes=prompt.votes.end([vote.user_id for vote in over]))
 
 
 def end_claim(prompt: Prompt, ended: Iterable[Delegation]) -> Prompt:

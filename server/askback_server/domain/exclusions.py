@@ -8,7 +8,7 @@ from askback_server.domain.aggregate import Change
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Exclusion, PromptContent
 from askback_server.domain.electorate import Electorate
-from askback_server.domain.ended_delegations import end_delegations
+from askback_server.domain.ended_delegations import end_delegations, end_votes
 from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -88,9 +88,8 @@ def exclude_answerers(change: Change, answered: Prompt) -> None:
         data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answered": answered.key}
         data["users"] = sorted(names - exclusion.users)
         after = evolve(prompt, content=prompt.content.exclude(names))
-        if prompt.votes is not None and (over := [v for v in prompt.votes.live if v.answer.people & names]):
-            data["votes"] = [vote.answer.answer_id for vote in over]
-            after = evolve(after, votes=prompt.votes.end([vote.user_id for vote in over]))
+        if prompt.votes is not None:
+            after = end_votes(after, [v for v in prompt.votes.live if v.answer.people & names], data)
         if (given := after.content.delegations) is not None:
             after = end_delegations(after, given.of_people(names), data)
         change.record(EventType.PROMPT_EXCLUDED, prompt.prompt_id, data)

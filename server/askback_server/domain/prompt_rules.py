@@ -14,14 +14,13 @@ from askback_server.domain.commands import (
     ClaimPrompt,
     ReleasePrompt,
 )
-from askback_server.domain.due import route_around_absences, run_overdue
+from askback_server.domain.due import refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.errors import (
     IdReused,
     IllegalState,
     LimitExceeded,
     PermissionDenied,
     PromptClaimed,
-    PromptClosed,
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -277,9 +276,7 @@ def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> 
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
     if not prompt.is_open:
-        if change.events:
-            return RuleResult(PromptClosed(prompt.prompt_id, prompt.state), change)
-        raise PromptClosed(prompt.prompt_id, prompt.state)
+        return refuse_closed(change, prompt)
     reason = command.reason or f"withdrawn by {command.principal.subject}"
     prompt = close_prompt(change, prompt, PromptTrigger.CANCEL, reason=reason)
     return RuleResult(prompt, change)

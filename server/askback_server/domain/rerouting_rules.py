@@ -7,9 +7,9 @@ from dataclasses import replace
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.content import Audience, FinalAction, PromptContent
-from askback_server.domain.due import leave_audience, route_around_absences, run_overdue
+from askback_server.domain.due import leave_audience, refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.ended_delegations import end_delegations
-from askback_server.domain.errors import InvalidField, PromptClosed
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject, Violation
@@ -44,9 +44,7 @@ def reroute_prompt(aggregate: Aggregate, command: ReroutePrompt, facts: Facts) -
     run_overdue(change)
     prompt = change.prompt(found.prompt_id)
     if not prompt.is_open:
-        if change.events:
-            return RuleResult(PromptClosed(prompt.prompt_id, prompt.state), change)
-        raise PromptClosed(prompt.prompt_id, prompt.state)
+        return refuse_closed(change, prompt)
     content = _rerouted(prompt, command, facts)
     if content == prompt.content and command.escalation is None and command.timeout is None:
         return RuleResult(prompt, change if change.events else None)

@@ -44,11 +44,14 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
 
 
 def _of_answer(prompt: Prompt, caller: Principal) -> ElectorateQuery | None:
-    right = prompt.content.right_of(caller.subject, caller.groups)
-    exclusion, people = prompt.content.exclusion, frozenset[str]()
+    content = prompt.content
+    if content.delegations is None and content.approval is None:
+        return None  # before anything is computed: most answers are such
+    right = content.right_of(caller.subject, caller.groups)
+    exclusion, people = content.exclusion, frozenset[str]()
     if exclusion is not None and exclusion.groups and right is not None and right.delegation is not None:
         people = frozenset({right.holder})
-    if prompt.votes is None or prompt.content.approval is None:
+    if prompt.votes is None or content.approval is None:
         return ElectorateQuery(prompt.namespace, people=people) if people else None
     live = prompt.votes.live
     voters = frozenset({caller.subject}).union(*(vote.answer.people for vote in live))
