@@ -26,6 +26,7 @@ from askback_server.engine.policy import Policy
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.purge import Purge
 from askback_server.engine.queries import Queries
+from askback_server.engine.receipts import Receipts
 from askback_server.engine.rule_history import RuleHistory
 from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
@@ -39,7 +40,7 @@ from askback_server.ports.clock import Clock, DatabaseClock, SystemClock
 from askback_server.ports.database import Storage
 from askback_server.sessions.progress import ProgressWriter
 from askback_server.sessions.replica import Replica
-from askback_server.signing import signer
+from askback_server.signing import FileSigner, signer
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -105,12 +106,15 @@ async def build(
         storage.absences, known_absences, storage.people, storage.jobs, engine, time, limits
     )
     secret = await storage.secret()
+    queries = Queries(storage.jobs, hot)
+    receipt_signer = FileSigner(config.signing_keys) if config.signing_keys else None
     return Replica(
         replica=config.name,
         limits=limits,
         clock=clock,
         engine=engine,
-        queries=Queries(storage.jobs, hot),
+        queries=queries,
+        receipts=Receipts(storage.audit, queries, receipt_signer),
         feed=feed,
         bus=bus,
         horizon=HorizonWatch(storage.feed),

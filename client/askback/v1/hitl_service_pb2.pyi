@@ -347,6 +347,60 @@ class GetPromptResponse(_message.Message):
 Global___GetPromptResponse: _TypeAlias = GetPromptResponse  # noqa: Y015
 
 @_typing.final
+class GetReceiptRequest(_message.Message):
+    """Names one prompt: by `prompt_id`, or by `job_id` and `key`. Exactly one of the two ways."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt's id. Empty: `job_id` and `key` name it."""
+    job_id: _builtins.str
+    """The job that asked; together with `key`."""
+    key: _builtins.str
+    """The asker's name of the prompt; together with `job_id`."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptRequest: _TypeAlias = GetReceiptRequest  # noqa: Y015
+
+@_typing.final
+class GetReceiptResponse(_message.Message):
+    """The receipt of a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    receipt: _builtins.str
+    """A JWS in compact form (RFC 7515) with the algorithm Ed25519 (RFC 9864), the type `askback-receipt` and the id of
+    its key. docs/receipts.md describes its payload, a JSON object.
+    """
+    def __init__(
+        self,
+        *,
+        receipt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptResponse: _TypeAlias = GetReceiptResponse  # noqa: Y015
+
+@_typing.final
 class WatchPromptsRequest(_message.Message):
     """Asks to follow the open prompts that match."""
 

@@ -53,6 +53,7 @@ class PolicyServiceStub(object):
 
     SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+    ListReceiptKeys              any (client, worker, console or policy)
     every other RPC              policy
 
     Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
@@ -110,6 +111,11 @@ class PolicyServiceStub(object):
                 request_serializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.FromString,
                 _registered_method=True)
+        self.ListReceiptKeys = channel.unary_unary(
+                '/askback.v1.PolicyService/ListReceiptKeys',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer(object):
@@ -140,6 +146,7 @@ class PolicyServiceServicer(object):
 
     SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+    ListReceiptKeys              any (client, worker, console or policy)
     every other RPC              policy
 
     Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
@@ -237,6 +244,17 @@ class PolicyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReceiptKeys(self, request, context):
+        """Returns the public keys that verify receipts. Keys that signed before and are still in the server's file are
+        among them. Keep a copy where you keep receipts: with a key that comes from the same place as a receipt, the
+        receipt proves nothing.
+
+        Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -285,6 +303,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.FromString,
                     response_serializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.SerializeToString,
             ),
+            'ListReceiptKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReceiptKeys,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'askback.v1.PolicyService', rpc_method_handlers)
@@ -321,6 +344,7 @@ class PolicyService(object):
 
     SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+    ListReceiptKeys              any (client, worker, console or policy)
     every other RPC              policy
 
     Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
@@ -560,6 +584,33 @@ class PolicyService(object):
             '/askback.v1.PolicyService/ListAbsences',
             askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.SerializeToString,
             askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReceiptKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/ListReceiptKeys',
+            askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.absences import AbsenceStore
+from askback_server.ports.audit import AuditStore
 from askback_server.ports.census import CensusStore
 from askback_server.ports.checkpoints import CheckpointStore
 from askback_server.ports.overview import OverviewStore
@@ -65,6 +66,10 @@ class Storage(Protocol):
     @property
     def checkpoints(self) -> CheckpointStore:
         """Checkpoints over the chains of jobs."""
+
+    @property
+    def audit(self) -> AuditStore:
+        """Everything that is stored of a job, for its verification."""
 
     @property
     def feed(self) -> FeedStore:

@@ -17,6 +17,7 @@ from askback_server.engine.overview import Overviews
 from askback_server.engine.policy import Policy
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
+from askback_server.engine.receipts import Receipts
 from askback_server.engine.rule_history import RuleHistory
 from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
@@ -46,6 +47,7 @@ class Replica:
     clock: Clock
     engine: Engine
     queries: Queries
+    receipts: Receipts
     feed: Feed
     bus: CommitBus
     horizon: HorizonWatch

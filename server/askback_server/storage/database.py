@@ -10,6 +10,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.absences import AbsenceRows
+from askback_server.storage.audit_rows import AuditRows
 from askback_server.storage.census import Counts
 from askback_server.storage.checkpoints import CheckpointRows
 from askback_server.storage.dialect import Dialect
@@ -47,6 +48,7 @@ class Database:
         self.absences = AbsenceRows(self._dialect)
         self.overview = Overviews(self._dialect)
         self.checkpoints = CheckpointRows(self._dialect)
+        self.audit = AuditRows(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
         self.wakeups: Wakeups = self._dialect.wakeups()

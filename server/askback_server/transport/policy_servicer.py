@@ -1,4 +1,4 @@
-"""PolicyService: rules, previews of them, drafts, and absences of people."""
+"""PolicyService: rules, previews of them, drafts, absences of people, and the keys of receipts."""
 
 from __future__ import annotations
 
@@ -112,6 +112,11 @@ class PolicyServicer:
         return pb.ListAbsencesResponse(
             absences=[absence_message(each) for each in found[:limit]], next_page_token=token
         )
+
+    async def ListReceiptKeys(
+        self, _request: pb.ListReceiptKeysRequest, _: Context
+    ) -> pb.ListReceiptKeysResponse:
+        return pb.ListReceiptKeysResponse(jwks_json=self._replica.receipts.public_keys())
 
     def _message(self, rule: StoredRule) -> rule_pb2.Rule:
         return rule_message(rule, self._policy.now())

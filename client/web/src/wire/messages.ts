@@ -167,6 +167,8 @@ export type ErrorReason =
   | "ERROR_REASON_ABSENCE_NOT_FOUND"
   | "ERROR_REASON_RULE_NOT_FOUND"
   | "ERROR_REASON_RULE_CHANGED"
+  | "ERROR_REASON_RECEIPT_UNAVAILABLE"
+  | "ERROR_REASON_AUDIT_FAILED"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -220,6 +222,16 @@ export interface GetPromptRequest {
 
 export interface GetPromptResponse {
   readonly prompt?: Prompt;
+}
+
+export interface GetReceiptRequest {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly key?: string;
+}
+
+export interface GetReceiptResponse {
+  readonly receipt?: string;
 }
 
 export interface WatchPromptsRequest {
@@ -1060,6 +1072,13 @@ export interface ListAbsencesResponse {
   readonly nextPageToken?: string;
 }
 
+export interface ListReceiptKeysRequest {
+}
+
+export interface ListReceiptKeysResponse {
+  readonly jwksJson?: string;
+}
+
 export type PromptState =
   | "PROMPT_STATE_UNSPECIFIED"
   | "PROMPT_STATE_PENDING"
@@ -1776,6 +1795,7 @@ export interface Methods {
   "HitlService/ReroutePrompt": { request: ReroutePromptRequest; response: ReroutePromptResponse };
   "HitlService/CancelPrompt": { request: CancelPromptRequest; response: CancelPromptResponse };
   "HitlService/ListAnswers": { request: ListAnswersRequest; response: ListAnswersResponse };
+  "HitlService/GetReceipt": { request: GetReceiptRequest; response: GetReceiptResponse };
   "JobService/CreateJob": { request: CreateJobRequest; response: CreateJobResponse };
   "JobService/GetJob": { request: GetJobRequest; response: GetJobResponse };
   "JobService/ListJobs": { request: ListJobsRequest; response: ListJobsResponse };
@@ -1795,6 +1815,7 @@ export interface Methods {
   "PolicyService/SetAbsence": { request: SetAbsenceRequest; response: SetAbsenceResponse };
   "PolicyService/DeleteAbsence": { request: DeleteAbsenceRequest; response: DeleteAbsenceResponse };
   "PolicyService/ListAbsences": { request: ListAbsencesRequest; response: ListAbsencesResponse };
+  "PolicyService/ListReceiptKeys": { request: ListReceiptKeysRequest; response: ListReceiptKeysResponse };
   "WorkerService/LeaseJobs": { request: LeaseJobsRequest; response: LeaseJobsResponse };
   "WorkerService/ExtendLease": { request: ExtendLeaseRequest; response: ExtendLeaseResponse };
   "WorkerService/ReportProgress": { request: ReportProgressRequest; response: ReportProgressResponse };
