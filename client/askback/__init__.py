@@ -71,6 +71,9 @@ if TYPE_CHECKING:
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
     from askback._model.prompts import PromptInfo as PromptInfo
+    from askback._model.receipt_keys import verify_receipt as verify_receipt
+    from askback._model.receipts import InvalidReceipt as InvalidReceipt
+    from askback._model.receipts import Receipt as Receipt
     from askback._model.resolutions import AnswerInfo as AnswerInfo
     from askback._model.resolutions import Resolution as Resolution
     from askback._model.rule_specs import RuleSpec as RuleSpec
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from askback.errors import AlreadyExists as AlreadyExists
     from askback.errors import AnswerInvalid as AnswerInvalid
     from askback.errors import AskbackError as AskbackError
+    from askback.errors import AuditFailed as AuditFailed
     from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
     from askback.errors import DelegationRefused as DelegationRefused
@@ -109,6 +113,7 @@ if TYPE_CHECKING:
     from askback.errors import PromptExpired as PromptExpired
     from askback.errors import PromptStale as PromptStale
     from askback.errors import QuestionChanged as QuestionChanged
+    from askback.errors import ReceiptUnavailable as ReceiptUnavailable
     from askback.errors import ResourceExhausted as ResourceExhausted
     from askback.errors import SessionNotFound as SessionNotFound
     from askback.errors import Unauthenticated as Unauthenticated
@@ -141,6 +146,8 @@ _HOME = {
     "askback._model.options": "Option",
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
     "askback._model.prompts": "AnswerOutcome Content PromptInfo",
+    "askback._model.receipt_keys": "verify_receipt",
+    "askback._model.receipts": "InvalidReceipt Receipt",
     "askback._model.resolutions": "AnswerInfo Resolution",
     "askback._model.rule_specs": "RuleSpec",
     "askback._model.rules": "PreviewCell Rule RulePreview RuleSample RuleState RuleSuggestion",
@@ -151,11 +158,11 @@ _HOME = {
     "askback._worker.job": "Job",
     "askback._worker.worker": "Worker",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded DelegationRefused "
-        "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
-        "NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
-        "PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted SessionNotFound "
-        "Unauthenticated Unavailable Unimplemented Violation"
+        "Aborted AlreadyExists AnswerInvalid AskbackError AuditFailed CannotConnect DeadlineExceeded "
+        "DelegationRefused FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost "
+        "MessageTooLarge NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed "
+        "PromptDeclined PromptEnded PromptExpired PromptStale QuestionChanged ReceiptUnavailable "
+        "ResourceExhausted SessionNotFound Unauthenticated Unavailable Unimplemented Violation"
     ),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}

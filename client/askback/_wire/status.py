@@ -28,6 +28,7 @@ _CLASSES: tuple[type[AskbackError], ...] = (
     errors.Unavailable,
     errors.DeadlineExceeded,
     errors.Unimplemented,
+    errors.AuditFailed,
     errors.Internal,
 )
 _BY_CODE: dict[str, type[AskbackError]] = {
@@ -42,6 +43,7 @@ _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_PROMPT_CLAIMED": errors.PromptClaimed,
     "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
     "ERROR_REASON_DELEGATION_REFUSED": errors.DelegationRefused,
+    "ERROR_REASON_RECEIPT_UNAVAILABLE": errors.ReceiptUnavailable,
 }
 DOMAIN = "askback.dev"
 """The domain of Askback's ErrorInfo."""

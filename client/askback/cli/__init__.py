@@ -56,6 +56,10 @@ COMMANDS = {
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
     "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),
     "audit": ("askback.cli.audit:audit", "Verify what a database has recorded."),
+    "receipt": (
+        "askback.cli.receipt:receipt",
+        "Get and verify receipts: signed statements of who decided what.",
+    ),
     "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
     "health": (
         "askback.cli.service:health",

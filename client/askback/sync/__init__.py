@@ -61,6 +61,9 @@ from askback._model.people import Person as Person
 from askback._model.prompts import AnswerOutcome as AnswerOutcome
 from askback._model.prompts import Content as Content
 from askback._model.prompts import PromptInfo as PromptInfo
+from askback._model.receipt_keys import verify_receipt as verify_receipt
+from askback._model.receipts import InvalidReceipt as InvalidReceipt
+from askback._model.receipts import Receipt as Receipt
 from askback._model.resolutions import AnswerInfo as AnswerInfo
 from askback._model.resolutions import Resolution as Resolution
 from askback._model.rule_specs import RuleSpec as RuleSpec
@@ -77,6 +80,7 @@ from askback.errors import Aborted as Aborted
 from askback.errors import AlreadyExists as AlreadyExists
 from askback.errors import AnswerInvalid as AnswerInvalid
 from askback.errors import AskbackError as AskbackError
+from askback.errors import AuditFailed as AuditFailed
 from askback.errors import CannotConnect as CannotConnect
 from askback.errors import DeadlineExceeded as DeadlineExceeded
 from askback.errors import DelegationRefused as DelegationRefused
@@ -97,6 +101,7 @@ from askback.errors import PromptEnded as PromptEnded
 from askback.errors import PromptExpired as PromptExpired
 from askback.errors import PromptStale as PromptStale
 from askback.errors import QuestionChanged as QuestionChanged
+from askback.errors import ReceiptUnavailable as ReceiptUnavailable
 from askback.errors import ResourceExhausted as ResourceExhausted
 from askback.errors import SessionNotFound as SessionNotFound
 from askback.errors import Unauthenticated as Unauthenticated

@@ -189,6 +189,8 @@ class Client(Twin):
     delete_person = blocking(aio.Client.delete_person)
     set_group = blocking(aio.Client.set_group)
     list_groups = iterating(aio.Client.list_groups)
+    receipt = blocking(aio.Client.receipt)
+    receipt_keys = blocking(aio.Client.receipt_keys)
     delegate = blocking(aio.Client.delegate)
     return_prompt = blocking(aio.Client.return_prompt)
     reroute = blocking(aio.Client.reroute)
