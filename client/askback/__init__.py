@@ -86,13 +86,14 @@ if TYPE_CHECKING:
     from askback._model.understanding import Understanding as Understanding
     from askback._wire.batch import BatchResult as BatchResult
     from askback._wire.channel import Tls as Tls
+    from askback._wire.receipt_errors import AuditFailed as AuditFailed
+    from askback._wire.receipt_errors import ReceiptUnavailable as ReceiptUnavailable
     from askback._worker.job import Job as Job
     from askback._worker.worker import Worker as Worker
     from askback.errors import Aborted as Aborted
     from askback.errors import AlreadyExists as AlreadyExists
     from askback.errors import AnswerInvalid as AnswerInvalid
     from askback.errors import AskbackError as AskbackError
-    from askback.errors import AuditFailed as AuditFailed
     from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
     from askback.errors import DelegationRefused as DelegationRefused
@@ -113,7 +114,6 @@ if TYPE_CHECKING:
     from askback.errors import PromptExpired as PromptExpired
     from askback.errors import PromptStale as PromptStale
     from askback.errors import QuestionChanged as QuestionChanged
-    from askback.errors import ReceiptUnavailable as ReceiptUnavailable
     from askback.errors import ResourceExhausted as ResourceExhausted
     from askback.errors import SessionNotFound as SessionNotFound
     from askback.errors import Unauthenticated as Unauthenticated
@@ -155,14 +155,15 @@ _HOME = {
     "askback._model.understanding": "Understanding",
     "askback._wire.batch": "BatchResult",
     "askback._wire.channel": "Tls",
+    "askback._wire.receipt_errors": "AuditFailed ReceiptUnavailable",
     "askback._worker.job": "Job",
     "askback._worker.worker": "Worker",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError AuditFailed CannotConnect DeadlineExceeded "
+        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
         "DelegationRefused FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost "
         "MessageTooLarge NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed "
-        "PromptDeclined PromptEnded PromptExpired PromptStale QuestionChanged ReceiptUnavailable "
-        "ResourceExhausted SessionNotFound Unauthenticated Unavailable Unimplemented Violation"
+        "PromptDeclined PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted "
+        "SessionNotFound Unauthenticated Unavailable Unimplemented Violation"
     ),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}

@@ -12,8 +12,7 @@
     │   ├── LeaseLost              stop working on the job
     │   ├── PromptClosed           another answer, the deadline or a cancellation won: `resolution`
     │   ├── PromptClaimed          another person has claimed the prompt
-    │   ├── DelegationRefused      the prompt cannot be delegated so: `because`
-    │   └── ReceiptUnavailable     there is no receipt of the prompt: `because`
+    │   └── DelegationRefused      the prompt cannot be delegated so: `because`
     ├── Aborted                  read again, then retry
     │   └── PromptStale            the prompt changed; `prompt` is the present one
     ├── Unauthenticated, PermissionDenied
@@ -22,7 +21,6 @@
     │   ├── CannotConnect          no connection; the message has the cause and the remedy
     │   └── DeadlineExceeded       no reply in time; the call may have been carried out
     ├── Unimplemented            the server does not know the method
-    ├── AuditFailed              what is stored was damaged or changed: nothing is signed
     ├── Internal                 a bug of the service; `metadata["error_id"]` refers to its log entry
     ├── JobFailed, JobCancelled  raised by `Run.result()`
     └── PromptEnded              raised in a worker: the question got no answer
@@ -244,21 +242,6 @@ class DelegationRefused(FailedPrecondition):
     def because(self) -> str:
         """Why: CHAIN, EXCLUDED, VOTED, DELEGATE, ABSENT, POLICY, UNKNOWN, MEMBER, SHORTAGE or LIMIT."""
         return self.metadata.get("because", "")
-
-
-class ReceiptUnavailable(FailedPrecondition):
-    """There is no receipt of the prompt."""
-
-    @property
-    def because(self) -> str:
-        """Why: OPEN, NO_KEY, ERASED or UNCHAINED."""
-        return self.metadata.get("because", "")
-
-
-class AuditFailed(AskbackError):
-    """What the server has stored of the job is not what its events have recorded: `askback audit verify`."""
-
-    code = "DATA_LOSS"
 
 
 class JobFailed(AskbackError):

@@ -68,6 +68,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "ReleasePrompt": ((CO,), "hitl", hpb.ReleasePromptRequest(**P)),
     "ListPrompts": ((CO,), "hitl", hpb.ListPromptsRequest()),
     "ListPrompts of a job": ((CL, WO, CO), "hitl", hpb.ListPromptsRequest(filter=BY_JOB)),
+    "GetReceipt": ((CL, WO, CO), "hitl", hpb.GetReceiptRequest(**P)),
     "GetPrompt": ((CL, WO, CO), "hitl", hpb.GetPromptRequest(**P)),
     "ListAnswers": ((CL, WO, CO), "hitl", hpb.ListAnswersRequest(**P)),
     "CancelPrompt": ((CL, WO), "hitl", hpb.CancelPromptRequest(**P)),
@@ -99,6 +100,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "SuggestRules": ((PO,), "policies", ppb.SuggestRulesRequest()),
     "SetAbsence": ((CO,), "policies", ppb.SetAbsenceRequest(until_time={"seconds": int(time.time()) + 3600})),
     "DeleteAbsence": ((CO,), "policies", ppb.DeleteAbsenceRequest(absence_id=ABSENT_ID)),
+    "ListReceiptKeys": ((CL, WO, CO, PO), "policies", ppb.ListReceiptKeysRequest()),
     "ListAbsences": ((CL, WO, CO), "policies", ppb.ListAbsencesRequest()),
 }
 

@@ -85,8 +85,8 @@ async def test_a_receipt_verifies_with_the_keys_of_the_server_alone(
     assert by_key == receipt, "the same text, as long as the same key signs"
 
     def blocking() -> tuple[Receipt, str]:
-        with SyncClient(f"127.0.0.1:{world.service.port}") as client:
-            return client.receipt(prompt.prompt_id), client.receipt_keys()
+        with SyncClient(f"127.0.0.1:{world.service.port}") as plain:
+            return plain.receipt(prompt.prompt_id), plain.receipt_keys()
 
     assert await asyncio.to_thread(blocking) == (receipt, keys)
 

@@ -1,4 +1,4 @@
-"""What of a content is in its canonical form. The client's implementation is another one than the server's."""
+"""What of a content is in its canonical form, as the client computes it: in another way than the server."""
 
 from __future__ import annotations
 

@@ -22,6 +22,8 @@ TYPE = "askback.receipt.v1"
 class InvalidReceipt(ValueError):
     """A text is no receipt, or its signature or its key is wrong. The message says what."""
 
+    __module__ = "askback"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Receipt:

@@ -76,11 +76,12 @@ from askback._model.rules import RuleSuggestion as RuleSuggestion
 from askback._model.understanding import Understanding as Understanding
 from askback._wire.batch import BatchResult as BatchResult
 from askback._wire.channel import Tls as Tls
+from askback._wire.receipt_errors import AuditFailed as AuditFailed
+from askback._wire.receipt_errors import ReceiptUnavailable as ReceiptUnavailable
 from askback.errors import Aborted as Aborted
 from askback.errors import AlreadyExists as AlreadyExists
 from askback.errors import AnswerInvalid as AnswerInvalid
 from askback.errors import AskbackError as AskbackError
-from askback.errors import AuditFailed as AuditFailed
 from askback.errors import CannotConnect as CannotConnect
 from askback.errors import DeadlineExceeded as DeadlineExceeded
 from askback.errors import DelegationRefused as DelegationRefused
@@ -101,7 +102,6 @@ from askback.errors import PromptEnded as PromptEnded
 from askback.errors import PromptExpired as PromptExpired
 from askback.errors import PromptStale as PromptStale
 from askback.errors import QuestionChanged as QuestionChanged
-from askback.errors import ReceiptUnavailable as ReceiptUnavailable
 from askback.errors import ResourceExhausted as ResourceExhausted
 from askback.errors import SessionNotFound as SessionNotFound
 from askback.errors import Unauthenticated as Unauthenticated

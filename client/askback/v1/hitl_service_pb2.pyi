@@ -1598,6 +1598,7 @@ class ConverseClientFrame(_message.Message):
     ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
     DELEGATE_PROMPT_FIELD_NUMBER: _builtins.int
     REROUTE_PROMPT_FIELD_NUMBER: _builtins.int
+    GET_RECEIPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """A number of your choice, which the reply has too. 0: send no reply, not even an error.
     Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
@@ -1670,6 +1671,10 @@ class ConverseClientFrame(_message.Message):
     def reroute_prompt(self) -> Global___ReroutePromptRequest:
         """As the unary call ReroutePrompt."""
 
+    @_builtins.property
+    def get_receipt(self) -> Global___GetReceiptRequest:
+        """As the unary call GetReceipt."""
+
     def __init__(
         self,
         *,
@@ -1690,12 +1695,13 @@ class ConverseClientFrame(_message.Message):
         answer_prompts: Global___AnswerPromptsRequest | None = ...,
         delegate_prompt: Global___DelegatePromptRequest | None = ...,
         reroute_prompt: Global___ReroutePromptRequest | None = ...,
+        get_receipt: Global___GetReceiptRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt", "get_receipt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1725,6 +1731,7 @@ class ConverseServerFrame(_message.Message):
     ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
     DELEGATE_PROMPT_FIELD_NUMBER: _builtins.int
     REROUTE_PROMPT_FIELD_NUMBER: _builtins.int
+    GET_RECEIPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """The `ref` of the frame that this replies to. 0: not a reply; the server
     sends it unprompted.
@@ -1797,6 +1804,10 @@ class ConverseServerFrame(_message.Message):
     def reroute_prompt(self) -> Global___ReroutePromptResponse:
         """Reply to `reroute_prompt`."""
 
+    @_builtins.property
+    def get_receipt(self) -> Global___GetReceiptResponse:
+        """Reply to `get_receipt`."""
+
     def __init__(
         self,
         *,
@@ -1818,12 +1829,13 @@ class ConverseServerFrame(_message.Message):
         answer_prompts: Global___AnswerPromptsResponse | None = ...,
         delegate_prompt: Global___DelegatePromptResponse | None = ...,
         reroute_prompt: Global___ReroutePromptResponse | None = ...,
+        get_receipt: Global___GetReceiptResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt", "get_receipt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -183,6 +183,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ReleasePromptRequest": {"prompt_id": _ID},
     "CancelPromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "reason": _REASON},
     "ListPromptsRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    "GetReceiptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID},
     "GetPromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID},
     "ListAnswersRequest": {"prompt_id": _ID, "page_token": _TOKEN},
     "WatchPromptsRequest": {"namespace": _NAME, "resume_token": _TOKEN},

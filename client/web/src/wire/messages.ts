@@ -464,6 +464,7 @@ export interface ConverseClientFrame {
   readonly answerPrompts?: AnswerPromptsRequest;
   readonly delegatePrompt?: DelegatePromptRequest;
   readonly reroutePrompt?: ReroutePromptRequest;
+  readonly getReceipt?: GetReceiptRequest;
 }
 
 export interface ConverseServerFrame {
@@ -485,6 +486,7 @@ export interface ConverseServerFrame {
   readonly answerPrompts?: AnswerPromptsResponse;
   readonly delegatePrompt?: DelegatePromptResponse;
   readonly reroutePrompt?: ReroutePromptResponse;
+  readonly getReceipt?: GetReceiptResponse;
 }
 
 export interface ConverseHello {

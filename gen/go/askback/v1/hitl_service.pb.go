@@ -3078,6 +3078,7 @@ type ConverseClientFrame struct {
 	//	*ConverseClientFrame_AnswerPrompts
 	//	*ConverseClientFrame_DelegatePrompt
 	//	*ConverseClientFrame_ReroutePrompt
+	//	*ConverseClientFrame_GetReceipt
 	Body          isConverseClientFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3271,6 +3272,15 @@ func (x *ConverseClientFrame) GetReroutePrompt() *ReroutePromptRequest {
 	return nil
 }
 
+func (x *ConverseClientFrame) GetGetReceipt() *GetReceiptRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_GetReceipt); ok {
+			return x.GetReceipt
+		}
+	}
+	return nil
+}
+
 type isConverseClientFrame_Body interface {
 	isConverseClientFrame_Body()
 }
@@ -3357,6 +3367,11 @@ type ConverseClientFrame_ReroutePrompt struct {
 	ReroutePrompt *ReroutePromptRequest `protobuf:"bytes,17,opt,name=reroute_prompt,json=reroutePrompt,proto3,oneof"`
 }
 
+type ConverseClientFrame_GetReceipt struct {
+	// As the unary call GetReceipt.
+	GetReceipt *GetReceiptRequest `protobuf:"bytes,18,opt,name=get_receipt,json=getReceipt,proto3,oneof"`
+}
+
 func (*ConverseClientFrame_Hello) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_Heartbeat) isConverseClientFrame_Body() {}
@@ -3389,6 +3404,8 @@ func (*ConverseClientFrame_DelegatePrompt) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_ReroutePrompt) isConverseClientFrame_Body() {}
 
+func (*ConverseClientFrame_GetReceipt) isConverseClientFrame_Body() {}
+
 // One frame from the server.
 type ConverseServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3416,6 +3433,7 @@ type ConverseServerFrame struct {
 	//	*ConverseServerFrame_AnswerPrompts
 	//	*ConverseServerFrame_DelegatePrompt
 	//	*ConverseServerFrame_ReroutePrompt
+	//	*ConverseServerFrame_GetReceipt
 	Body          isConverseServerFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3618,6 +3636,15 @@ func (x *ConverseServerFrame) GetReroutePrompt() *ReroutePromptResponse {
 	return nil
 }
 
+func (x *ConverseServerFrame) GetGetReceipt() *GetReceiptResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_GetReceipt); ok {
+			return x.GetReceipt
+		}
+	}
+	return nil
+}
+
 type isConverseServerFrame_Body interface {
 	isConverseServerFrame_Body()
 }
@@ -3707,6 +3734,11 @@ type ConverseServerFrame_ReroutePrompt struct {
 	ReroutePrompt *ReroutePromptResponse `protobuf:"bytes,18,opt,name=reroute_prompt,json=reroutePrompt,proto3,oneof"`
 }
 
+type ConverseServerFrame_GetReceipt struct {
+	// Reply to `get_receipt`.
+	GetReceipt *GetReceiptResponse `protobuf:"bytes,19,opt,name=get_receipt,json=getReceipt,proto3,oneof"`
+}
+
 func (*ConverseServerFrame_Welcome) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_Heartbeat) isConverseServerFrame_Body() {}
@@ -3740,6 +3772,8 @@ func (*ConverseServerFrame_AnswerPrompts) isConverseServerFrame_Body() {}
 func (*ConverseServerFrame_DelegatePrompt) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_ReroutePrompt) isConverseServerFrame_Body() {}
+
+func (*ConverseServerFrame_GetReceipt) isConverseServerFrame_Body() {}
 
 // Opens the conversation. All fields may be left out.
 type ConverseHello struct {
@@ -4339,7 +4373,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0fConverseRequest\x127\n" +
 	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseClientFrameR\x06frames\"K\n" +
 	"\x10ConverseResponse\x127\n" +
-	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xf9\b\n" +
+	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xbb\t\n" +
 	"\x13ConverseClientFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x121\n" +
 	"\x05hello\x18\x02 \x01(\v2\x19.askback.v1.ConverseHelloH\x00R\x05hello\x12=\n" +
@@ -4359,8 +4393,11 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0foverride_prompt\x18\x0e \x01(\v2!.askback.v1.OverridePromptRequestH\x00R\x0eoverridePrompt\x12I\n" +
 	"\x0eanswer_prompts\x18\x0f \x01(\v2 .askback.v1.AnswerPromptsRequestH\x00R\ranswerPrompts\x12L\n" +
 	"\x0fdelegate_prompt\x18\x10 \x01(\v2!.askback.v1.DelegatePromptRequestH\x00R\x0edelegatePrompt\x12I\n" +
-	"\x0ereroute_prompt\x18\x11 \x01(\v2 .askback.v1.ReroutePromptRequestH\x00R\rreroutePromptB\x06\n" +
-	"\x04body\"\xc1\t\n" +
+	"\x0ereroute_prompt\x18\x11 \x01(\v2 .askback.v1.ReroutePromptRequestH\x00R\rreroutePrompt\x12@\n" +
+	"\vget_receipt\x18\x12 \x01(\v2\x1d.askback.v1.GetReceiptRequestH\x00R\n" +
+	"getReceiptB\x06\n" +
+	"\x04body\"\x84\n" +
+	"\n" +
 	"\x13ConverseServerFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x127\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1b.askback.v1.ConverseWelcomeH\x00R\awelcome\x12=\n" +
@@ -4381,7 +4418,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0foverride_prompt\x18\x0f \x01(\v2\".askback.v1.OverridePromptResponseH\x00R\x0eoverridePrompt\x12J\n" +
 	"\x0eanswer_prompts\x18\x10 \x01(\v2!.askback.v1.AnswerPromptsResponseH\x00R\ranswerPrompts\x12M\n" +
 	"\x0fdelegate_prompt\x18\x11 \x01(\v2\".askback.v1.DelegatePromptResponseH\x00R\x0edelegatePrompt\x12J\n" +
-	"\x0ereroute_prompt\x18\x12 \x01(\v2!.askback.v1.ReroutePromptResponseH\x00R\rreroutePromptB\x06\n" +
+	"\x0ereroute_prompt\x18\x12 \x01(\v2!.askback.v1.ReroutePromptResponseH\x00R\rreroutePrompt\x12A\n" +
+	"\vget_receipt\x18\x13 \x01(\v2\x1e.askback.v1.GetReceiptResponseH\x00R\n" +
+	"getReceiptB\x06\n" +
 	"\x04body\"\xda\x01\n" +
 	"\rConverseHello\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
@@ -4586,62 +4625,64 @@ var file_askback_v1_hitl_service_proto_depIdxs = []int32{
 	21,  // 63: askback.v1.ConverseClientFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsRequest
 	33,  // 64: askback.v1.ConverseClientFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptRequest
 	35,  // 65: askback.v1.ConverseClientFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptRequest
-	46,  // 66: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	47,  // 67: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	50,  // 68: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	61,  // 69: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	11,  // 70: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	19,  // 71: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	30,  // 72: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	32,  // 73: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	38,  // 74: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	4,   // 75: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	6,   // 76: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	40,  // 77: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	28,  // 78: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
-	26,  // 79: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
-	23,  // 80: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
-	34,  // 81: askback.v1.ConverseServerFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptResponse
-	36,  // 82: askback.v1.ConverseServerFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptResponse
-	2,   // 83: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	62,  // 84: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	53,  // 85: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	62,  // 86: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	41,  // 87: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	9,   // 88: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	3,   // 89: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	5,   // 90: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	18,  // 91: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	21,  // 92: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
-	25,  // 93: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
-	27,  // 94: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
-	29,  // 95: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	31,  // 96: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	33,  // 97: askback.v1.HitlService.DelegatePrompt:input_type -> askback.v1.DelegatePromptRequest
-	35,  // 98: askback.v1.HitlService.ReroutePrompt:input_type -> askback.v1.ReroutePromptRequest
-	37,  // 99: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	39,  // 100: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	7,   // 101: askback.v1.HitlService.GetReceipt:input_type -> askback.v1.GetReceiptRequest
-	42,  // 102: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	10,  // 103: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	4,   // 104: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	6,   // 105: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	19,  // 106: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	23,  // 107: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
-	26,  // 108: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
-	28,  // 109: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
-	30,  // 110: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	32,  // 111: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	34,  // 112: askback.v1.HitlService.DelegatePrompt:output_type -> askback.v1.DelegatePromptResponse
-	36,  // 113: askback.v1.HitlService.ReroutePrompt:output_type -> askback.v1.ReroutePromptResponse
-	38,  // 114: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	40,  // 115: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	8,   // 116: askback.v1.HitlService.GetReceipt:output_type -> askback.v1.GetReceiptResponse
-	102, // [102:117] is the sub-list for method output_type
-	87,  // [87:102] is the sub-list for method input_type
-	87,  // [87:87] is the sub-list for extension type_name
-	87,  // [87:87] is the sub-list for extension extendee
-	0,   // [0:87] is the sub-list for field type_name
+	7,   // 66: askback.v1.ConverseClientFrame.get_receipt:type_name -> askback.v1.GetReceiptRequest
+	46,  // 67: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	47,  // 68: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	50,  // 69: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	61,  // 70: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	11,  // 71: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	19,  // 72: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	30,  // 73: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	32,  // 74: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	38,  // 75: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	4,   // 76: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	6,   // 77: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	40,  // 78: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	28,  // 79: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
+	26,  // 80: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
+	23,  // 81: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
+	34,  // 82: askback.v1.ConverseServerFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptResponse
+	36,  // 83: askback.v1.ConverseServerFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptResponse
+	8,   // 84: askback.v1.ConverseServerFrame.get_receipt:type_name -> askback.v1.GetReceiptResponse
+	2,   // 85: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	62,  // 86: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	53,  // 87: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	62,  // 88: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	41,  // 89: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	9,   // 90: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	3,   // 91: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	5,   // 92: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	18,  // 93: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	21,  // 94: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
+	25,  // 95: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
+	27,  // 96: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
+	29,  // 97: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	31,  // 98: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	33,  // 99: askback.v1.HitlService.DelegatePrompt:input_type -> askback.v1.DelegatePromptRequest
+	35,  // 100: askback.v1.HitlService.ReroutePrompt:input_type -> askback.v1.ReroutePromptRequest
+	37,  // 101: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	39,  // 102: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	7,   // 103: askback.v1.HitlService.GetReceipt:input_type -> askback.v1.GetReceiptRequest
+	42,  // 104: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	10,  // 105: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	4,   // 106: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	6,   // 107: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	19,  // 108: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	23,  // 109: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
+	26,  // 110: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
+	28,  // 111: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
+	30,  // 112: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	32,  // 113: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	34,  // 114: askback.v1.HitlService.DelegatePrompt:output_type -> askback.v1.DelegatePromptResponse
+	36,  // 115: askback.v1.HitlService.ReroutePrompt:output_type -> askback.v1.ReroutePromptResponse
+	38,  // 116: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	40,  // 117: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	8,   // 118: askback.v1.HitlService.GetReceipt:output_type -> askback.v1.GetReceiptResponse
+	104, // [104:119] is the sub-list for method output_type
+	89,  // [89:104] is the sub-list for method input_type
+	89,  // [89:89] is the sub-list for extension type_name
+	89,  // [89:89] is the sub-list for extension extendee
+	0,   // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -4681,6 +4722,7 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseClientFrame_AnswerPrompts)(nil),
 		(*ConverseClientFrame_DelegatePrompt)(nil),
 		(*ConverseClientFrame_ReroutePrompt)(nil),
+		(*ConverseClientFrame_GetReceipt)(nil),
 	}
 	file_askback_v1_hitl_service_proto_msgTypes[42].OneofWrappers = []any{
 		(*ConverseServerFrame_Welcome)(nil),
@@ -4700,6 +4742,7 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseServerFrame_AnswerPrompts)(nil),
 		(*ConverseServerFrame_DelegatePrompt)(nil),
 		(*ConverseServerFrame_ReroutePrompt)(nil),
+		(*ConverseServerFrame_GetReceipt)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
