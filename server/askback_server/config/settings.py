@@ -127,7 +127,7 @@ class Config:
     )
     signing_keys: str = _setting(
         "",
-        "Keys that sign the checkpoints of the audit. Without them checkpoints are not signed.",
+        "Keys that sign the checkpoints of the audit, and receipts. Without them nothing is signed.",
         metavar="FILE",
     )
     replica: str = _setting("", "This replica's name. By default host and process id.", metavar="NAME")

@@ -8,7 +8,7 @@ import logging
 from askback_server.domain.checkpoints import BadSigningKeys
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.principals import Principal
-from askback_server.domain.receipts import Because, ReceiptUnavailable, receipt_payload
+from askback_server.domain.receipts import AuditFailed, Because, ReceiptUnavailable, receipt_payload
 from askback_server.domain.stored_jobs import StoredJob
 from askback_server.engine.queries import Queries
 from askback_server.ports.audit import AuditStore
@@ -59,7 +59,11 @@ NO_KEYS = '{"keys":[]}'
 
 
 def _make(signer: ReceiptSigner, stored: StoredJob, prompt_id: str) -> str:
-    payload = receipt_payload(stored, prompt_id)
+    try:
+        payload = receipt_payload(stored, prompt_id)
+    except AuditFailed as error:
+        _log.error("job %s: %s", stored.job_id, error)
+        raise
     try:
         return signer.sign(payload)
     except BadSigningKeys as error:
