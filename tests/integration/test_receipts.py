@@ -206,6 +206,11 @@ async def test_an_auditor_verifies_a_file_without_a_server(
     assert (await run("receipt", "verify", str(alone), "--keys", str(kept), **away)).code == 0
     assert (await run("receipt", "verify", str(alone), **away)).code == 2
     assert (await run("receipt", "verify", str(kept), **away)).code == 2
+    assert (await run("receipt", "verify", str(file), "--keys", str(alone), **away)).code == 2
+    several = json.loads(kept.read_text("utf-8"))
+    several["keys"].insert(0, {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "for something else"})
+    kept.write_text(json.dumps(several), encoding="utf-8")
+    assert (await run("receipt", "verify", str(file), "--keys", str(kept), **away)).code == 0
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,17 @@ ALGORITHM = "Ed25519"
 HEADER_TYPE = "askback-receipt"
 
 
+def read_key_set(keys: str | Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The keys of a JSON Web Key Set. Raises InvalidReceipt."""
+    try:
+        listed = (json.loads(keys) if isinstance(keys, str) else keys)["keys"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise InvalidReceipt("the keys are not a JSON Web Key Set")
+    return listed
+
+
 def verify_receipt(statement: str, keys: str | Mapping[str, Any], *, thumbprint: str = "") -> Receipt:
     """The receipt in a text, after its signature was verified.
 
@@ -27,14 +38,14 @@ def verify_receipt(statement: str, keys: str | Mapping[str, Any], *, thumbprint:
     except ModuleNotFoundError:
         raise ImportError(NEEDS_EXTRA) from None
     receipt = Receipt.read(statement)
+    listed = read_key_set(keys)
     try:
-        listed = json.loads(keys) if isinstance(keys, str) else keys
-        known = [OKPKey.import_key(each) for each in listed["keys"]]
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidReceipt(f"the keys are not a JSON Web Key Set ({type(error).__name__})") from None
+        known = [OKPKey.import_key(each) for each in listed if each.get("crv") == ALGORITHM]
+    except (JoseError, ValueError, TypeError) as error:
+        raise InvalidReceipt(f"a key is damaged ({type(error).__name__})") from None
     for key in known:
         key.ensure_kid()
-    found = [key for key in known if key.kid == receipt.kid and key.curve_name == ALGORITHM]
+    found = [key for key in known if key.kid == receipt.kid]
     if thumbprint:
         found = [key for key in found if key.thumbprint() == thumbprint]
     if not found:

@@ -80,7 +80,7 @@ def receipt_payload(stored: StoredJob, prompt_id: str) -> str:
         raise AuditFailed(stored.job_id, fault)
     row = next((each for each in stored.prompts if each["interaction_id"] == prompt_id), None)
     history = [each for each in stored.events if each.event.prompt_id == prompt_id]
-    if row is None or not history or stored.is_being_deleted:
+    if row is None or not history:
         raise PromptNotFound(prompt_id=prompt_id)
     end = next((each for each in history if each.event.type in _ENDS), None)
     if end is None:

@@ -36,13 +36,17 @@ def verify(file: Any, keys: Any, thumbprint: str, out: Output) -> None:
 
     Exit 0: it is right. Exit 5: it is not. Exit 2: FILE or the keys cannot be read.
     """
-    from askback._model.receipt_keys import verify_receipt
+    from askback._model.receipt_keys import read_key_set, verify_receipt
     from askback._model.receipts import InvalidReceipt
 
     document = _document(file)
     trusted = _text(keys) if keys is not None else document.get("keys")
     if trusted is None:
         raise click.UsageError("FILE has no keys: give --keys, the output of `askback receipt keys`")
+    try:
+        read_key_set(trusted)
+    except InvalidReceipt as error:
+        raise click.UsageError(str(error)) from None
     try:
         receipt = verify_receipt(str(document["receipt"]), trusted, thumbprint=thumbprint)
         prompt = _prompt(document)
