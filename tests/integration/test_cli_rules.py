@@ -34,6 +34,9 @@ content = { kind = "confirm", title = "Run ls?", labels = { tool = "ls" } }
 [[not_matching]]
 content = { kind = "confirm", title = "Run rm?", labels = { tool = "rm" } }
 """
+ROUTE = """[route]
+audience = { users = ["pia", "rob"] }
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -43,6 +46,7 @@ async def world(
     people = TokenFile(
         tmp_path_factory.mktemp("tokens") / "tokens.toml",
         pia={"roles": ["console", "policy"]},
+        rob={},
         root={"roles": ["admin"]},
     )
     async with serving(shared_lite_url, auth=str(people.path)) as running:
@@ -98,11 +102,48 @@ async def test_the_log_and_the_prompt_name_the_rule(run: Any, tmp_path: Path) ->
     rule = json.loads((await run("pia", "rules", "create", str(file), "--json")).out)["ruleId"]
     asked = await run("root", "ask", "Run df?", "--label", "tool=df", "--no-wait", "-o", "table")
     job = asked.out.split()[0]
+    assert asked.err.startswith(f"asked no one: a rule of pia answered (job {job})\n")
+    to_see_it = asked.err.rpartition("askback ")[2].split()
+    assert to_see_it[:3] == ["rules", "show", rule]
+    assert "disk space" in (await run("pia", *to_see_it)).out
+    assert "disk space" in (await run("pia", "rules", "show", f"{rule}@1")).out
     log = (await run("root", "job", "watch", job, "-o", "table")).out
     assert f"answered by rule {rule}@1" in log
-    shown = (await run("pia", "inbox", "show", f"{job}/prompt", "-o", "table")).out
-    assert f"by pia (rule {rule}@1)" in shown
+    assert "question 1 answered by pia (by rule): ACCEPT" in log
+    by_rule = f"by pia (rule {rule}@1)"
+    for words in [
+        ["inbox", "show", f"{job}/prompt", "-o", "table"],
+        ["inbox", "show", f"{job}/prompt", "--answers", "-o", "table"],
+        ["job", "show", job, "-o", "table"],
+    ]:
+        assert by_rule in (await run("root", *words)).out, words
+    closed = (await run("pia", "inbox", "ls", "--closed", "-o", "table")).out
+    assert "pia (by rule)" in closed
     await run("pia", "rules", "delete", rule)
+
+
+async def test_an_asker_is_told_of_a_route_and_of_a_vote_by_a_rule(run: Any, tmp_path: Path) -> None:
+    file, made = tmp_path / "rule.toml", []
+    route = RULE.replace('[answer]\ndecision = "ACCEPT"\ncomment = "as always"', ROUTE)
+    for text in [RULE, route]:
+        file.write_text(text.replace('"ls"', '"mv"'), encoding="utf-8")
+        made.append(json.loads((await run("pia", "rules", "create", str(file), "--json")).out)["ruleId"])
+    answers, routes = (f"{rule}@1" for rule in made)
+    asking = ["ask", "Run mv?", "--label", "tool=mv", "--approvals", "2"]
+    asked = await run("root", *asking, "--deadline", "200ms")
+    assert asked.code == 6
+    assert "asked user pia, user rob (job " in asked.err
+    both = ", ".join(sorted([answers, routes]))
+    assert f"asks people; rules {both}; routed by {routes} ({answers}: several people" in asked.err
+    filled = await run("root", *asking, "--rules-may-fill", "1", "--no-wait")
+    job = filled.out.split()[0]
+    shown = (await run("pia", "inbox", "show", f"{job}/prompt", "-o", "table")).out
+    assert "2 people must approve; rules may give 1 of them" in shown
+    assert "1 of 2 approve: pia (by rule); 1 more needed" in shown
+    assert f"- pia (rule {answers}) approves" in shown
+    assert f"pia (rule {answers}) voted 'yes'" in (await run("root", "explain", job)).out
+    for rule in made:
+        await run("pia", "rules", "delete", rule)
 
 
 async def test_a_draft_of_an_answer_is_previewed_and_adopted(run: Any, tmp_path: Path) -> None:

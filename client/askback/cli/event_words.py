@@ -140,7 +140,7 @@ def event_words(event: Event) -> str:
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
             )
             by += _behalf_words(data)
-            by += " (override)" if data.get("source") == "OVERRIDE" else ""
+            by += _HOW.get(str(data.get("source")), "")
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
         case "PROMPT_VOTED":
             voter = f"{one_line(event.actor)}{_behalf_words(data)}"
@@ -148,7 +148,7 @@ def event_words(event: Event) -> str:
         case "PROMPT_DELEGATED" | "DELEGATION_ENDED" | "PROMPT_REROUTED" | "SUBSTITUTE_SKIPPED":
             return f"question {data.get('round')}: {routing_words(event)}"
         case "PROMPT_RULED":
-            return f"question {data.get('round')}: {_ruling_words(data)}"
+            return f"question {data.get('round')}: {ruling_words(data)}"
         case "VOTE_WITHDRAWN":
             return f"question {data.get('round')}: {one_line(event.actor)} withdraws a vote"
         case "PROMPT_EXCLUDED":
@@ -183,10 +183,11 @@ def _behalf_words(data: dict[str, Any]) -> str:
     return f" on behalf of {one_line(data['on_behalf_of'])}" if data.get("on_behalf_of") else ""
 
 
+_HOW = {"OVERRIDE": " (override)", "RULE": " (by rule)"}
 _RULINGS = {"ANSWER": "answered by rule", "REFUSE": "rejected by rule"}
 
 
-def _ruling_words(data: dict[str, Any]) -> str:
+def ruling_words(data: dict[str, Any]) -> str:
     """What rules made of a question: `asks people; rules x@1: its author is excluded`."""
     words = _RULINGS.get(str(data.get("outcome")), "asks people")
     matched = one_line(", ".join(data.get("matched", ())))

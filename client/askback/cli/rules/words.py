@@ -15,16 +15,17 @@ from askback.errors import InvalidArgument, NotFound
 
 
 async def rule_of(client: Client, name: str, *, include_deleted: bool = False) -> Rule:
-    """The rule with this id, this end of an id, or this name. Raises NotFound, InvalidArgument for a name
-    that fits several."""
+    """The rule with this id, this end of an id, or this name; a revision behind an id, as answers have it
+    (`ID@3`), is ignored. Raises NotFound, InvalidArgument for a name that fits several."""
     typed = name.strip()
+    typed_id = typed.partition("@")[0].lower()
     exact, near = [], []
     async for rule in client.rules.list(include_deleted=include_deleted, page_size=500):
-        if typed.lower() == rule.rule_id:
+        if typed_id == rule.rule_id:
             return rule
         if typed == rule.name:
             exact.append(rule)
-        elif len(typed) >= MIN_HANDLE_CHARS and rule.rule_id.endswith(typed.lower()):
+        elif len(typed_id) >= MIN_HANDLE_CHARS and rule.rule_id.endswith(typed_id):
             near.append(rule)
     found = exact or near
     if not found:
