@@ -92,6 +92,10 @@ async def test_a_rule_of_a_file_answers_until_it_is_switched_off(run: Any, tmp_p
     assert edited.out == "list files is active: revision 2 by pia\n", edited.err
     gone = await run("pia", "rules", "delete", "list files", "-o", "table")
     assert gone.out == "list files is deleted\n"
+    assert "deleted" in (await run("pia", "rules", "show", "list files")).out
+    assert (await run("pia", "rules", "create", str(file))).code == 0
+    assert "active" in (await run("pia", "rules", "show", "list files")).out  # not the deleted one
+    assert (await run("pia", "rules", "delete", "list files")).code == 0
     assert (await run("pia", "rules", "show", "no such rule")).code == 3
     assert (await run("root", "rules", "ls")).code == 0
 
@@ -133,15 +137,17 @@ async def test_an_asker_is_told_of_a_route_and_of_a_vote_by_a_rule(run: Any, tmp
     asked = await run("root", *asking, "--deadline", "200ms")
     assert asked.code == 6
     assert "asked user pia, user rob (job " in asked.err
-    both = ", ".join(sorted([answers, routes]))
-    assert f"asks people; rules {both}; routed by {routes} ({answers}: several people" in asked.err
+    assert f"asks people; rules {answers}; routed by {routes} ({answers}: several people" in asked.err
     filled = await run("root", *asking, "--rules-may-fill", "1", "--no-wait")
     job = filled.out.split()[0]
     shown = (await run("pia", "inbox", "show", f"{job}/prompt", "-o", "table")).out
+    assert f"  routed      by rules; `askback explain {job[-8:]}` names them" in shown
     assert "2 people must approve; rules may give 1 of them" in shown
     assert "1 of 2 approve: pia (by rule); 1 more needed" in shown
     assert f"- pia (rule {answers}) approves" in shown
-    assert f"pia (rule {answers}) voted 'yes'" in (await run("root", "explain", job)).out
+    explained = (await run("root", "explain", job[-8:])).out
+    assert f"pia (rule {answers}) voted 'yes'" in explained
+    assert f"answered by rule {answers}; routed by {routes}" in explained
     for rule in made:
         await run("pia", "rules", "delete", rule)
 

@@ -188,12 +188,16 @@ _RULINGS = {"ANSWER": "answered by rule", "REFUSE": "rejected by rule"}
 
 
 def ruling_words(data: dict[str, Any]) -> str:
-    """What rules made of a question: `asks people; rules x@1: its author is excluded`."""
+    """What rules made of a question: `answered by rule x@1`, `asks people; rules x@1 (x@1: its author is
+    excluded)`, `asks people; routed by y@2`."""
     words = _RULINGS.get(str(data.get("outcome")), "asks people")
-    matched = one_line(", ".join(data.get("matched", ())))
-    hindered = "; ".join(f"{name}: {why}" for name, why in data.get("hindered", {}).items())
-    words += f" {matched}" if words in _RULINGS.values() else f"; rules {matched}" if matched else ""
-    words += f"; routed by {one_line(', '.join(data['routed']))}" if data.get("routed") else ""
+    routed, held = data.get("routed", ()), data.get("hindered", {})
+    decides = words in _RULINGS.values()
+    matched = [name for name in data.get("matched", ()) if not (name in routed or (decides and name in held))]
+    named = one_line(", ".join(matched))
+    hindered = "; ".join(f"{name}: {why}" for name, why in held.items())
+    words += f" {named}" if decides else f"; rules {named}" if named else ""
+    words += f"; routed by {one_line(', '.join(routed))}" if routed else ""
     words += f"; errors in {one_line(', '.join(data['errors']))}" if data.get("errors") else ""
     words += f"; {one_line(data['conflict'])}" if data.get("conflict") else ""
     return words + (f" ({one_line(hindered)})" if hindered else "")

@@ -181,6 +181,8 @@ def _facts(
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
     yield "for", ", ".join(names) or "everyone"
+    if prompt.routed:
+        yield "routed", f"by rules; `askback explain {prompt.job_id[-8:]}` names them"
     yield from delegation_facts(prompt, person, at)
     yield from vote_facts(prompt, person)
     if prompt.proto.content.priority:

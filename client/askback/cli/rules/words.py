@@ -6,7 +6,7 @@ from datetime import datetime
 
 from askback._client.client import Client
 from askback._model.rule_specs import RuleSpec
-from askback._model.rules import Rule
+from askback._model.rules import Rule, RuleState
 from askback._text.handle import MIN_HANDLE_CHARS
 from askback._text.spans import day_words
 from askback._text.text import one_line
@@ -27,7 +27,8 @@ async def rule_of(client: Client, name: str, *, include_deleted: bool = False) -
             exact.append(rule)
         elif len(typed_id) >= MIN_HANDLE_CHARS and rule.rule_id.endswith(typed_id):
             near.append(rule)
-    found = exact or near
+    # A name may be that of deleted rules too: it means the one that there is.
+    found = [rule for rule in exact if rule.state is not RuleState.DELETED] or exact or near
     if not found:
         raise NotFound(f"there is no rule {name!r}; `askback rules ls` lists them")
     if len(found) > 1:
