@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.interactive import InteractiveProcesses
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import CommandResult, Shell
 from tests.support.token_files import TokenFile
@@ -130,7 +131,7 @@ async def test_an_asker_is_told_of_a_route_and_of_a_vote_by_a_rule(run: Any, tmp
     file, made = tmp_path / "rule.toml", []
     route = RULE.replace('[answer]\ndecision = "ACCEPT"\ncomment = "as always"', ROUTE)
     for text in [RULE, route]:
-        file.write_text(text.replace('"ls"', '"mv"'), encoding="utf-8")
+        file.write_text(text.replace('"ls"', '"mv"').replace("list files", "move"), encoding="utf-8")
         made.append(json.loads((await run("pia", "rules", "create", str(file), "--json")).out)["ruleId"])
     answers, routes = (f"{rule}@1" for rule in made)
     asking = ["ask", "Run mv?", "--label", "tool=mv", "--approvals", "2"]
@@ -183,3 +184,53 @@ async def test_a_file_that_is_wrong_is_explained(run: Any, tmp_path: Path) -> No
         wrong = await run("pia", "rules", "create", str(file))
         assert wrong.code == 2, text
         assert message in wrong.err
+
+
+async def test_a_console_makes_a_rule_of_an_answer_and_deletes_it(
+    run: Any, world: ServiceWorld, tmp_path: Path
+) -> None:
+    consoles = InteractiveProcesses(f"127.0.0.1:{world.service.port}", tmp_path)
+    asking = ["ask", "Run cp?", "--label", "tool=cp"]
+    assert (await run("root", *asking, "--no-wait")).code == 0
+    pia, rob = (
+        consoles.start("", "console", "--label", "tool=cp", ASKBACK_TOKEN=f"{who}-token")
+        for who in ("pia", "rob")
+    )
+    try:
+        await pia.wait_for("askback> ")
+        await rob.wait_for("askback> ")
+        await rob.enter("always 1", "! you may not make rules: that needs the role policy")
+        await pia.enter("always 1", "! no rule can be made of 1: it is a prompt that no person has answered")
+        await pia.enter("show 1", "Run cp?")
+        await pia.enter("approve 1", "always so? `!` makes a rule of it")
+        shown = await pia.enter("!", "Why always so? (Enter: make no rule)")
+        for words in [
+            "A rule for questions like this one",
+            "kind confirm; jobs askback.ask; tool=cp; prompt.title ==",
+            "answers ACCEPT",
+            "1 decided so (pia)",
+            "pia: yours, and only what you could answer alone",
+            "until ",
+        ]:
+            assert words in " ".join(shown.split()), words
+        await pia.enter("", "no rule was made")
+        await pia.enter("always 1", "Why always so?")
+        await pia.enter("it copies files", "How often at most? (Enter: no limit)")
+        await pia.enter("often", "! type a number from 1, or nothing")
+        await pia.enter("2", "answers such questions from now on, until ")
+        await pia.wait_for("to undo: `!` again, or askback rules delete ")
+        again = await run("root", *asking)
+        assert (again.code, "by pia (rule " in again.out) == (0, True)
+        [made] = [
+            rule
+            for line in (await run("pia", "rules", "ls", "--json")).out.splitlines()
+            if (rule := json.loads(line))["state"] == "ACTIVE"
+        ]
+        assert made["ruleId"] in pia.shown
+        assert (made["spec"]["reason"], int(made["spec"]["maxUses"])) == ("it copies files", 2)
+        await pia.enter("always 1", "Delete the rule made of 1? [y/N]")
+        await pia.enter("y", f"rule {made['ruleId']} is deleted; what it has answered stays")
+        await pia.enter("!", "Why always so?")
+        await pia.enter("", "no rule was made")
+    finally:
+        consoles.end()

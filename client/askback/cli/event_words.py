@@ -9,7 +9,8 @@ from askback._model.jobs import Event
 from askback._model.times import timestamp
 from askback._text.text import one_line
 from askback.cli.routing_words import routing_words
-from askback.cli.words import JOB_STATES, names_words
+from askback.cli.words import JOB_STATES
+from askback.terminal.words import names_words
 
 _BOOKKEEPING = (
     "JOB_LEASED",

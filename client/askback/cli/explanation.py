@@ -21,10 +21,11 @@ from askback.cli.answer_commands import commands_for_caller
 from askback.cli.connection import Connection
 from askback.cli.event_words import event_words
 from askback.cli.record import record
-from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
+from askback.cli.words import audience_words, decision_words, fields, json_words
 from askback.terminal.author_words import answer_author
 from askback.terminal.delegation_words import delegation_words
 from askback.terminal.vote_words import exclusion_words, progress_words
+from askback.terminal.words import names_words
 from askback.v1 import prompt_pb2 as pb
 
 Submissions = Sequence[tuple[AnswerInfo, AnswerStatus]]

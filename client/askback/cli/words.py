@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from askback._model.enums import DecisionKind, JobState
 from askback._model.json_text import dumps, loads_spelled
@@ -11,6 +11,7 @@ from askback._model.resolutions import AnswerInfo, Resolution
 from askback._text.text import clean_json, one_line
 from askback.terminal.author_words import answer_author
 from askback.terminal.prompt_table import STATE_WORDS
+from askback.terminal.words import names_words
 
 JOB_STATES = {
     JobState.PENDING: "queued",
@@ -62,12 +63,6 @@ def audience_words(prompt: PromptInfo) -> str:
     audience = prompt.proto.content.audience
     named = names_words(audience.users, audience.groups)
     return named or f"everyone with the console role in {one_line(prompt.proto.namespace)}"
-
-
-def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
-    """Users and groups in words: `user ana, group release`; empty for none."""
-    named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
-    return ", ".join(named)
 
 
 def json_words(text: str) -> str:

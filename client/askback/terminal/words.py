@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,6 +12,7 @@ from askback._model.enums import DecisionKind, FinalAction, PromptState, member_
 from askback._model.prompts import PromptInfo
 from askback._model.resolutions import Resolution
 from askback._text.spans import span_words, when
+from askback._text.text import one_line
 from askback.terminal.author_words import answer_author
 from askback.v1 import prompt_pb2 as pb
 
@@ -90,3 +92,9 @@ def closing_words(closing: Closing, at: datetime) -> str:
     if closing.why == "removed":
         return "not for you any more; it is still open"
     return "closed while the connection was away"
+
+
+def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
+    """Users and groups in words: `user ana, group release`; empty for none."""
+    named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
+    return ", ".join(named)
