@@ -188,7 +188,7 @@ def prepare_rule(rule: Rule, expressions: Expressions) -> CompiledRule:
             except ExpressionError:
                 holds_now = False
             if not holds_now:
-                return CompiledRule(rule, _failing("its examples do not hold any more"))
+                return CompiledRule(rule, _failing("its examples do not hold any more"), is_broken=True)
     return compiled
 
 

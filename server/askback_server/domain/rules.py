@@ -117,6 +117,8 @@ class CompiledRule:
     rule: Rule
     when: Predicate | None = None
     unless: Predicate | None = None
+    is_broken: bool = False
+    """Whether its conditions cannot be evaluated with the library that is installed, or without one."""
 
 
 @dataclass(frozen=True, slots=True)

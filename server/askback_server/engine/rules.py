@@ -8,6 +8,8 @@ guarded by the version of the set, and without a rule people are asked.
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 
 from askback_server.domain.rule_checks import prepare_rule
 from askback_server.domain.rule_inputs import Expressions
@@ -18,6 +20,7 @@ from askback_server.ports.rules import RuleStore
 
 INTERVAL_SECONDS = 2.0
 """Seconds between two looks at the versions of the sets."""
+_log = logging.getLogger("askback.server.rules")
 _ANSWERING = (Effect.ANSWER, Effect.REFUSE)
 
 
@@ -30,6 +33,8 @@ class Rules:
         self._versions: dict[str, int] = {}
         self._stored: dict[str, tuple[StoredRule, ...]] = {}
         self._compiled: dict[str, tuple[CompiledRule, ...]] = {}
+        self._broken: dict[str, list[str]] = {}
+        """The rules that cannot be evaluated here, by namespace, as they were logged last."""
         self._loading = asyncio.Lock()
         """One load at a time: an older one must not end after a newer one."""
         self.book: RuleBook = NO_RULES
@@ -85,9 +90,25 @@ class Rules:
             for rule in stored
             if rule.active is not None and rule.active.enabled
         )
+        self._report_broken(namespace, self._compiled[namespace])
+
+    def _report_broken(self, namespace: str, rules: Sequence[CompiledRule]) -> None:
+        """Log the rules that cannot be evaluated here, once for each change of them."""
+        broken = sorted(each.rule.ref for each in rules if each.is_broken)
+        if broken and broken != self._broken.get(namespace):
+            why = f"their examples do not hold with {self._expressions.version}"
+            if not self._expressions.version:
+                why = 'the library for conditions is not installed here: pip install "askback[rules]"'
+            _log.warning(
+                "rules of the namespace %s cannot be evaluated, so people are asked: %s (%s)",
+                namespace,
+                ", ".join(broken),
+                why,
+            )
+        self._broken[namespace] = broken
 
     def _forget(self, namespace: str) -> None:
-        for known in (self._versions, self._stored, self._compiled):
+        for known in (self._versions, self._stored, self._compiled, self._broken):
             known.pop(namespace, None)
 
     async def run(self) -> None:
