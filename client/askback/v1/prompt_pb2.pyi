@@ -572,6 +572,8 @@ class Vote(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    RULE_REVISION_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """The id of the answer, which WithdrawAnswer takes."""
     user_id: _builtins.str
@@ -588,6 +590,10 @@ class Vote(_message.Message):
     """What the person added."""
     on_behalf_of: _builtins.str
     """The person in whose place it was given, by a delegation. Empty: in the person's own."""
+    rule_id: _builtins.str
+    """The rule that gave it in the name of `user_id`. Empty: the person did."""
+    rule_revision: _builtins.int
+    """The revision of the rule. 0: no rule."""
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
         """The edits: a proposal for which others can vote by an EDIT with the same ones."""
@@ -613,10 +619,12 @@ class Vote(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         on_behalf_of: _builtins.str = ...,
+        rule_id: _builtins.str = ...,
+        rule_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "on_behalf_of", b"on_behalf_of", "outcome", b"outcome", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "on_behalf_of", b"on_behalf_of", "outcome", b"outcome", "rule_id", b"rule_id", "rule_revision", b"rule_revision", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1168,6 +1168,8 @@ export interface Vote {
   readonly createTime?: Timestamp;
   readonly groups?: readonly string[];
   readonly onBehalfOf?: string;
+  readonly ruleId?: string;
+  readonly ruleRevision?: string;
 }
 
 export interface VoteCount {

@@ -948,7 +948,11 @@ type Vote struct {
 	// The groups of the person at that time, as far as the approval names them.
 	Groups []string `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
 	// The person in whose place it was given, by a delegation. Empty: in the person's own.
-	OnBehalfOf    string `protobuf:"bytes,10,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	OnBehalfOf string `protobuf:"bytes,10,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	// The rule that gave it in the name of `user_id`. Empty: the person did.
+	RuleId string `protobuf:"bytes,11,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// The revision of the rule. 0: no rule.
+	RuleRevision  int64 `protobuf:"varint,12,opt,name=rule_revision,json=ruleRevision,proto3" json:"rule_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1051,6 +1055,20 @@ func (x *Vote) GetOnBehalfOf() string {
 		return x.OnBehalfOf
 	}
 	return ""
+}
+
+func (x *Vote) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *Vote) GetRuleRevision() int64 {
+	if x != nil {
+		return x.RuleRevision
+	}
+	return 0
 }
 
 // The votes for one outcome.
@@ -3701,7 +3719,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x18\n" +
 	"\acomment\x18\b \x01(\tR\acomment\x125\n" +
-	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xe2\x02\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xa0\x03\n" +
 	"\x04Vote\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x120\n" +
@@ -3716,7 +3734,9 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x06groups\x18\t \x03(\tR\x06groups\x12 \n" +
 	"\fon_behalf_of\x18\n" +
 	" \x01(\tR\n" +
-	"onBehalfOf\"\xbe\x01\n" +
+	"onBehalfOf\x12\x17\n" +
+	"\arule_id\x18\v \x01(\tR\x06ruleId\x12#\n" +
+	"\rrule_revision\x18\f \x01(\x03R\fruleRevision\"\xbe\x01\n" +
 	"\tVoteCount\x12\x18\n" +
 	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x14\n" +
