@@ -5,9 +5,10 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Plain } from "../../content";
 import { newId } from "../../wire/browser";
-import type { Rule, RuleSpec, RuleSuggestion } from "../../wire/messages";
+import type { Prompt, Rule, RuleSpec, RuleSuggestion } from "../../wire/messages";
 import { rich, t } from "../../words/later";
 import { fromLocal, toLocal } from "../absences";
+import { decidedWords } from "../labels";
 import { announce } from "../live";
 import { dialog, type Page, subjectOf } from "../page";
 import { instant } from "../prompt_facts";
@@ -29,28 +30,19 @@ export function Always({ page }: { readonly page: Page }) {
     dialog.value = null;
   };
   if (work === undefined) return null;
-  const prompt = work.shown.peek();
-  return (
-    <AlwaysDraft
-      key={work.promptId}
-      {...{ page, close }}
-      promptId={work.promptId}
-      namespace={prompt.namespace ?? ""}
-      title={prompt.content?.title ?? ""}
-    />
-  );
+  return <AlwaysDraft key={work.promptId} {...{ page, close }} prompt={work.shown.peek()} />;
 }
 
 interface AlwaysProps {
   readonly page: Page;
   readonly close: () => void;
-  readonly promptId: string;
-  readonly namespace: string;
-  readonly title: string;
+  readonly prompt: Prompt;
 }
 
 /** Asks for the draft of one prompt. */
-function AlwaysDraft({ page, close, promptId, namespace, title }: AlwaysProps) {
+function AlwaysDraft({ page, close, prompt }: AlwaysProps) {
+  const { namespace = "", promptId = "" } = prompt;
+  const title = prompt.content?.title ?? "";
   const found = useSignal<RuleSuggestion | null>(null);
   const error = useSignal<unknown>(null);
   useEffect(() => {
@@ -79,7 +71,12 @@ function AlwaysDraft({ page, close, promptId, namespace, title }: AlwaysProps) {
           </div>
         </div>
       ) : (
-        <Draft page={page} namespace={namespace} suggestion={found.value} title={title} onClose={close} />
+        <Draft
+          {...{ page, namespace, title }}
+          suggestion={found.value}
+          done={decidedWords(prompt, found.value.spec?.answer?.decision)}
+          onClose={close}
+        />
       )}
     </Dialog>
   );
@@ -104,9 +101,10 @@ interface DraftProps extends AdoptProps {
   readonly namespace: string;
   /** The question from which it was made. Empty: from several. */
   readonly title: string;
+  readonly done?: string;
 }
 
-function Draft({ page, namespace, suggestion, title, onClose }: DraftProps) {
+function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps) {
   const { inbox } = page;
   const draft: RuleSpec = suggestion.spec ?? {};
   const latest = useMemo(() => new Date(inbox.now() + LIFE_MS).toISOString(), []);
@@ -174,7 +172,7 @@ function Draft({ page, namespace, suggestion, title, onClose }: DraftProps) {
             <Plain text={title} />
           </strong>
         )}
-        <RuleText spec={narrowed(draft, unless.value)} />
+        <RuleText spec={narrowed(draft, unless.value)} done={done} />
         <Coverage suggestion={suggestion} />
         <p class="fact">
           <Icon name="person" />

@@ -9,7 +9,13 @@ import { oneLine } from "../one_line";
 import { Name } from "../ui";
 import { routeTexts, thenText, typeName } from "./rule_words";
 
-export function RuleText({ spec }: { readonly spec: RuleSpec }) {
+interface RuleTextProps {
+  readonly spec: RuleSpec;
+  /** Its decision as a button named it. Undefined: by its verb. */
+  readonly done?: string | undefined;
+}
+
+export function RuleText({ spec, done }: RuleTextProps) {
   const { jobTypes = [], kinds = [], labels = {}, expression = "" } = spec.match ?? {};
   const listed = Object.entries(labels).map(([name, value]) => `${name}: ${value}`);
   const facts: readonly (readonly [string, ComponentChildren])[] = [
@@ -18,7 +24,7 @@ export function RuleText({ spec }: { readonly spec: RuleSpec }) {
     [t("rules.labels"), names(listed)],
     [t("rules.condition"), code(expression)],
     [t("rules.unless"), code(spec.unless)],
-    [t("rules.then"), <Then key="then" spec={spec} />],
+    [t("rules.then"), <Then key="then" spec={spec} done={done} />],
   ];
   return (
     <dl class="person">
@@ -41,13 +47,15 @@ function code(text = ""): ComponentChildren {
   );
 }
 
-function Then({ spec }: { readonly spec: RuleSpec }) {
+function Then({ spec, done }: RuleTextProps) {
   const comment = (spec.answer?.comment ?? "") || (spec.refuse?.comment ?? "");
   const values = spec.answer?.valuesJson ?? "";
   return (
     <>
       {spec.route === undefined ? (
-        <strong>{thenText(spec)}</strong>
+        <strong>
+          <Name text={thenText(spec, done)} />
+        </strong>
       ) : (
         <ul>
           {routeTexts(spec.route).map((text) => (

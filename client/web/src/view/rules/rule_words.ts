@@ -33,10 +33,10 @@ export function usesText(rule: Rule): string {
   return maxUses === "0" ? t("rules.uses", { n }) : t("rules.uses.of", { n, all: Number(maxUses) });
 }
 
-/** What it does with the prompts that it matches, in one line. */
-export function thenText({ answer, refuse, ask, route }: RuleSpec): string {
+/** What it does with the prompts that it matches, in one line. `done` is its decision as a button named it. */
+export function thenText({ answer, refuse, ask, route }: RuleSpec, done?: string): string {
   if (answer !== undefined)
-    return t("rules.then.answer", { done: verbOf(answer.decision ?? "DECISION_UNSPECIFIED") });
+    return t("rules.then.answer", { done: done ?? verbOf(answer.decision ?? "DECISION_UNSPECIFIED") });
   if (refuse !== undefined) return t("rules.then.refuse");
   if (ask !== undefined) return t("rules.then.ask");
   return route === undefined ? t("rules.then.unknown") : routeTexts(route).join("; ");
