@@ -99,7 +99,7 @@ async def test_always_so_makes_one_rule_that_answers_until_it_is_undone(team: In
     await expect(window).to_contain_text('metadata["tool"] == "ls" && metadata.size() == 1')
     await expect(window).to_contain_text("1 past question that it covers was decided so, by pia.")
     await expect(window).to_contain_text("1 question that it covers was decided otherwise.")
-    await expect(window).to_contain_text("1 open question is such a one too. The rule does not answer it.")
+    await expect(window).to_contain_text("1 open question matches too. The rule does not answer it.")
     await expect(window).to_contain_text(re.compile(r"in your name \(pia\), without asking, until \d"))
     assert await axe(pia) == []
 
@@ -130,7 +130,7 @@ async def test_always_so_makes_one_rule_that_answers_until_it_is_undone(team: In
     await expect(preview).to_contain_text("People rejected 1 question that it would have accepted.")
     cells = preview.locator("[data-would=RULE_VERDICT_ANSWER] td")
     await expect(cells).to_have_text(["1", "1", "1"])
-    await expect(preview.locator(f'[data-sample="{past.prompt_id}"]')).to_contain_text("rejected ana")
+    await expect(preview.locator(f'[data-sample="{past.prompt_id}"]')).to_contain_text("rejected by ana")
     assert await axe(pia) == []
 
     # A reply that is lost: pressed again, it is the same rule.
@@ -203,6 +203,9 @@ async def test_rules_are_listed_switched_edited_and_deleted(team: Inbox) -> None
     for width in (320, 390, 520, 800, 920, 1200):
         await page.set_viewport_size({"width": width, "height": 800})
         assert not await page.evaluate(wide), width
+    row = await names_of(page).first.bounding_box()
+    assert row is not None
+    assert row["width"] > 0.8 * 1200  # the list has the page for itself
 
     # A draft of what people decided alike is adopted in the same window.
     await page.locator("[data-command=suggest]").press("Enter")

@@ -106,5 +106,6 @@ export function votedText(prompt: Prompt, subject: string): string {
   const needed = t("votes.more", { n: stillNeeded(prompt, outcome) });
   const groups = missingText(outcome.missing);
   const more = groups === "" ? needed : `${needed} (${groups})`;
-  return t("verdict.voted", { done: decidedWords(prompt, mine?.decision), more });
+  const key = (mine?.ruleId ?? "") === "" ? "verdict.voted" : "verdict.voted.rule";
+  return t(key, { done: decidedWords(prompt, mine?.decision), more });
 }

@@ -17,10 +17,12 @@ import { newestSpec } from "./rule_words";
 interface CreatedProps {
   readonly page: Page;
   readonly rule: Rule;
+  /** Its decision as a button named it. Undefined: by its verb. */
+  readonly done?: string | undefined;
   readonly onClose: () => void;
 }
 
-export function Created({ page, rule, onClose }: CreatedProps) {
+export function Created({ page, rule, done, onClose }: CreatedProps) {
   const { inbox } = page;
   const busy = useSignal(false);
   const isUndone = useSignal(false);
@@ -67,7 +69,7 @@ export function Created({ page, rule, onClose }: CreatedProps) {
         {isUndone.value ? null : (
           <>
             {isProposed ? <ProposalJob rule={rule} onGo={onClose} /> : null}
-            <RuleText spec={spec} />
+            <RuleText spec={spec} done={done} />
           </>
         )}
         <div role="alert">

@@ -10,6 +10,7 @@ import { rich, t } from "../../words/later";
 import { fromLocal, toLocal } from "../absences";
 import { decidedWords } from "../labels";
 import { announce } from "../live";
+import { oneLine } from "../one_line";
 import { dialog, type Page, subjectOf } from "../page";
 import { instant } from "../prompt_facts";
 import { route } from "../route";
@@ -21,6 +22,9 @@ import { Preview, Samples } from "./preview";
 import { RuleFailure } from "./rule_failure";
 import { learnRule } from "./rule_store";
 import { RuleText } from "./rule_text";
+
+/** How many characters of a question are its rule's name. */
+const NAME = 120;
 
 /** The window "Always so" of the prompt of the address. */
 export function Always({ page }: { readonly page: Page }) {
@@ -108,7 +112,8 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
   const { inbox } = page;
   const draft: RuleSpec = suggestion.spec ?? {};
   const latest = useMemo(() => new Date(inbox.now() + LIFE_MS).toISOString(), []);
-  const name = useSignal(draft.name ?? "");
+  // That of the service is for programs.
+  const name = useSignal(title === "" ? (draft.name ?? "") : oneLine(`${done ?? ""}: ${title}`, NAME));
   // Why the rule is right is not in the answers: the person says it.
   const reason = useSignal("");
   const unless = useSignal("");
@@ -156,13 +161,13 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
   };
   const preview = () => {
     previewed.value = { ...narrowed(draft, unless.peek()), name: name.peek().trim() || "preview" };
-    requestAnimationFrame(() => {
-      const box = body.current;
-      if (box !== null) box.scrollTop = box.scrollHeight;
-    });
+  };
+  const showEnd = () => {
+    const box = body.current;
+    if (box !== null) box.scrollTop = box.scrollHeight;
   };
 
-  if (created.value !== null) return <Created page={page} rule={created.value} onClose={onClose} />;
+  if (created.value !== null) return <Created {...{ page, onClose, done }} rule={created.value} />;
   const end = instant(fromLocal(until.value, latest));
   return (
     <>
@@ -197,7 +202,12 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
           {error.value === null ? null : <RuleFailure error={error.value} what={t("draft.failed")} />}
         </div>
         {previewed.value === null ? null : (
-          <Preview key={JSON.stringify(previewed.value)} namespace={namespace} spec={previewed.value} />
+          <Preview
+            key={JSON.stringify(previewed.value)}
+            {...{ namespace }}
+            spec={previewed.value}
+            onShown={showEnd}
+          />
         )}
       </div>
       <footer class="dialog-foot">

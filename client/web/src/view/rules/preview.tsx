@@ -1,7 +1,7 @@
 // What a rule would have done with the last prompts, against what people did.
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Plain } from "../../content";
 import type { PreviewRuleResponse, RuleLint, RuleSample, RuleSpec } from "../../wire/messages";
 import type { LaterKey } from "../../words";
@@ -27,10 +27,12 @@ interface PreviewProps {
   readonly namespace: string;
   /** The rule, as it would be saved. */
   readonly spec: RuleSpec;
+  /** Called when something new is there to see. */
+  readonly onShown?: () => void;
 }
 
 /** Reads the preview of a rule; for another rule, give it another key. */
-export function Preview({ namespace, spec }: PreviewProps) {
+export function Preview({ namespace, spec, onShown }: PreviewProps) {
   const { inbox } = usePage();
   const found = useSignal<PreviewRuleResponse | null>(null);
   const error = useSignal<unknown>(null);
@@ -47,6 +49,7 @@ export function Preview({ namespace, spec }: PreviewProps) {
     );
   }, []);
   const reply = found.value;
+  useLayoutEffect(() => onShown?.(), [reply, error.value]);
   return (
     <section class="bulk" aria-label={t("preview.title")}>
       <div role="status">
@@ -144,9 +147,11 @@ export function Samples({ samples }: { readonly samples: readonly RuleSample[] }
             >
               <Plain text={title} />
             </a>{" "}
-            {did === undefined ? null : `${t(did)} `}
-            {userId === "" ? null : <Name text={userId} />}{" "}
-            {at === undefined ? null : <Time at={at} now={inbox.now()} />}
+            {rich(userId === "" ? "preview.sample.none" : "preview.sample", {
+              did: did === undefined ? "" : t(did),
+              name: <Name text={userId} />,
+              time: at === undefined ? "" : <Time at={at} now={inbox.now()} />,
+            })}
           </li>
         );
       })}

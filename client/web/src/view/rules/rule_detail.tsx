@@ -31,7 +31,6 @@ export function RuleDetail({ rule }: { readonly rule: Rule }) {
         <Name text={spec.reason ?? ""} />
       </p>
       {isDeleted(rule) ? null : <Switches rule={rule} previewed={previewed} />}
-      <Facts rule={rule} />
       <section aria-label={t("rules.says")}>
         <RuleText spec={spec} />
       </section>
@@ -39,6 +38,7 @@ export function RuleDetail({ rule }: { readonly rule: Rule }) {
         <Preview key={rule.newestRevision} namespace={rule.namespace ?? ""} spec={newestSpec(rule)} />
       ) : null}
       <Proposal rule={rule} />
+      <Facts rule={rule} />
       <Examples title={t("rules.matching")} examples={spec.matching} />
       <Examples title={t("rules.not_matching")} examples={spec.notMatching} />
     </>
