@@ -187,6 +187,16 @@ async def test_always_so_makes_one_rule_that_answers_until_it_is_undone(team: In
     await expect(pia.locator("[data-state=RULE_STATE_DELETED]")).to_have_text("Deleted")
     await expect(pia.locator("[data-command=rule-switch]")).to_have_count(0)
 
+    # The browser's way back leaves the question, and with it the window; the page takes presses again.
+    await pia.goto(f"{team.origin}/?view=closed")
+    await pia.locator(f'[data-row="{prompt.prompt_id}"] [data-open]').click()
+    await pressed(pia, "always", ".tombstone")
+    await expect(window).to_be_visible()
+    await pia.go_back()
+    await expect(window).to_have_count(0)
+    await pia.get_by_role("link", name="Settings").click()
+    await expect(pia).to_have_url(re.compile("/settings"))
+
 
 async def test_rules_are_listed_switched_edited_and_deleted(team: Inbox) -> None:
     for _ in range(5):
@@ -200,7 +210,7 @@ async def test_rules_are_listed_switched_edited_and_deleted(team: Inbox) -> None
         )
     )
     wide = "document.documentElement.scrollWidth > innerWidth"
-    for width in (320, 390, 520, 800, 920, 1200):
+    for width in (320, 390, 520, 800, 920, 1024, 1100, 1200):
         await page.set_viewport_size({"width": width, "height": 800})
         assert not await page.evaluate(wide), width
     row = await names_of(page).first.bounding_box()

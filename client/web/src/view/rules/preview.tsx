@@ -122,7 +122,9 @@ function Found({ reply }: { readonly reply: PreviewRuleResponse }) {
       )}
       {conflicts.length === 0 ? null : (
         <>
-          <h3>{t("preview.conflicts.title")}</h3>
+          <p>
+            <strong>{t("preview.conflicts.title")}</strong>
+          </p>
           <Samples samples={conflicts} />
         </>
       )}

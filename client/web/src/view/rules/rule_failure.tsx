@@ -10,7 +10,21 @@ interface RuleFailureProps {
   readonly what: string;
 }
 
+/** Whether the namespace has as many rules as it may have: waiting does not help, as it does with other limits. */
+function isFull(error: unknown): error is CallError {
+  return error instanceof CallError && error.metadata.limit === "rules_per_namespace";
+}
+
 export function RuleFailure({ error, what }: RuleFailureProps) {
+  if (isFull(error))
+    return (
+      <div class="error-note">
+        <p>{what}</p>
+        <p>
+          <Name text={error.message} />
+        </p>
+      </div>
+    );
   if (!(error instanceof CallError) || error.violations.length === 0)
     return <Failure error={error} what={what} />;
   return (
