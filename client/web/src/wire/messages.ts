@@ -1143,6 +1143,7 @@ export interface Prompt {
   readonly voteCounts?: readonly VoteCount[];
   readonly shortfalls?: readonly ApprovalShortfall[];
   readonly delegations?: readonly Delegation[];
+  readonly routed?: boolean;
 }
 
 export interface Delegation {

@@ -553,7 +553,10 @@ type Prompt struct {
 	Shortfalls []*ApprovalShortfall `protobuf:"bytes,36,rep,name=shortfalls,proto3" json:"shortfalls,omitempty"`
 	// Who may act in place of whom: by DelegatePrompt, and because people are away. Oldest first; those that have ended
 	// are left out. They stay when the prompt is closed.
-	Delegations   []*Delegation `protobuf:"bytes,37,rep,name=delegations,proto3" json:"delegations,omitempty"`
+	Delegations []*Delegation `protobuf:"bytes,37,rep,name=delegations,proto3" json:"delegations,omitempty"`
+	// True: rules have routed it, so it asks other people, more of them, more urgently or for less time than its job
+	// asked. The event PROMPT_RULED names the rules. Default: false.
+	Routed        bool `protobuf:"varint,38,opt,name=routed,proto3" json:"routed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -803,6 +806,13 @@ func (x *Prompt) GetDelegations() []*Delegation {
 		return x.Delegations
 	}
 	return nil
+}
+
+func (x *Prompt) GetRouted() bool {
+	if x != nil {
+		return x.Routed
+	}
+	return false
 }
 
 // One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
@@ -3665,7 +3675,7 @@ var File_askback_v1_prompt_proto protoreflect.FileDescriptor
 const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"\x17askback/v1/prompt.proto\x12\n" +
-	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\v\n" +
+	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\v\n" +
 	"\x06Prompt\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1c\n" +
@@ -3707,7 +3717,8 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"shortfalls\x18$ \x03(\v2\x1d.askback.v1.ApprovalShortfallR\n" +
 	"shortfalls\x128\n" +
-	"\vdelegations\x18% \x03(\v2\x16.askback.v1.DelegationR\vdelegations\"\xc7\x02\n" +
+	"\vdelegations\x18% \x03(\v2\x16.askback.v1.DelegationR\vdelegations\x12\x16\n" +
+	"\x06routed\x18& \x01(\bR\x06routed\"\xc7\x02\n" +
 	"\n" +
 	"Delegation\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x14\n" +
