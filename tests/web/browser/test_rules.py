@@ -352,6 +352,7 @@ async def test_votes_routes_and_hindrances_of_rules_are_shown(team: Inbox) -> No
     await expect(page.locator("[data-approval]")).to_contain_text(
         "1 of 2 approvals · 1 of them may be a rule’s"
     )
+    await expect(page.locator(".facts")).not_to_contain_text("Rules changed")
     await expect(page.locator("[data-vote=pia]")).to_contain_text(f"by its rule {rule.rule_id}, revision 1")
     await settled(page)
     await page.locator("[data-decision=DECISION_ACCEPT]").click()
@@ -360,6 +361,7 @@ async def test_votes_routes_and_hindrances_of_rules_are_shown(team: Inbox) -> No
     hindered = await ask(team, approval=prompts.Approval(required=2), labels={"env": "prod"})
     pia = await show(team, "pia", f"/prompts/{hindered.prompt_id}")
     await expect(pia.locator(".facts")).to_contain_text("Priority 7")
+    await expect(pia.locator(".facts")).to_contain_text("Rules changed who is asked, how urgently")
     await pia.get_by_text("The job: agent").click()
     log = pia.locator(".timeline")
     await expect(log).to_contain_text("Rules match, and people decide: rule ls, revision 1")

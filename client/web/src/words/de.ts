@@ -745,6 +745,8 @@ export const catalogue: Catalogue = {
   "absence.stands_in": "{name} vertritt",
   "absence.no_substitute": "ohne Vertretung",
   "rule.ref": "Regel {name}, Revision {n}",
+  "detail.routed":
+    "Regeln haben geändert, wer gefragt wird, wie dringend oder bis wann. Die Ereignisse des Auftrags nennen sie.",
   "closed.rule": "„{done}“ durch eine Regel von {name} ({rule}), {time}.",
   "closed.rule.mine": "„{done}“ durch Ihre Regel ({rule}), {time}.",
   "rounds.ruled": "„{done}“ durch eine Regel von {name} ({rule}), {time}",

@@ -2,6 +2,7 @@
 
 export const enRules = {
   "rule.ref": "rule {name}, revision {n}",
+  "detail.routed": "Rules changed who is asked, how urgently or until when. The job’s events name them.",
   "closed.rule": "“{done}” by a rule of {name} ({rule}), {time}.",
   "closed.rule.mine": "“{done}” by your rule ({rule}), {time}.",
   "rounds.ruled": "“{done}” by a rule of {name} ({rule}), {time}",
