@@ -293,6 +293,9 @@ async def test_suggestions_are_drafts_that_can_be_adopted(service: ServiceWorld)
     await pia.policies.CreateRule(pb.CreateRuleRequest(spec=always.spec))
     refused = await asked(service, tool("rm"))
     assert refused.resolution.answer.decision == REJECT
+    # What no person decided is no exception.
+    [again] = (await pia.policies.SuggestRules(pb.SuggestRulesRequest(prompt_id=last.prompt_id))).suggestions
+    assert (again.support, again.exceptions) == (2, 0)
     assert (await asked(service, confirm(metadata_json='{"tool":"rm","force":true}'))).state == OPEN
     unanswered = pb.SuggestRulesRequest(prompt_id=open_one.prompt_id)
     await expect_refusal(pia.policies.SuggestRules(unanswered), "INVALID_ARGUMENT", "INVALID_FIELD")

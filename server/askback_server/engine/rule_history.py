@@ -13,7 +13,7 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.rule_checks import check_spec, compile_rule
 from askback_server.domain.rule_inputs import Expressions
-from askback_server.domain.rule_preview import Linter, Preview, Would, add, did, would
+from askback_server.domain.rule_preview import Did, Linter, Preview, Would, add, did, would
 from askback_server.domain.rule_suggestions import Suggestion, propose_for, suggest
 from askback_server.domain.rules import CompiledRule, Rule, RuleSpec
 from askback_server.engine.rules import Rules
@@ -117,7 +117,7 @@ class RuleHistory:
                     is_open += 1
                 elif did(each) is wanted:
                     alike.append(each)
-                else:
+                elif did(each) is not Did.NONE:
                     others += 1
         users = {a.user_id for each in alike if each.resolution and (a := each.resolution.answer)}
         return Suggestion(spec, len(alike), others, tuple(sorted(users)), tuple(alike[:3]), is_open)
