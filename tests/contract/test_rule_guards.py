@@ -188,6 +188,22 @@ async def test_the_eleventh_of_ten_uses_asks_a_person(here: Node, there: Node) -
     assert await uses(here, stored) == 10
 
 
+async def test_uses_at_another_replica_are_learnt_without_reading_the_set_again(
+    here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 500 rules with their examples would be read and evaluated every two seconds."""
+    await see(here)
+    stored = await save(here, max_uses=1)
+    await there.rules.load()
+    monkeypatch.setattr(there.database.rules, "read_set", None)
+    assert not (await answered(here)).is_open
+    await there.rules.load()
+    known = there.rules.book.of("default")
+    assert known is not None
+    assert not known.has_uses_left(stored.active)
+    assert (await answered(there)).is_open
+
+
 async def test_one_batch_never_uses_a_rule_more_often_than_it_may(here: Node) -> None:
     await see(here)
     stored = await save(here, max_uses=3)

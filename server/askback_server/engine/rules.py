@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from askback_server.domain.rule_checks import prepare_rule
 from askback_server.domain.rule_inputs import Expressions
@@ -53,7 +53,7 @@ class Rules:
     async def _load(self) -> None:
         versions = await self._store.read_versions()
         for namespace, version in versions.items():
-            if self._versions.get(namespace) != version or self._limited(namespace):
+            if self._versions.get(namespace) != version:
                 await self._read(namespace)
         for namespace in self._versions.keys() - versions.keys():
             self._forget(namespace)
@@ -64,6 +64,8 @@ class Rules:
             if each.rule.spec.effect in _ANSWERING
         }
         standings = await self._store.read_standings(authors) if authors else {}
+        limited = {namespace for namespace, rules in self._compiled.items() if _have_limits(rules)}
+        uses = await self._store.read_uses(limited) if limited else {}
         self.book = RuleBook(
             {
                 namespace: RuleSet(
@@ -71,15 +73,12 @@ class Rules:
                     rules,
                     {person: s for (where, person), s in standings.items() if where == namespace},
                     self._expressions.version,
+                    uses,
                 )
                 for namespace, rules in self._compiled.items()
                 if rules
             }
         )
-
-    def _limited(self, namespace: str) -> bool:
-        """Whether a rule may be used a number of times: its uses change without the version."""
-        return any(each.rule.spec.max_uses for each in self._compiled.get(namespace, ()))
 
     async def _read(self, namespace: str) -> None:
         version, stored = await self._store.read_set(namespace)
@@ -114,3 +113,8 @@ class Rules:
     async def run(self) -> None:
         """Load again and again until cancelled. Errors are logged."""
         await every(INTERVAL_SECONDS, self.load, "rules")
+
+
+def _have_limits(rules: Iterable[CompiledRule]) -> bool:
+    """Whether a rule may be used a number of times: its uses change without the version of the set."""
+    return any(each.rule.spec.max_uses for each in rules)
