@@ -12,6 +12,7 @@ import { nextOpen, rowById } from "./list_state";
 import { dialog, subjectOf, usePage } from "./page";
 import { idOf, instant, isAskedAgain, resolutionOf } from "./prompt_facts";
 import { isRecord } from "./query";
+import { ReceiptButton } from "./receipt";
 import { go, route } from "./route";
 import { writesRules } from "./roles";
 import { canBeRule } from "./rules/draft";
@@ -69,6 +70,11 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
             </button>
           </p>
         ) : null}
+        {resolutionOf(row) === undefined ? null : (
+          <div class="tombstone-receipt">
+            <ReceiptButton key={work.promptId} promptId={work.promptId} />
+          </div>
+        )}
         {focusMoved.value ? <p role="status">{t("closed.keys_wait")}</p> : null}
         {hasText ? (
           <p class="tombstone-text">
