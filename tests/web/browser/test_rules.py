@@ -132,6 +132,9 @@ async def test_always_so_makes_one_rule_that_answers_until_it_is_undone(team: In
     await expect(cells).to_have_text(["1", "1", "1"])
     await expect(preview.locator(f'[data-sample="{past.prompt_id}"]')).to_contain_text("rejected by ana")
     assert await axe(pia) == []
+    await window.get_by_label("Except when").fill("prompt.priority > 50")
+    await expect(preview).to_have_count(0)  # it was of another rule
+    await window.get_by_label("Except when").fill("prompt.priority > 5")
 
     # A reply that is lost: pressed again, it is the same rule.
     async def lose(route: Route) -> None:

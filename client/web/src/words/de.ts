@@ -911,7 +911,7 @@ export const catalogue: Catalogue = {
   "rules.unchanged": "Es wurde nichts geändert.",
   "edit_rule.title": "Die Regel als Text bearbeiten",
   "edit_rule.what":
-    "Speichern macht eine neue Revision von Ihnen ({name}): Sie antwortet dann in Ihrem Namen.",
+    "Speichern macht eine neue Revision von Ihnen ({name}): Sie antwortet dann in Ihrem Namen. Eine, die nur früher endet oder seltener gilt, behält ihren Autor.",
   "edit_rule.json": "Die Regel als JSON",
   "edit_rule.no_json": "Das ist kein JSON-Objekt:",
   "edit_rule.save": "Speichern",

@@ -157,7 +157,8 @@ export const enRules = {
   "rules.delete.confirm": "Delete the rule",
   "rules.unchanged": "Nothing was changed.",
   "edit_rule.title": "Edit the rule as text",
-  "edit_rule.what": "Saving makes a new revision by you ({name}): it answers in your name then.",
+  "edit_rule.what":
+    "Saving makes a new revision by you ({name}): it answers in your name then. One that only ends earlier or has fewer uses keeps its author.",
   "edit_rule.json": "The rule as JSON",
   "edit_rule.no_json": "This is no JSON object:",
   "edit_rule.save": "Save",

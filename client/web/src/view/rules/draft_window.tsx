@@ -122,7 +122,7 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
   const problem = useSignal<DraftProblem | null>(null);
   const busy = useSignal(false);
   const error = useSignal<unknown>(null);
-  const previewed = useSignal<RuleSpec | null>(null);
+  const previewed = useSignal<{ readonly spec: RuleSpec; readonly n: number } | null>(null);
   const created = useSignal<Rule | null>(null);
   const ids = useMemo(() => new Map<string, string>(), []);
   const body = useRef<HTMLDivElement>(null);
@@ -160,7 +160,8 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
     busy.value = false;
   };
   const preview = () => {
-    previewed.value = { ...narrowed(draft, unless.peek()), name: name.peek().trim() || "preview" };
+    const spec = { ...narrowed(draft, unless.peek()), name: name.peek().trim() || "preview" };
+    previewed.value = { spec, n: (previewed.peek()?.n ?? 0) + 1 };
   };
   const showEnd = () => {
     const box = body.current;
@@ -169,6 +170,7 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
 
   if (created.value !== null) return <Created {...{ page, onClose, done }} rule={created.value} />;
   const end = instant(fromLocal(until.value, latest));
+  const asked = narrowed(draft, unless.value);
   return (
     <>
       <div class="dialog-body" ref={body}>
@@ -177,7 +179,7 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
             <Plain text={title} />
           </strong>
         )}
-        <RuleText spec={narrowed(draft, unless.value)} done={done} />
+        <RuleText spec={asked} done={done} />
         <Coverage suggestion={suggestion} />
         <p class="fact">
           <Icon name="person" />
@@ -201,11 +203,11 @@ function Draft({ page, namespace, suggestion, title, done, onClose }: DraftProps
           {problem.value === null ? null : <p class="error-note">{t(problem.value.key)}</p>}
           {error.value === null ? null : <RuleFailure error={error.value} what={t("draft.failed")} />}
         </div>
-        {previewed.value === null ? null : (
+        {previewed.value === null || previewed.value.spec.unless !== asked.unless ? null : (
           <Preview
-            key={JSON.stringify(previewed.value)}
-            {...{ namespace }}
-            spec={previewed.value}
+            key={previewed.value.n}
+            namespace={namespace}
+            spec={previewed.value.spec}
             onShown={showEnd}
           />
         )}

@@ -13,13 +13,20 @@ import { newestSpec } from "./rule_words";
 /** The ids that were looked for: each once, because a rule of another namespace is not found. */
 const asked = new WeakMap<Inbox, Set<string>>();
 
+/** Where they are read now: a log names several rules at once. */
+const reading = new WeakSet<Inbox>();
+
 function ask(inbox: Inbox, ruleId: string): void {
   const found = asked.get(inbox) ?? new Set();
   asked.set(inbox, found);
   if (found.has(ruleId)) return;
   found.add(ruleId);
+  if (reading.has(inbox)) return;
+  reading.add(inbox);
   // Without its name the rule is named by its id.
-  readRules(inbox, true).catch(() => undefined);
+  readRules(inbox, true)
+    .catch(() => undefined)
+    .finally(() => reading.delete(inbox));
 }
 
 interface RuleRefProps {
