@@ -205,6 +205,21 @@ async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWor
     assert (await proposal(service, other)).state == OPEN
 
 
+async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    request = pb.CreateRuleRequest(namespace="strict", spec=spec(), request_id="r")
+    rule = (await pia.policies.CreateRule(request)).rule
+    prompt = await proposal(service, rule)
+    friend = hitl.ReroutePromptRequest(prompt_id=prompt.prompt_id, audience=prompts.Audience(users=["bot"]))
+    await expect_refusal(service.hitl.ReroutePrompt(friend), "PERMISSION_DENIED", "PERMISSION_DENIED")
+    # A job of this type would be one that no rule is applied to; one with this id would be in the way.
+    own = jobs.CreateJobRequest(job_type="askback.rules", prompt=tool())
+    found = await expect_refusal(service.jobs.CreateJob(own), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert "job_type" in str(found)
+    squat = jobs.CreateJobRequest(job_type="t", request_id="askback.rules:r@1", prompt=tool())
+    await expect_refusal(service.jobs.CreateJob(squat), "INVALID_ARGUMENT", "INVALID_FIELD")
+
+
 async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWorld) -> None:
     pia, quin, replica = person(service, "pia"), person(service, "quin"), service.service.replica
     policy = replica.policy

@@ -202,7 +202,7 @@ class Policy:
             principal=SYSTEM,
             namespace=rule.namespace,
             job_type=APPROVALS,
-            request_id=f"rule:{rule.rule_id}@{proposal.revision}",
+            request_id=f"{APPROVALS}:{rule.rule_id}@{proposal.revision}",
             user_id=proposal.author,
             prompt=content,
         )
