@@ -220,6 +220,19 @@ async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(ser
     await expect_refusal(service.jobs.CreateJob(squat), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
+async def test_an_answer_id_that_a_person_has_used_keeps_no_rule_from_answering(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    rule = (await pia.policies.CreateRule(create())).rule
+    lease = await service.lease_new_job("w")
+    prompt = await service.ask(lease, "k", tool("rm"))
+    invalid = answer(prompt, decision=prompts.DECISION_REVISE)
+    invalid.answer_id = f"rule:{rule.rule_id}@1:2"  # of the rule and the next revision
+    await expect_refusal(pia.hitl.AnswerPrompt(invalid), "INVALID_ARGUMENT", "ANSWER_INVALID")
+    amended = tool("ls")
+    amended.title = "Run ls?"
+    assert (await service.ask(lease, "k", amended)).state == ANSWERED
+
+
 async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWorld) -> None:
     pia, quin, replica = person(service, "pia"), person(service, "quin"), service.service.replica
     policy = replica.policy
