@@ -220,7 +220,7 @@ async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(ser
     await expect_refusal(service.jobs.CreateJob(squat), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_an_answer_id_that_a_person_has_used_keeps_no_rule_from_answering(service: ServiceWorld) -> None:
+async def test_an_answer_id_that_a_person_has_used_stops_no_rule(service: ServiceWorld) -> None:
     pia = person(service, "pia")
     rule = (await pia.policies.CreateRule(create())).rule
     lease = await service.lease_new_job("w")

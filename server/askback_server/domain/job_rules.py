@@ -151,8 +151,8 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
 
 
 def _check_reserved(check: Checker, command: CreateJob) -> None:
-    """Refuse what the service itself uses to ask a second person about a rule: no rule is applied to such a job,
-    and a job under its request id would keep the service from asking."""
+    """Refuse what the service itself uses to ask a second person about a rule: no rule is applied to such a
+    job, and a job under its request id would keep the service from asking."""
     if command.job_type == APPROVALS:
         check.bad("job_type", f"must not be {APPROVALS}: only the service creates such jobs")
     if command.request_id.startswith(f"{APPROVALS}:"):

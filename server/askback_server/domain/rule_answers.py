@@ -200,7 +200,7 @@ def _answer_of(
     command = AnswerPrompt(
         principal=person,
         ref=PromptRef(prompt.prompt_id),
-        # No person can have used this id before: an amended prompt keeps the ids of the answers that it refused.
+        # No person can have used this id before: an amended prompt keeps those of refused answers.
         answer_id=f"rule:{rule.ref}:{change.facts.new_id()}",
         revision=prompt.revision,
         decision=given.decision,
