@@ -119,6 +119,11 @@ async def test_a_wrong_rule_is_refused_with_what_is_wrong(service: ServiceWorld)
             pia.policies.CreateRule(create(**fields)), "INVALID_ARGUMENT", "INVALID_FIELD"
         )
         assert text in found.violations[f"spec.{field}"], (field, found.violations)
+    large = create(matching=[rules.RuleExample(content=tool(body="x" * 300_000))])
+    found = await expect_refusal(pia.policies.CreateRule(large), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert (
+        "at most 262144" in found.violations["spec.matching"]
+    )  # a list with it would be larger than a message
     late = spec()
     late.expire_time.FromSeconds(4_000_000_000)
     call = pia.policies.CreateRule(pb.CreateRuleRequest(spec=late))

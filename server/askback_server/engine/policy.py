@@ -117,9 +117,9 @@ class Policy:
 
         if validate_only:
             return decide(None, self._clock.now())
-        count = len(await self._store.list_rules(namespace, self._maximum, "", include_deleted=False))
-        if count >= self._maximum:
-            message = f"the namespace has {count} rules; delete some"
+        known = await self._store.list_rules(namespace, self._maximum, "", include_deleted=False)
+        if len(known) >= self._maximum and all(each.rule_id != rule_id for each in known):
+            message = f"the namespace has {len(known)} rules; delete some"
             raise LimitExceeded(message, limit="rules_per_namespace", value=self._maximum)
         return await self._change(rule_id, namespace, decide)
 
