@@ -19,7 +19,9 @@ from askback_server.domain.events import EventType
 from askback_server.domain.overview import NO_TIME, Measure
 from askback_server.domain.people import PersonSetting, Sighting, delete_person, note_sighting, set_person
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState
-from askback_server.domain.rules import Effect, Match, Route, RuleSpec
+from askback_server.domain.rule_checks import prepare_rule
+from askback_server.domain.rule_inputs import Expressions
+from askback_server.domain.rules import CompiledRule, Effect, Match, Route, Rule, RuleSpec
 from askback_server.domain.stored_rules import StoredRule, delete, switch_off, write_revision
 from askback_server.ports.clock import uuid7
 from askback_server.storage.people_tables import people
@@ -253,6 +255,45 @@ async def test_a_namespace_without_rules_reads_nothing(here: Node) -> None:
     await save(here)
     assert here.rules.book.of("other") is None
     assert (await fetch(here.database, sa.select(people))) == []
+
+
+async def test_only_a_changed_rule_is_compiled_again(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[str] = []
+
+    def prepare(each: Rule, expressions: Expressions) -> CompiledRule:
+        prepared.append(each.ref)
+        return prepare_rule(each, expressions)
+
+    monkeypatch.setattr("askback_server.engine.rules.prepare_rule", prepare)
+    await see(here)
+    one = await save(here, max_uses=5)
+    other = await save(here, name="other", when="metadata.tool == 'ls'")
+    await answered(here)
+    await here.rules.load()
+    assert prepared == [f"{one.rule_id}@1", f"{other.rule_id}@1"]
+    assert here.rules.book.of("default").uses == {one.rule_id: 1}  # type: ignore[union-attr]
+    await change(here, one, CHANGES["rewritten"])
+    await here.rules.load()
+    assert prepared[2:] == [f"{one.rule_id}@2"]
+
+
+async def test_a_namespace_whose_rules_are_gone_is_not_read_again(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await change(here, await save(here), delete)
+    await here.rules.load()
+    reads = list[str]()
+    read_set = here.database.rules.read_set
+
+    async def read(namespace: str) -> Any:
+        reads.append(namespace)
+        return await read_set(namespace)
+
+    monkeypatch.setattr(here.database.rules, "read_set", read)
+    await here.rules.load()
+    assert reads == []
+    await save(here)  # a new one is found all the same
+    assert here.rules.book.of("default") is not None
 
 
 async def test_a_rule_and_a_person_race_and_the_first_commit_wins(here: Node, there: Node) -> None:

@@ -222,6 +222,11 @@ async def test_an_auditor_verifies_a_file_without_a_server(
         (("resolution", "answer", "userId"), "eve", "answer.user_id"),
         (("resolution", "actor"), "eve", "decided_by"),
         (("state",), "PROMPT_STATE_CANCELLED", "state"),
+        (("namespace",), "other", "namespace"),
+        (("requestedBy",), "eve", "requested_by"),
+        (("resolution", "reason"), "not needed", "reason"),
+        (("resolution", "answer", "batchId"), "b", "answer.batch_id"),
+        (("resolution", "answer", "createTime"), "2026-01-01T00:00:00Z", "answer.at"),
     ],
 )
 async def test_a_changed_prompt_in_the_file_is_named(
@@ -231,7 +236,7 @@ async def test_a_changed_prompt_in_the_file_is_named(
     inner = document["prompt"]
     for name in path[:-1]:
         inner = inner[name]
-    assert inner[path[-1]] != value
+    assert inner.get(path[-1]) != value
     inner[path[-1]] = value
     file = tmp_path / "changed.json"
     file.write_text(json.dumps(document), encoding="utf-8")

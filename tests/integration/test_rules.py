@@ -119,6 +119,11 @@ async def test_a_wrong_rule_is_refused_with_what_is_wrong(service: ServiceWorld)
             pia.policies.CreateRule(create(**fields)), "INVALID_ARGUMENT", "INVALID_FIELD"
         )
         assert text in found.violations[f"spec.{field}"], (field, found.violations)
+    large = create(matching=[rules.RuleExample(content=tool(body="x" * 300_000))])
+    found = await expect_refusal(pia.policies.CreateRule(large), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert (
+        "at most 262144" in found.violations["spec.matching"]
+    )  # a list with it would be larger than a message
     late = spec()
     late.expire_time.FromSeconds(4_000_000_000)
     call = pia.policies.CreateRule(pb.CreateRuleRequest(spec=late))
@@ -203,6 +208,34 @@ async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWor
     # Its rule matches the prompt about another rule, and could answer it if rules did.
     other = (await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
     assert (await proposal(service, other)).state == OPEN
+
+
+async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    request = pb.CreateRuleRequest(namespace="strict", spec=spec(), request_id="r")
+    rule = (await pia.policies.CreateRule(request)).rule
+    prompt = await proposal(service, rule)
+    friend = hitl.ReroutePromptRequest(prompt_id=prompt.prompt_id, audience=prompts.Audience(users=["bot"]))
+    await expect_refusal(service.hitl.ReroutePrompt(friend), "PERMISSION_DENIED", "PERMISSION_DENIED")
+    # A job of this type would be one that no rule is applied to; one with this id would be in the way.
+    own = jobs.CreateJobRequest(job_type="askback.rules", prompt=tool())
+    found = await expect_refusal(service.jobs.CreateJob(own), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert "job_type" in str(found)
+    squat = jobs.CreateJobRequest(job_type="t", request_id="askback.rules:r@1", prompt=tool())
+    await expect_refusal(service.jobs.CreateJob(squat), "INVALID_ARGUMENT", "INVALID_FIELD")
+
+
+async def test_an_answer_id_that_a_person_has_used_stops_no_rule(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    rule = (await pia.policies.CreateRule(create())).rule
+    lease = await service.lease_new_job("w")
+    prompt = await service.ask(lease, "k", tool("rm"))
+    invalid = answer(prompt, decision=prompts.DECISION_REVISE)
+    invalid.answer_id = f"rule:{rule.rule_id}@1:2"  # of the rule and the next revision
+    await expect_refusal(pia.hitl.AnswerPrompt(invalid), "INVALID_ARGUMENT", "ANSWER_INVALID")
+    amended = tool("ls")
+    amended.title = "Run ls?"
+    assert (await service.ask(lease, "k", amended)).state == ANSWERED
 
 
 async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWorld) -> None:

@@ -58,6 +58,30 @@ def test_too_many_iterations_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "body"),
+    [
+        ("metadata.l.all(x, metadata.l.all(y, !prompt.body.matches('[a-z]+q')))", "x" * 50_000),
+        ("metadata.l.all(x, !prompt . body.contains('q'))", "x" * 200_000),
+        (
+            "metadata.l.map(x, prompt.body + prompt.body + prompt.body + prompt.body).size() == 0",
+            "x" * 90_000,
+        ),
+        (f"prompt.body.matches('(a|b)*a{'(a|b)' * 60}')", "ab" * 250_000),
+    ],
+)
+def test_what_would_hold_up_the_process_is_an_error_and_not_evaluated(source: str, body: str) -> None:
+    # It took up to 49 s of CPU in the process that serves all calls.
+    with pytest.raises(ExpressionError, match="too large"):
+        CEL.compile(source)(inputs({"l": list(range(MAX_ITEMS))}, body=body))
+
+
+def test_long_lists_and_texts_are_evaluated_where_that_is_cheap() -> None:
+    paths = {"l": ["/srv/" + "x" * 40] * MAX_ITEMS}
+    assert CEL.compile("metadata.l.all(x, x.startsWith('/srv/'))")(inputs(paths, body="x" * 400_000)) is True
+    assert CEL.compile("prompt.body.matches('^x+y?$')")(inputs(paths, body="x" * 400_000)) is True
+
+
+@pytest.mark.parametrize(
     "metadata", [[1], {"l": [0] * (MAX_ITEMS + 1)}, {"a": {"b": [[0] * (MAX_ITEMS + 1)]}}]
 )
 def test_metadata_that_cannot_be_read_whole_is_an_error_and_not_left_out(metadata: Any) -> None:

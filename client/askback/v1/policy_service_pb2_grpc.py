@@ -154,7 +154,7 @@ class PolicyServiceServicer(object):
     """
 
     def CreateRule(self, request, context):
-        """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+        """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
         evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that

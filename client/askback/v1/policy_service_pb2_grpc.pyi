@@ -66,7 +66,7 @@ class PolicyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PolicyServiceAsyncStub: ...
     CreateRule: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRuleRequest, _policy_service_pb2.CreateRuleResponse]
-    """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+    """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
     evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -166,7 +166,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateRule: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRuleRequest, _policy_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
-    """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+    """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
     evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -269,7 +269,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_service_pb2.CreateRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.CreateRuleResponse, _abc.Awaitable[_policy_service_pb2.CreateRuleResponse]]:
-        """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+        """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
         evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that

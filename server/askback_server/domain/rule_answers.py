@@ -200,7 +200,8 @@ def _answer_of(
     command = AnswerPrompt(
         principal=person,
         ref=PromptRef(prompt.prompt_id),
-        answer_id=f"rule:{rule.ref}:{prompt.revision}",
+        # No person can have used this id before: an amended prompt keeps those of refused answers.
+        answer_id=f"rule:{rule.ref}:{change.facts.new_id()}",
         revision=prompt.revision,
         decision=given.decision,
         values_json=given.values_json,

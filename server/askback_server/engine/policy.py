@@ -117,9 +117,9 @@ class Policy:
 
         if validate_only:
             return decide(None, self._clock.now())
-        count = len(await self._store.list_rules(namespace, self._maximum, "", include_deleted=False))
-        if count >= self._maximum:
-            message = f"the namespace has {count} rules; delete some"
+        known = await self._store.list_rules(namespace, self._maximum, "", include_deleted=False)
+        if len(known) >= self._maximum and all(each.rule_id != rule_id for each in known):
+            message = f"the namespace has {len(known)} rules; delete some"
             raise LimitExceeded(message, limit="rules_per_namespace", value=self._maximum)
         return await self._change(rule_id, namespace, decide)
 
@@ -202,7 +202,7 @@ class Policy:
             principal=SYSTEM,
             namespace=rule.namespace,
             job_type=APPROVALS,
-            request_id=f"rule:{rule.rule_id}@{proposal.revision}",
+            request_id=f"{APPROVALS}:{rule.rule_id}@{proposal.revision}",
             user_id=proposal.author,
             prompt=content,
         )

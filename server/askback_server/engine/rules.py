@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from askback_server.domain.rule_checks import prepare_rule
 from askback_server.domain.rule_inputs import Expressions
-from askback_server.domain.rules import NO_RULES, CompiledRule, Effect, RuleBook, RuleSet
+from askback_server.domain.rules import NO_RULES, CompiledRule, Effect, Rule, RuleBook, RuleSet
 from askback_server.domain.stored_rules import StoredRule
 from askback_server.engine.periodic import every
 from askback_server.ports.rules import RuleStore
@@ -54,7 +55,7 @@ class Rules:
         versions = await self._store.read_versions()
         for namespace, version in versions.items():
             if self._versions.get(namespace) != version:
-                await self._read(namespace)
+                await self._read(namespace, version)
         for namespace in self._versions.keys() - versions.keys():
             self._forget(namespace)
         authors = {
@@ -80,16 +81,25 @@ class Rules:
             }
         )
 
-    async def _read(self, namespace: str) -> None:
+    async def _read(self, namespace: str, seen: int) -> None:
+        """Read a set. Where no rule is left it has no version of its own, and `seen` is that of the table."""
         version, stored = await self._store.read_set(namespace)
-        self._versions[namespace] = version
+        known = {each.rule.ref: each for each in self._compiled.get(namespace, ())}
+        on = [rule.active for rule in stored if rule.active is not None and rule.active.enabled]
+        compiled = [await self._compile(known, rule) for rule in on]
+        self._versions[namespace] = version or seen
         self._stored[namespace] = tuple(stored)
-        self._compiled[namespace] = tuple(
-            prepare_rule(rule.active, self._expressions)
-            for rule in stored
-            if rule.active is not None and rule.active.enabled
-        )
-        self._report_broken(namespace, self._compiled[namespace])
+        self._compiled[namespace] = tuple(compiled)
+        self._report_broken(namespace, compiled)
+
+    async def _compile(self, known: Mapping[str, CompiledRule], rule: Rule) -> CompiledRule:
+        """A rule, ready to be applied. What a revision says never changes, so only a new one is compiled and
+        its examples evaluated, and calls are served between two of them."""
+        before = known.get(rule.ref)
+        if before is not None and before.rule.spec == rule.spec:
+            return replace(before, rule=rule)
+        await asyncio.sleep(0)
+        return prepare_rule(rule, self._expressions)
 
     def _report_broken(self, namespace: str, rules: Sequence[CompiledRule]) -> None:
         """Log the rules that cannot be evaluated here, once for each change of them."""

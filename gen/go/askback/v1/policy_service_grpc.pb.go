@@ -70,7 +70,7 @@ const (
 // Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
 // namespaces.
 type PolicyServiceClient interface {
-	// Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+	// Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
 	// evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -269,7 +269,7 @@ func (c *policyServiceClient) ListReceiptKeys(ctx context.Context, in *ListRecei
 // Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
 // namespaces.
 type PolicyServiceServer interface {
-	// Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+	// Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
 	// evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
