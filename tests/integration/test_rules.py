@@ -191,6 +191,24 @@ def _preview() -> dict[str, Any]:
     return {"not_matching": [rules.RuleExample(content=confirm(kind="preview"))]}
 
 
+@pytest.mark.parametrize("how", ["deleted", "switched off", "changed"])
+async def test_a_proposal_that_was_dropped_is_asked_about_no_more(service: ServiceWorld, how: str) -> None:
+    pia, quin = person(service, "pia"), person(service, "quin")
+    rule = (await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
+    prompt = await proposal(service, rule)
+    named = {"namespace": "strict", "rule_id": rule.rule_id}
+    if how == "deleted":
+        await pia.policies.DeleteRule(pb.DeleteRuleRequest(**named))
+    elif how == "switched off":
+        await pia.policies.UpdateRule(pb.UpdateRuleRequest(**named, enabled=False))
+    else:
+        other = spec(reason="another one")
+        changed = (await pia.policies.UpdateRule(pb.UpdateRuleRequest(**named, spec=other))).rule
+        assert (await proposal(service, changed)).state == OPEN
+    old = (await quin.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=prompt.prompt_id))).prompt
+    assert old.state == prompts.PROMPT_STATE_CANCELLED
+
+
 async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWorld) -> None:
     pia, quin, rob = (person(service, name) for name in ("pia", "quin", "rob"))
     broad = spec(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +19,15 @@ from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, Exclusion, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.documents import dump
-from askback_server.domain.errors import AskbackError, IdReused, InvalidField, LimitExceeded, PermissionDenied
+from askback_server.domain.errors import (
+    AskbackError,
+    IdReused,
+    IllegalState,
+    InvalidField,
+    JobNotFound,
+    LimitExceeded,
+    PermissionDenied,
+)
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
@@ -181,7 +190,17 @@ class Policy:
         return await self._store.list_rules(namespace, limit, after, include_deleted=include_deleted)
 
     async def _change(self, rule_id: str, namespace: str, decide: RuleDecision) -> StoredRule:
-        rule = await self._store.change(rule_id, namespace, decide)
+        """Change a rule, ask about a new proposal, and ask no more about one that the change has dropped."""
+        before: Proposal | None = None
+
+        def noting(stored: StoredRule | None, now: datetime) -> StoredRule:
+            nonlocal before
+            before = stored.proposal if stored is not None else None
+            return decide(stored, now)
+
+        rule = await self._store.change(rule_id, namespace, noting)
+        if before is not None and not _waits(rule, before.revision):
+            await self._ask_no_more(before.job_id)
         if rule.proposal is not None and not rule.proposal.job_id:
             rule = await self._ask(rule, rule.proposal)
         await self._rules.load()
@@ -209,9 +228,23 @@ class Policy:
         job = (await self._engine.execute(command)).job
 
         def note(stored: StoredRule | None, _: datetime) -> StoredRule:
-            return note_job(_existing(stored, rule.rule_id), proposal.revision, job.job_id)
+            if stored is None:
+                raise RuleNotFound(rule.rule_id)
+            return note_job(stored, proposal.revision, job.job_id)
 
-        return await self._store.change(rule.rule_id, rule.namespace, note)
+        noted = await self._store.change(rule.rule_id, rule.namespace, note)
+        if not _waits(noted, proposal.revision):  # the rule was changed while the job was created
+            await self._ask_no_more(job.job_id)
+        return noted
+
+    async def _ask_no_more(self, job_id: str) -> None:
+        """Cancel the job that asks about a proposal which does not wait any more. If it cannot be cancelled,
+        its answer changes nothing, and it ends by its timeout."""
+        if not job_id:
+            return
+        reason = "the rule was changed, switched off or deleted meanwhile"
+        with suppress(IllegalState, JobNotFound):  # it has ended
+            await self._engine.execute(c.CancelJob(principal=SYSTEM, job_id=job_id, reason=reason))
 
     async def settle(self) -> None:
         """Activate or drop the proposals that were decided. An error of one does not stop the others."""
@@ -253,6 +286,11 @@ def _approver(prompt: Prompt, author: str) -> str:
     if answer is None or answer.decision is not Decision.ACCEPT or answer.source not in _BY_PEOPLE:
         return ""
     return answer.user_id if answer.user_id != author else ""
+
+
+def _waits(rule: StoredRule, revision: int) -> bool:
+    """Whether a revision of a rule waits for a second person."""
+    return rule.proposal is not None and rule.proposal.revision == revision
 
 
 def _existing(stored: StoredRule | None, rule_id: str) -> StoredRule:
