@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.model.reference import ENDED, Reference
+from tests.model.reference import Reference
 from tests.model.rights import right_of
+from tests.model.state import ENDED
 
 Call = tuple[str, dict[str, Any]]
 JOBS = ("r1", "r2")

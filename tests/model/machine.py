@@ -22,8 +22,9 @@ from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import TERMINAL
 from tests.model.draws import Call, draw_answer, draw_call, draw_creation, draw_lease, draw_replica
-from tests.model.reference import Reference, Reply
+from tests.model.reference import Reference
 from tests.model.rig import CRASHES, FAULTS, TTL, Replica, Rig
+from tests.model.state import Reply
 from tests.model.translator import PEOPLE, Translator, to_comparable
 from tests.support.invariants import check_aggregate
 

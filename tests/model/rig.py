@@ -33,7 +33,7 @@ from askback_server.storage import rows, tables
 from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
 from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
-from tests.model.reference import CLAIM, GRACE, KEEP
+from tests.model.state import CLAIM, GRACE, KEEP
 
 LIMITS = Limits(
     override_allowed=frozenset({"*"}),

@@ -19,7 +19,7 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobCreated, PromptAsked
 from tests.model.manual_clock import ManualClock
-from tests.model.reference import Reply
+from tests.model.state import Reply
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
 CID = Principal("cid", frozenset({Role.CONSOLE}))
