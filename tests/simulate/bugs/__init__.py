@@ -2,6 +2,7 @@
 
 from tests.simulate.bugs.converse import ACCESS, CONVERSE, RECONNECT
 from tests.simulate.bugs.planted import Bug
+from tests.simulate.bugs.rules import RULES
 from tests.simulate.bugs.votes import VOTES
 from tests.simulate.bugs.work import CONTEST, WORK
 
@@ -12,5 +13,6 @@ BUGS: dict[str, dict[str, Bug]] = {
     "work": WORK,
     "contest": CONTEST,
     "votes": VOTES,
+    "rules": RULES,
 }
 """By the kind of schedule that finds them."""
