@@ -49,8 +49,16 @@ class Answers(State):
         right = rights.right_of(p, who)
         return right[0] if right is not None else who
 
-    def _vote(self, j: dict[str, Any], p: dict[str, Any], who: str, id: str, decision: str) -> str:
-        right = rights.right_of(p, who)
+    def _vote(
+        self,
+        j: dict[str, Any],
+        p: dict[str, Any],
+        who: str,
+        id: str,
+        decision: str,
+        groups: frozenset[str] | None = None,
+    ) -> str:
+        right = rights.right_of(p, who, groups)
         assert right is not None
         slot, by = right
         before = [v for v in p["votes"] if v[0] != who and v[3] == slot]
@@ -61,7 +69,7 @@ class Answers(State):
         p["voted"] = (p["voted"] | {v[0] for v in before}) - {who}
         if p["claim"][0] == who:
             p["claim"] = ("", None)
-        required, reject_at = p["ask"]["needs"]
+        required, reject_at, _ = p["ask"]["needs"]
         enough = {"ACCEPT": required, "REJECT": reject_at}.get(decision, 1)
         if sum(v[2] == decision for v in p["votes"]) < enough:
             self._exclude(j, p)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.model import rights
-from tests.model.answers import Answers
+from tests.model.rules import Rulings
 from tests.model.state import ENDED, GRACE, Refused, Reply
 
 
@@ -14,12 +14,15 @@ def _question(ask: dict[str, Any]) -> tuple[Any, ...]:
     return ask["title"], ask["needs"]
 
 
-class Jobs(Answers):
+class Jobs(Rulings):
     """Creates jobs, runs them, and asks."""
 
     # --- clients ---
 
-    def create(self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int) -> Reply:
+    def create(
+        self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int, at: int = 0
+    ) -> Reply:
+        """`at`: the replica, whose rules are those that it knows."""
         ask = None if ask is None else {**ask, "blocking": True}
         given = {"ask": ask, "attempts": attempts, "priority": priority}
         if job in self.jobs:
@@ -44,10 +47,12 @@ class Jobs(Answers):
             "steps": {},
             "prompts": {},
             "workerless": ask is not None,
+            "uses": {},
         }
         if ask is not None:
             j["state"], j["ready"] = "PENDING_HITL", None
-            self._open(j, "prompt", ask)
+            ruling = self._consult(ask)
+            self._apply(j, self._open(j, "prompt", ask, ruling.ask), ruling)
         return ("created", False)
 
     def update(self, job: str, priority: int) -> Reply:
@@ -93,20 +98,27 @@ class Jobs(Answers):
         key: str,
         ask: dict[str, Any],
         instead: Any,
+        at: int = 0,
     ) -> Reply:
         j = self._check_holder(job, who, token, epoch, writes=False)
         self._fence(self._expire_due(j))
         known = j["prompts"].get(key)
         # Like the digest, compare only what users see: routing and timeout do not make another question.
-        if known is not None and _question(known["ask"]) == _question(ask):
+        if known is not None and _question(ask) in (_question(known["ask"]), _question(known["asked"])):
             return ("prompt", known["round"], known["revision"], known["state"], True)
         if j["state"] in ENDED:
             return ("refused", "LeaseLost")
         if known is not None:
             if known["state"] != "PENDING":
                 raise Refused("IdReused")
-            until = self.now + ask["timeout"] if ask["timeout"] else None
-            known.update(ask=ask, revision=known["revision"] + 1, until=until, out=self._barred(j, ask))
+            ruling, until = self._consult(ask), self.now + ask["timeout"] if ask["timeout"] else None
+            known.update(
+                asked=ask,
+                ask=ruling.ask,
+                revision=known["revision"] + 1,
+                until=until,
+                out=self._barred(j, ask),
+            )
             known.update(votes=[], voted=self._voters(known))
             rights.end(known, [*rights.unasked(known), *rights.of_people(known, known["out"])])
             if known["claim"][0] in known["out"]:
@@ -118,7 +130,9 @@ class Jobs(Answers):
                     raise Refused("PromptNotFound")
                 if j["prompts"][old]["state"] == "PENDING":
                     self._close(j, j["prompts"][old], "SUPERSEDED", resumes=False)
-            new = self._open(j, key, ask)
+            ruling = self._consult(ask)
+            new = self._open(j, key, ask, ruling.ask)
+        self._apply(j, new, ruling)
         j["state"] = "PENDING_HITL" if self._is_blocked(j) else "RUNNING"
         self._fence(True)
         return ("prompt", new["round"], new["revision"], new["state"], False)

@@ -18,11 +18,12 @@ class Reference(Jobs):
 
     def execute(self, verb: str, **what: Any) -> Reply:
         """Run a command. Returns its reply."""
-        before, self._fenced = copy.deepcopy(self.jobs), True
+        before, uses, self._fenced = copy.deepcopy(self.jobs), self.uses, True
+        self.impossible = False
         try:
             return getattr(self, verb)(**what)
         except Refused as no:
-            self.jobs = before
+            self.jobs, self.uses, self.impossible = before, uses, False
             return ("refused", str(no))
 
     def allows(self, reply: Reply, actual: Reply) -> bool:

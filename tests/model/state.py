@@ -67,8 +67,12 @@ class State:
     def _is_blocked(self, j: dict[str, Any]) -> bool:
         return any(p["state"] == "PENDING" and p["ask"]["blocking"] for p in j["prompts"].values())
 
-    def _open(self, j: dict[str, Any], key: str, ask: dict[str, Any]) -> dict[str, Any]:
+    def _open(
+        self, j: dict[str, Any], key: str, asked: dict[str, Any], ask: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Open a prompt. `asked` is the question of the job, `ask` the same as rules route it."""
         p = j["prompts"][key] = {
+            "asked": asked,
             "ask": ask,
             "round": len(j["prompts"]) + 1,
             "revision": 1,
