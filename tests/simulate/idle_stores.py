@@ -11,7 +11,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.ports.checkpoints import CheckpointMark, HeadPage, StoredCheckpoint
 from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.sign_outs import StoredSignOut
-from askback_server.ports.storage import Position
+from askback_server.ports.storage import JobWrite, Position
 
 _NO_GROUPS = frozenset[str]()
 
@@ -94,6 +94,12 @@ class IdleRules:
 
     async def read_versions(self) -> Mapping[str, int]:
         return {}
+
+    def hold(self, write: JobWrite) -> bool:
+        return True
+
+    def commit(self, write: JobWrite) -> None:
+        pass
 
 
 class IdleCheckpoints:

@@ -12,7 +12,15 @@ from askback_server.ports.clock import uuid7
 from tests.simulate import bugs
 from tests.simulate.__main__ import KINDS, simulate
 
-SCHEDULES = {"converse": 120, "reconnect": 60, "access": 60, "work": 60, "contest": 30, "votes": 30}
+SCHEDULES = {
+    "converse": 120,
+    "reconnect": 60,
+    "access": 60,
+    "work": 60,
+    "contest": 30,
+    "votes": 30,
+    "rules": 15,
+}
 MAX_SCHEDULES = 800
 """Number of schedules within which a planted bug must be found."""
 
