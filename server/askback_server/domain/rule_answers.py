@@ -200,7 +200,8 @@ def _answer_of(
     command = AnswerPrompt(
         principal=person,
         ref=PromptRef(prompt.prompt_id),
-        answer_id=f"rule:{rule.ref}:{prompt.revision}",
+        # People choose the ids of their answers: one that can be foreseen could be taken.
+        answer_id=f"rule:{rule.ref}:{change.facts.new_id()}",
         revision=prompt.revision,
         decision=given.decision,
         values_json=given.values_json,
