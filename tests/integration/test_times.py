@@ -20,11 +20,14 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import policy_service_pb2 as ppb
 from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import rule_pb2 as rules
 from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, confirm, seconds
+from tests.support.rule_requests import create
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import ABSENT_ID
+from tests.support.token_files import TokenFile
 
 NO_SPANS = {
     "zero": Duration(),
@@ -54,6 +57,10 @@ def ask_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
 
 def reroute_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return lambda world: world.hitl.ReroutePrompt(hpb.ReroutePromptRequest(prompt_id=ABSENT_ID, **fields))
+
+
+def rule_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
+    return lambda world: world.policies.CreateRule(create(**fields))
 
 
 def list_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
@@ -98,6 +105,10 @@ SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
         wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], wait=d)
     ),
 }
+RULE_SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
+    "spec.route.timeout": lambda w, d: rule_with(route=rules.RuleRoute(timeout=d))(w),
+}
+"""They need a caller with the role policy."""
 MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
     "start_time": lambda w, t: create_with(start_time=t)(w),
     "prompt.deadline": lambda w, t: ask_with(deadline=t)(w),
@@ -113,19 +124,37 @@ MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
         hpb.ListPromptsRequest(filter=hpb.PromptFilter(expires_before=t))
     ),
 }
+RULE_MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
+    "spec.expire_time": lambda w, t: rule_with(expire_time=t)(w),
+}
 
 
 async def test_every_field_refuses_invalid_spans_and_times(lite: ServiceWorld) -> None:
-    for where, span_call in SPANS.items():
-        for what, span in NO_SPANS.items():
-            found = await expect_refusal(span_call(lite, span), "INVALID_ARGUMENT", "INVALID_FIELD")
-            assert set(found.violations) == {where.partition(" ")[0]}, what
-    for where, moment_call in MOMENTS.items():
-        for what, moment in NO_MOMENTS.items():
-            found = await expect_refusal(moment_call(lite, moment), "INVALID_ARGUMENT", "INVALID_FIELD")
-            assert set(found.violations) == {where.partition(" ")[0]}, what
+    await expect_refusals(lite, SPANS, MOMENTS)
     page = await lite.jobs.ListJobs(jpb.ListJobsRequest())
     assert not page.jobs, "what was refused has changed something"
+
+
+async def test_rules_refuse_invalid_spans_and_times(lite_url: str, tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.toml", pia={"roles": ["console", "policy"]})
+    async with serving(lite_url, auth=str(tokens.path)) as world:
+        pia: Any = world.with_token("pia-token")
+        await expect_refusals(pia, RULE_SPANS, RULE_MOMENTS)
+
+
+async def expect_refusals(
+    world: ServiceWorld,
+    spans: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]],
+    moments: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]],
+) -> None:
+    for where, span_call in spans.items():
+        for what, span in NO_SPANS.items():
+            found = await expect_refusal(span_call(world, span), "INVALID_ARGUMENT", "INVALID_FIELD")
+            assert set(found.violations) == {where.partition(" ")[0]}, what
+    for where, moment_call in moments.items():
+        for what, moment in NO_MOMENTS.items():
+            found = await expect_refusal(moment_call(world, moment), "INVALID_ARGUMENT", "INVALID_FIELD")
+            assert set(found.violations) == {where.partition(" ")[0]}, what
 
 
 async def test_filters_accept_any_time_of_the_calendar(world: ServiceWorld) -> None:
@@ -145,9 +174,11 @@ async def test_the_table_has_every_span_of_the_contract() -> None:
         for name, message in module.DESCRIPTOR.message_types_by_name.items():
             if name.endswith("Request"):
                 found |= set(_time_fields(message, "", ()))
-    known = {name.partition(" ")[0].replace("[0]", "") for name in (*SPANS, *MOMENTS)}
+    tables = (*SPANS, *MOMENTS, *RULE_SPANS, *RULE_MOMENTS)
+    known = {name.partition(" ")[0].replace("[0]", "") for name in tables}
     ignored = {name for name in found if name.startswith("job.")} - {"job.retention"}  # not in the mask
     ignored |= {name for name in found if name.startswith("deep_understanding.")}
+    ignored |= {name for name in found if "matching.content." in name}  # examples: converted as `content`
     as_content = {name.replace("content.", "prompt.", 1) for name in found if name.startswith("content.")}
     rest = {n for n in found - ignored if not n.startswith(("content.", "frames."))}
     assert rest | as_content == known
