@@ -350,3 +350,16 @@ async def test_suggestions_are_drafts_that_can_be_adopted(service: ServiceWorld)
     assert (await asked(service, confirm(metadata_json='{"tool":"rm","force":true}'))).state == OPEN
     unanswered = pb.SuggestRulesRequest(prompt_id=open_one.prompt_id)
     await expect_refusal(pia.policies.SuggestRules(unanswered), "INVALID_ARGUMENT", "INVALID_FIELD")
+
+
+async def test_no_answer_of_a_person_takes_the_id_of_a_later_answer_of_a_rule(service: ServiceWorld) -> None:
+    rule = (await person(service, "pia").policies.CreateRule(create())).rule
+    leased = await service.lease_new_job("w")
+    two = prompts.Approval(required=2, rules_may_fill=1)
+    first = await service.ask(leased, "k", tool("rm", approval=two))
+    foreseen = answer(first, decision=ACCEPT, answer_id=f"rule:{rule.rule_id}@1:2")
+    await person(service, "quin").hitl.AnswerPrompt(foreseen)
+    amended = confirm("Another?", metadata_json='{"tool":"ls"}', approval=two)
+    [vote] = (await service.ask(leased, "k", amended)).votes
+    assert (vote.user_id, vote.rule_id, vote.rule_revision) == ("pia", rule.rule_id, 1)
+    assert vote.answer_id != foreseen.answer_id
