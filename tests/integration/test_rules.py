@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,42 @@ async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWo
     await quin.hitl.AnswerPrompt(answer(await proposal(service, rule)))
     await policy.settle()
     assert (await asked(service, tool(), "strict")).state == ANSWERED
+
+
+async def test_a_replica_without_the_setting_asks_no_one(service: ServiceWorld) -> None:
+    pia, policy = person(service, "pia"), service.service.replica.policy
+    ask, limits = policy._ask, policy._limits
+
+    async def crash(*_: Any) -> Any:
+        raise ConnectionError("the process has died")
+
+    policy._ask = crash  # type: ignore[method-assign]
+    with pytest.raises(Exception, match="error"):
+        await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))
+    policy._ask = ask  # type: ignore[method-assign]
+    await service.service.replica.rules.load()
+    listing = pb.ListRulesRequest(namespace="strict")
+    policy._limits = replace(limits, rule_approvers={})
+    await policy.settle()
+    [rule] = (await pia.policies.ListRules(listing)).rules
+    assert (rule.state, rule.proposal_job_id) == (rules.RULE_STATE_PROPOSED, "")
+    policy._limits = limits
+    await policy.settle()
+    [rule] = (await pia.policies.ListRules(listing)).rules
+    assert list((await proposal(service, rule)).content.audience.groups) == ["risk"]
+
+
+async def test_a_proposal_that_does_not_wait_any_more_is_not_asked_about(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    rule = (await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
+    first = await proposal(service, rule)
+    again = pb.UpdateRuleRequest(namespace="strict", rule_id=rule.rule_id, spec=spec(name="other"))
+    rule = (await pia.policies.UpdateRule(again)).rule
+    assert (await service.prompt(first.prompt_id)).state == prompts.PROMPT_STATE_CANCELLED
+    second = await proposal(service, rule)
+    assert second.state == OPEN
+    await pia.policies.DeleteRule(pb.DeleteRuleRequest(namespace="strict", rule_id=rule.rule_id))
+    assert (await service.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_CANCELLED
 
 
 async def test_a_rule_of_one_replica_is_known_at_the_other(service: ServiceWorld, tmp_path: Path) -> None:

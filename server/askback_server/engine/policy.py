@@ -181,19 +181,46 @@ class Policy:
         return await self._store.list_rules(namespace, limit, after, include_deleted=include_deleted)
 
     async def _change(self, rule_id: str, namespace: str, decide: RuleDecision) -> StoredRule:
-        rule = await self._store.change(rule_id, namespace, decide)
+        before: StoredRule | None = None
+
+        def deciding(stored: StoredRule | None, now: datetime) -> StoredRule:
+            nonlocal before
+            before = stored
+            return decide(stored, now)
+
+        rule = await self._store.change(rule_id, namespace, deciding)
+        if before is not None and before.proposal is not None and before.proposal != rule.proposal:
+            await self._withdraw(before.proposal)
         if rule.proposal is not None and not rule.proposal.job_id:
             rule = await self._ask(rule, rule.proposal)
         await self._rules.load()
         return rule
 
+    async def _withdraw(self, proposal: Proposal) -> None:
+        """End the job that asks about a proposal which does not wait any more: its answer changes nothing.
+
+        If this fails, the prompt stays until its deadline."""
+        if not proposal.job_id:
+            return
+        try:
+            reason = "another revision was proposed, or the rule was switched off or deleted"
+            await self._engine.execute(c.CancelJob(principal=SYSTEM, job_id=proposal.job_id, reason=reason))
+        except AskbackError as error:
+            _log.warning("the job %s that asks about a rule was not cancelled: %s", proposal.job_id, error)
+
     async def _ask(self, rule: StoredRule, proposal: Proposal) -> StoredRule:
-        """Create the job that asks about a proposal, and note it. Both may be done again."""
+        """Create the job that asks about a proposal, and note it. Both may be done again.
+
+        Without the setting here, for example while it is being rolled out, another replica asks: a prompt for
+        no group is for everyone."""
+        approvers = self._limits.rule_approvers_of(rule.namespace)
+        if not approvers:
+            return rule
         content = PromptContent(
             kind="confirm",
             title=f"Activate the rule {' '.join(proposal.spec.name.split())}?"[:300],
             body=rule_body(proposal.spec),
-            audience=Audience(groups=frozenset({self._limits.rule_approvers_of(rule.namespace)} - {""})),
+            audience=Audience(groups=frozenset({approvers})),
             exclusion=Exclusion(users=frozenset({proposal.author})),
             metadata_json=dump({"rule_id": rule.rule_id, "revision": proposal.revision}),
             timeout=APPROVAL_TIMEOUT,
