@@ -158,6 +158,11 @@ async def test_a_second_person_activates_exactly_the_revision_that_it_has_read(s
     await quin.hitl.AnswerPrompt(answer(prompt))
     await policy.settle()
     await policy.settle()
+    # No rule is applied to such prompts, so none is previewed with them or drafted from them.
+    preview = pb.PreviewRuleRequest(namespace="strict", spec=broad)
+    assert (await pia.policies.PreviewRule(preview)).prompts == 1
+    of_approval = pb.SuggestRulesRequest(namespace="strict", prompt_id=prompt.prompt_id)
+    await expect_refusal(pia.policies.SuggestRules(of_approval), "INVALID_ARGUMENT", "INVALID_FIELD")
     listing = pb.ListRulesRequest(namespace="strict")
     [rule] = (await pia.policies.ListRules(listing)).rules
     assert (rule.state, rule.revision, rule.authorised_by) == (rules.RULE_STATE_ACTIVE, 1, "quin")
