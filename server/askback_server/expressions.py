@@ -77,6 +77,7 @@ class Cel:
         }
         self._env = self._cel.NewEnv(variables={name: known[type] for name, type in VARIABLES.items()})
         self.version = f"{_PACKAGE} {version(_PACKAGE)}"
+        self._latest: tuple[Inputs, Any] | None = None
 
     def compile(self, source: str) -> Predicate:
         """See Expressions."""
@@ -100,7 +101,8 @@ class Cel:
             if shape.is_costly and shape.work(inputs) > MAX_WORK:
                 raise ExpressionError("the texts and lists are too large for this expression")
             try:
-                result = compiled.eval(data=inputs)
+                activation = self._env.Activation(inputs) if shape.makes_values else self._activate(inputs)
+                result = compiled.eval(activation)
                 if result.type() != bool_type:
                     raise ExpressionError(str(result.value()))
                 return result.value() is True
@@ -110,6 +112,14 @@ class Cel:
                 raise ExpressionError(_first_line(error)) from None
 
         return evaluate
+
+    def _activate(self, inputs: Inputs) -> Any:
+        """The inputs as the library reads them. It converts the metadata, for up to 5 ms, once for each
+        activation; all rules of a namespace are evaluated on the same inputs."""
+        latest = self._latest
+        if latest is None or latest[0] is not inputs:
+            latest = self._latest = inputs, self._env.Activation(inputs)
+        return latest[1]
 
 
 class Missing:
@@ -153,6 +163,11 @@ class _Shape:
     def is_costly(self) -> bool:
         """Whether it may do more than read each text some times."""
         return self.depth > 0 or self.per_byte > _CHEAP
+
+    @property
+    def makes_values(self) -> bool:
+        """Whether it may make large texts and lists. An activation keeps them as long as it lives."""
+        return self.depth > 0 or self.joins > 0
 
     def work(self, inputs: Inputs) -> int:
         """The most work of an evaluation with these inputs."""

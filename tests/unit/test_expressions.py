@@ -51,6 +51,29 @@ def test_every_variable_has_a_value_of_its_type() -> None:
         assert CEL.compile(f"{name} == {name}")(inputs()) is True
 
 
+def test_inputs_are_converted_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    cel, made = Cel(), []
+    env = cel._env
+
+    class Counting:
+        compile = env.compile
+
+        def Activation(self, data: Any) -> Any:
+            made.append(data)
+            return env.Activation(data)
+
+    monkeypatch.setattr(cel, "_env", Counting())
+    first, second = inputs({"n": 1}), inputs({"n": 2})
+    when = [cel.compile(f"metadata.n == {n}") for n in (1, 2)]
+    found = [[each(values) for each in when] for values in (first, second, first)]
+    assert found == [[True, False], [False, True], [True, False]]
+    assert [values["metadata"]["n"] for values in made] == [1, 2, 1]
+    joined = cel.compile("prompt.body + prompt.title == ''")
+    for _ in range(2):  # an activation would keep what it makes
+        assert joined(first) is False
+    assert len(made) == 5
+
+
 def test_too_many_iterations_are_an_error() -> None:
     source = "metadata.l.exists(x, metadata.l.exists(y, x + y == -1))"
     with pytest.raises(ExpressionError, match="budget"):

@@ -31,8 +31,9 @@ class PolicyServiceStub:
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -134,8 +135,9 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -233,8 +235,9 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not

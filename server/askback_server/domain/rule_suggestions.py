@@ -19,6 +19,7 @@ from askback_server.domain.rule_checks import GIVEN
 from askback_server.domain.rule_inputs import MAX_SOURCE_BYTES, ExpressionError
 from askback_server.domain.rule_preview import person_answer, stored_inputs
 from askback_server.domain.rules import Effect, Example, GivenAnswer, Match, RuleSpec
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.votes import outcome_of
 
 EXCEPTIONS_SHARE = 0.1
@@ -75,6 +76,8 @@ def propose_for(prompt: Prompt, limits: Limits) -> RuleSpec:
 
     Raises InvalidField if no person answered it, or in a way that no rule may.
     """
+    if prompt.job_type == APPROVALS:
+        raise InvalidField.of("prompt_id", "names the approval of a rule: no rule is applied to it")
     answer = person_answer(prompt)
     if answer is None:
         raise InvalidField.of("prompt_id", "names a prompt that no person has answered")

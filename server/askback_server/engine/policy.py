@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,15 +18,7 @@ from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, Exclusion, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.documents import dump
-from askback_server.domain.errors import (
-    AskbackError,
-    IdReused,
-    IllegalState,
-    InvalidField,
-    JobNotFound,
-    LimitExceeded,
-    PermissionDenied,
-)
+from askback_server.domain.errors import AskbackError, IdReused, InvalidField, LimitExceeded, PermissionDenied
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
@@ -190,29 +181,46 @@ class Policy:
         return await self._store.list_rules(namespace, limit, after, include_deleted=include_deleted)
 
     async def _change(self, rule_id: str, namespace: str, decide: RuleDecision) -> StoredRule:
-        """Change a rule, ask about a new proposal, and ask no more about one that the change has dropped."""
-        before: Proposal | None = None
+        before: StoredRule | None = None
 
-        def noting(stored: StoredRule | None, now: datetime) -> StoredRule:
+        def deciding(stored: StoredRule | None, now: datetime) -> StoredRule:
             nonlocal before
-            before = stored.proposal if stored is not None else None
+            before = stored
             return decide(stored, now)
 
-        rule = await self._store.change(rule_id, namespace, noting)
-        if before is not None and not _waits(rule, before.revision):
-            await self._ask_no_more(before.job_id)
+        rule = await self._store.change(rule_id, namespace, deciding)
+        if before is not None and before.proposal is not None and before.proposal != rule.proposal:
+            await self._withdraw(before.proposal)
         if rule.proposal is not None and not rule.proposal.job_id:
             rule = await self._ask(rule, rule.proposal)
         await self._rules.load()
         return rule
 
+    async def _withdraw(self, proposal: Proposal) -> None:
+        """End the job that asks about a proposal which does not wait any more: its answer changes nothing.
+
+        If this fails, the prompt stays until its deadline."""
+        if not proposal.job_id:
+            return
+        try:
+            reason = "another revision was proposed, or the rule was switched off or deleted"
+            await self._engine.execute(c.CancelJob(principal=SYSTEM, job_id=proposal.job_id, reason=reason))
+        except AskbackError as error:
+            _log.warning("the job %s that asks about a rule was not cancelled: %s", proposal.job_id, error)
+
     async def _ask(self, rule: StoredRule, proposal: Proposal) -> StoredRule:
-        """Create the job that asks about a proposal, and note it. Both may be done again."""
+        """Create the job that asks about a proposal, and note it. Both may be done again.
+
+        Without the setting here, for example while it is being rolled out, another replica asks: a prompt for
+        no group is for everyone."""
+        approvers = self._limits.rule_approvers_of(rule.namespace)
+        if not approvers:
+            return rule
         content = PromptContent(
             kind="confirm",
             title=f"Activate the rule {' '.join(proposal.spec.name.split())}?"[:300],
             body=rule_body(proposal.spec),
-            audience=Audience(groups=frozenset({self._limits.rule_approvers_of(rule.namespace)} - {""})),
+            audience=Audience(groups=frozenset({approvers})),
             exclusion=Exclusion(users=frozenset({proposal.author})),
             metadata_json=dump({"rule_id": rule.rule_id, "revision": proposal.revision}),
             timeout=APPROVAL_TIMEOUT,
@@ -233,18 +241,9 @@ class Policy:
             return note_job(stored, proposal.revision, job.job_id)
 
         noted = await self._store.change(rule.rule_id, rule.namespace, note)
-        if not _waits(noted, proposal.revision):  # the rule was changed while the job was created
-            await self._ask_no_more(job.job_id)
+        if noted.proposal is None or noted.proposal.job_id != job.job_id:
+            await self._withdraw(replace(proposal, job_id=job.job_id))  # changed while the job was created
         return noted
-
-    async def _ask_no_more(self, job_id: str) -> None:
-        """Cancel the job that asks about a proposal which does not wait any more. If it cannot be cancelled,
-        its answer changes nothing, and it ends by its timeout."""
-        if not job_id:
-            return
-        reason = "the rule was changed, switched off or deleted meanwhile"
-        with suppress(IllegalState, JobNotFound):  # it has ended
-            await self._engine.execute(c.CancelJob(principal=SYSTEM, job_id=job_id, reason=reason))
 
     async def settle(self) -> None:
         """Activate or drop the proposals that were decided. An error of one does not stop the others."""
@@ -286,11 +285,6 @@ def _approver(prompt: Prompt, author: str) -> str:
     if answer is None or answer.decision is not Decision.ACCEPT or answer.source not in _BY_PEOPLE:
         return ""
     return answer.user_id if answer.user_id != author else ""
-
-
-def _waits(rule: StoredRule, revision: int) -> bool:
-    """Whether a revision of a rule waits for a second person."""
-    return rule.proposal is not None and rule.proposal.revision == revision
 
 
 def _existing(stored: StoredRule | None, rule_id: str) -> StoredRule:

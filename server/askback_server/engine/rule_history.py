@@ -22,6 +22,7 @@ from askback_server.domain.rule_suggestions import (
     without_rest,
 )
 from askback_server.domain.rules import CompiledRule, Rule, RuleSpec
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.engine.rules import Rules
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queries import PromptFilter, PromptOrder
@@ -87,7 +88,9 @@ class RuleHistory:
             after = None
             while count > 0:
                 page = await self._jobs.list_prompts(each, min(PAGE, count), after, PAGE_BYTES)
-                yield list(page.prompts)
+                yield [
+                    each for each in page.prompts if each.job_type != APPROVALS
+                ]  # no rule is applied to them
                 count -= len(page.prompts)
                 after = page.next
                 if after is None:

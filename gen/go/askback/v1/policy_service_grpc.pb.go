@@ -41,8 +41,9 @@ const (
 // transient errors and limits: see JobService.
 //
 // **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-// prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-// applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+// prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+// asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+// something is wrong, missing or unknown, people are asked.
 //
 // **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
 // that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -240,8 +241,9 @@ func (c *policyServiceClient) ListReceiptKeys(ctx context.Context, in *ListRecei
 // transient errors and limits: see JobService.
 //
 // **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-// prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-// applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+// prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+// asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+// something is wrong, missing or unknown, people are asked.
 //
 // **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
 // that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
