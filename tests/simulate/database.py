@@ -74,7 +74,7 @@ class SimulatedDatabase:
         self.jobs = self.queue = self.feed = self
         idle = IdleStores(self.pause)
         self.census = self.presence = self.queue_locks = self.sign_outs = idle
-        self.overview = self.people = self.absences = idle
+        self.overview = self.people = self.absences = self.audit = idle
         self.checkpoints = IdleCheckpoints()
         self.rules: IdleRules | SimulatedRules = IdleRules()
         self._channel = SimulatedChannel(seed)

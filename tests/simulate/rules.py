@@ -49,6 +49,9 @@ class SimulatedRules:
     async def read_set(self, namespace: str) -> tuple[int, Sequence[StoredRule]]:
         return await self._see(lambda: (self.version, list(self._live())))
 
+    async def read_uses(self, namespaces: Collection[str]) -> Mapping[str, int]:
+        return await self._see(lambda: {rule_id: self.uses[rule_id] for rule_id in self.stored})
+
     async def read_standings(self, people: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Standing]:
         return await self._see(lambda: {p: self.people[p[1]] for p in people if p[1] in self.people})
 
