@@ -24,13 +24,15 @@ EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
 """Number of examples, with random seeds; by default few, with fixed seeds. See `make model`."""
 SEEDS = {
     "a right that was given away remains": 0,
+    "delegations do not end": 9,
+    "session not guarded": 1,
     "excluded people answer": 1,
     "votes survive an amendment": 11,
-    "timeout without condition": 2,
+    "timeout without condition": 0,
     "cursor ignores the horizon": 10,
     "rules not guarded on PostgreSQL": 0,
     "rules not guarded": 0,
-    "rule set not guarded": 1,
+    "rule set not guarded": 5,
     "author of a rule not guarded": 1,
     "first rule decides": 1,
     "most specific rule decides": 1,
