@@ -37,6 +37,7 @@ SEEDS = {
     "first rule decides": 1,
     "most specific rule decides": 1,
     "rule of an excluded author": 2,
+    "rule by a right that was given away": 36,
     "rule passes over a claim": 4,
     "one use more": 0,
     "an error is no match": 5,
