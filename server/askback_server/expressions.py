@@ -5,7 +5,7 @@ Traps of the library, which this module hides:
 - An error at evaluation is a value of the type ERROR, whose `value()` is a text and so true. The type is
   compared with BOOL first. Some errors are raised instead (the library's budget of 10,000 iterations).
 - An expression of the type DYN compiles. Only BOOL is accepted.
-- There is no budget for the length of a source, hence MAX_SOURCE_BYTES and `_macro_depth`.
+- There is no budget for the length of a source, hence MAX_SOURCE_BYTES and the count of nested macros.
 - There is none for time either: 10,000 iterations over a long text hold the process up for a minute, and one
   regular expression with counted repetitions for seconds. Hence MAX_REPEAT and MAX_WORK.
 

@@ -36,6 +36,7 @@ async def service(migrated_db_url: str, tmp_path: Path) -> AsyncIterator[Service
         quin={"roles": BOTH, "groups": ["risk"], "namespaces": ["default", "strict"]},
         rob={"groups": ["risk"], "namespaces": ["strict"]},
         bot={"roles": ["policy"]},
+        tom={"namespaces": ["strict"]},
     )
     async with serving(migrated_db_url, auth=str(tokens.path), rules_need_approval="strict=risk") as running:
         caller = running.with_token("ada-token")
@@ -223,6 +224,10 @@ async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(ser
     prompt = await proposal(service, rule)
     friend = hitl.ReroutePromptRequest(prompt_id=prompt.prompt_id, audience=prompts.Audience(users=["bot"]))
     await expect_refusal(service.hitl.ReroutePrompt(friend), "PERMISSION_DENIED", "PERMISSION_DENIED")
+    mine = hitl.DelegatePromptRequest(prompt_id=prompt.prompt_id, user="tom", comment="for me")
+    mine.mode = hitl.DELEGATION_MODE_TRANSFER
+    quin = person(service, "quin").hitl
+    await expect_refusal(quin.DelegatePrompt(mine), "FAILED_PRECONDITION", "DELEGATION_REFUSED")
     # A job of this type would be one that no rule is applied to; one with this id would be in the way.
     own = jobs.CreateJobRequest(job_type="askback.rules", prompt=tool())
     found = await expect_refusal(service.jobs.CreateJob(own), "INVALID_ARGUMENT", "INVALID_FIELD")

@@ -17,6 +17,7 @@ from askback_server.domain import commands as c
 from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, Exclusion, PromptContent
 from askback_server.domain.decisions import Decision
+from askback_server.domain.delegations import DelegationPolicy, DelegationScope
 from askback_server.domain.documents import dump
 from askback_server.domain.errors import AskbackError, IdReused, InvalidField, LimitExceeded, PermissionDenied
 from askback_server.domain.limits import Limits
@@ -222,6 +223,7 @@ class Policy:
             body=rule_body(proposal.spec),
             audience=Audience(groups=frozenset({approvers})),
             exclusion=Exclusion(users=frozenset({proposal.author})),
+            delegation_policy=DelegationPolicy(DelegationScope.AUDIENCE),
             metadata_json=dump({"rule_id": rule.rule_id, "revision": proposal.revision}),
             timeout=APPROVAL_TIMEOUT,
         )
