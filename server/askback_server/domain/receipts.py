@@ -162,7 +162,7 @@ def _approval(approval: Approval) -> dict[str, Any]:
 
 def _votes(text: str | None, deciding: Any) -> list[dict[str, Any]]:
     """The votes that decided together, by the time of the answer."""
-    live = votes_from_json(text).live if text else ()
+    live = votes_from_json(text).live if text and deciding else ()
     return [_vote(vote) for vote in live if vote.answer.answer_id in deciding]
 
 
