@@ -132,7 +132,9 @@ def rule_on(book: Book, spent: frozenset[str], ask: Ask, now: float) -> Ruling:
         deciding = [rule for rule in found["REFUSE"] if rule.name not in spent]
     elif not found["ASK"] and not people_must_decide and len({rule.decision for rule in answers}) == 1:
         deciding = answers
-    return Ruling(routed, routes, sorted(deciding, key=lambda rule: rule.name) if fit else [])
+    if not fit and not found["REFUSE"]:
+        deciding = []
+    return Ruling(routed, routes, sorted(deciding, key=lambda rule: rule.name))
 
 
 def _route(ask: Ask, routes: list[Rule]) -> tuple[Ask, bool]:

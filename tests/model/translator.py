@@ -11,6 +11,7 @@ from typing import Any
 from askback_server.domain import commands as c
 from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
+from askback_server.domain.answers import Answer
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import DefaultAnswer, Exclusion, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
@@ -21,7 +22,7 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobCreated, PromptAsked
 from tests.model.manual_clock import ManualClock
-from tests.model.rule_changes import approval_of, audience_of, rule_id_of, rule_name_of
+from tests.model.rule_changes import approval_of, audience_of, rule_name_of
 from tests.model.state import Reply
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
@@ -58,6 +59,8 @@ class Translator:
         self.prompts: dict[tuple[str, str], str] = {}
         self.sessions: dict[str, str] = {}
         self.session_names: dict[str, str] = {}
+        self._rule_answers: dict[tuple[str, str], str] = {}
+        """The ids of the answers of rules, by prompt and by their names in the model."""
 
     # --- to the server ---
 
@@ -65,7 +68,8 @@ class Translator:
         """Translate a call into a command."""
         what.pop("at", None)  # the replica: for the reference model only
         if "id" in what:
-            what["id"] = _to_answer_id(what["id"])
+            prompt_id = self.prompts.get((job, what.get("key", "")), "")
+            what["id"] = self._rule_answers.get((prompt_id, what["id"]), what["id"])
         made: c.Command = getattr(self, f"_{verb}")(job, self.jobs.get(job, UNKNOWN_ID), **what)
         return made
 
@@ -216,9 +220,9 @@ class Translator:
             result = json.loads(result)["state"]
         prompts = {}
         for p in entry["prompts"].values():
-            answers = {
-                _answer_name(i): str(s.status) for (of, i), s in entry["answers"].items() if of == p.prompt_id
-            }
+            given = [s for (of, _), s in entry["answers"].items() if of == p.prompt_id]
+            answers = {_answer_name(s.answer): str(s.status) for s in given}
+            self._rule_answers |= {(p.prompt_id, _answer_name(s.answer)): s.answer.answer_id for s in given}
             prompts[p.key] = {
                 "title": p.content.title,
                 "asks": _asks_of(p.content),
@@ -230,9 +234,7 @@ class Translator:
                 "received": p.consumed_at is not None,
                 "winner": winner_of(p),
                 "answers": answers,
-                "votes": [(v.user_id, _answer_name(v.answer.answer_id)) for v in p.votes.live]
-                if p.votes
-                else [],
+                "votes": [(v.user_id, _answer_name(v.answer)) for v in p.votes.live] if p.votes else [],
                 "voted": p.votes.earlier if p.votes else frozenset(),
                 "out": p.content.exclusion.users if p.content.exclusion else frozenset(),
                 "given": _given(p),
@@ -268,19 +270,16 @@ def winner_of(prompt: Prompt) -> str:
         return ""
     if end.answer is None:
         return str(end.state)
-    return "default" if end.answer.answer_id.startswith("default:") else _answer_name(end.answer.answer_id)
+    return "default" if end.answer.answer_id.startswith("default:") else _answer_name(end.answer)
 
 
-def _answer_name(answer_id: str) -> str:
-    """An answer's id in the model, which has names in place of the ids of rules."""
-    kind, _, rest = answer_id.partition(":")
-    return f"rule:{rule_name_of(rest[:36])}{rest[36:]}" if kind == "rule" else answer_id
-
-
-def _to_answer_id(name: str) -> str:
-    kind, _, rest = name.partition(":")
-    rule, at, revisions = rest.partition("@")
-    return f"rule:{rule_id_of(rule)}{at}{revisions}" if kind == "rule" else name
+def _answer_name(answer: Answer) -> str:
+    """An answer's id in the model. That of a rule is made of the rule's name and the prompt's revision there:
+    the last part of its id is new each time."""
+    if not answer.rule:
+        return answer.answer_id
+    rule_id, _, revision = answer.rule.partition("@")
+    return f"rule:{rule_name_of(rule_id)}@{revision}:{answer.revision}"
 
 
 def _asks_of(content: PromptContent) -> tuple[Any, ...]:
