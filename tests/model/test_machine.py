@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import run_state_machine_as_test
 
 from askback_server.engine import timers
@@ -35,9 +36,9 @@ SEEDS = {
     "rule set not guarded": 5,
     "author of a rule not guarded": 1,
     "first rule decides": 1,
-    "most specific rule decides": 1,
+    "most specific rule decides": 6,
     "rule of an excluded author": 2,
-    "rule by a right that was given away": 36,
+    "rule by a right that was given away": 6,
     "rule passes over a claim": 4,
     "one use more": 0,
     "an error is no match": 5,
@@ -49,6 +50,9 @@ SEEDS = {
 @pytest.fixture
 def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
     """The state machine on each database in turn."""
+    # Hypothesis also draws numbers that it finds in the source of our modules which are imported by then:
+    # with the same seed it would draw others after other tests.
+    monkeypatch.setattr(providers, "_get_local_constants", lambda: providers.Constants())
     monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
     # Time is simulated: the rig makes the timers poll.

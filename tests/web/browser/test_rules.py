@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest_asyncio
 from playwright.async_api import Locator, Page, Route, expect
@@ -155,7 +157,8 @@ async def test_always_so_makes_one_rule_that_answers_until_it_is_undone(team: In
         "prompt.priority > 5",
         5,
     )
-    assert spec.expire_time.ToJsonString().startswith(soon[:10])
+    local = datetime.fromisoformat(soon).replace(tzinfo=ZoneInfo("Europe/Berlin"))  # as the browser has it
+    assert spec.expire_time.ToDatetime(UTC) == local
     assert await axe(pia) == []
 
     ruled = await ask(team)
