@@ -146,6 +146,21 @@ async def test_keys_rotate_and_a_stranger_s_key_is_refused(
         verify_receipt(new.statement, renamed, thumbprint=new.kid)
 
 
+async def test_a_file_of_keys_that_cannot_be_read_any_more_signs_nothing(
+    world: ServiceWorld, client: Client, keys: Path
+) -> None:
+    prompt, kept = await decided(world), keys.read_bytes()
+    keys.write_text("{}")
+    try:
+        with pytest.raises(ReceiptUnavailable) as refused:
+            await client.receipt(prompt.prompt_id)
+        assert refused.value.because == "NO_KEY"
+        assert json.loads(await client.receipt_keys()) == {"keys": []}
+    finally:
+        keys.write_bytes(kept)
+    assert (await client.receipt(prompt.prompt_id)).kid
+
+
 async def test_who_may_not_read_the_prompt_gets_no_receipt(world: ServiceWorld) -> None:
     prompt = await decided(world, audience={"users": ["ann"]})
     request = pb.GetReceiptRequest(prompt_id=prompt.prompt_id)

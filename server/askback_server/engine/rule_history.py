@@ -88,9 +88,8 @@ class RuleHistory:
             after = None
             while count > 0:
                 page = await self._jobs.list_prompts(each, min(PAGE, count), after, PAGE_BYTES)
-                yield [
-                    each for each in page.prompts if each.job_type != APPROVALS
-                ]  # no rule is applied to them
+                # No rule is applied to the approvals of rules.
+                yield [prompt for prompt in page.prompts if prompt.job_type != APPROVALS]
                 count -= len(page.prompts)
                 after = page.next
                 if after is None:
