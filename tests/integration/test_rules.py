@@ -236,6 +236,44 @@ async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(ser
     await expect_refusal(service.jobs.CreateJob(squat), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
+async def test_no_client_ends_the_approval_of_a_rule(service: ServiceWorld) -> None:
+    pia, quin, policy = person(service, "pia"), person(service, "quin"), service.service.replica.policy
+    request = pb.CreateRuleRequest(namespace="strict", spec=spec(), request_id="kept")
+    rule = (await pia.policies.CreateRule(request)).rule
+    prompt, job_id = await proposal(service, rule), rule.proposal_job_id
+    update = jobs.UpdateJobRequest(job={"job_id": job_id}, update_mask={"paths": ["labels"]})
+    for call in (
+        service.jobs.CancelJob(jobs.CancelJobRequest(job_id=job_id)),
+        service.jobs.UpdateJob(update),
+    ):
+        await expect_refusal(call, "PERMISSION_DENIED", "PERMISSION_DENIED")
+    await quin.hitl.AnswerPrompt(answer(prompt))
+    delete = service.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=job_id))
+    await expect_refusal(delete, "PERMISSION_DENIED", "PERMISSION_DENIED")
+    await policy.settle()
+    [rule] = (await pia.policies.ListRules(pb.ListRulesRequest(namespace="strict"))).rules
+    assert rule.state == rules.RULE_STATE_ACTIVE
+
+
+async def test_a_proposal_is_asked_once_although_the_setting_has_changed(service: ServiceWorld) -> None:
+    """The replica was killed after it created the job, and starts again with another group."""
+    replica = service.service.replica
+    pia = person(service, "pia").policies
+    rule = (await pia.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
+
+    def forget(stored: Any, now: Any) -> Any:
+        return replace(stored, proposal=replace(stored.proposal, job_id=""))
+
+    limits = replace(replica.policy._limits, rule_approvers={"strict": "others"})
+    await replica.policy._store.change(rule.rule_id, "strict", forget)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replica.policy, "_limits", limits)
+        await replica.rules.load()
+        await replica.policy.settle()
+    [again] = (await pia.ListRules(pb.ListRulesRequest(namespace="strict"))).rules
+    assert again.proposal_job_id == rule.proposal_job_id
+
+
 async def test_an_answer_id_that_a_person_has_used_stops_no_rule(service: ServiceWorld) -> None:
     pia = person(service, "pia")
     rule = (await pia.policies.CreateRule(create())).rule

@@ -9,6 +9,7 @@ from askback_server.domain.commands import DeleteJob, PurgeJob
 from askback_server.domain.errors import Contention, IllegalState, JobNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.principals import Role
+from askback_server.domain.reserved_jobs import require_own
 
 
 class DeletionUnfinished(Contention):
@@ -22,6 +23,7 @@ def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> RuleRe
     """Delete an ended job. Raises IllegalState."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
+    require_own(job.job_type, command.principal)
     if not job.is_terminal:
         raise IllegalState(
             f"a job in {job.state} cannot be deleted; cancel it first",

@@ -35,8 +35,8 @@ from askback_server.domain.life import (
 from askback_server.domain.principals import SYSTEM, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
+from askback_server.domain.reserved_jobs import check_reserved, require_own
 from askback_server.domain.retries import Keep, carry_over_pages
-from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import JobTrigger
 
 _FIRST_PROMPT = "prompt"
@@ -120,7 +120,7 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
     check.name("job_type", command.job_type)
     check.key("request_id", command.request_id, required=False)
     if command.principal is not SYSTEM:
-        _check_reserved(check, command)
+        check_reserved(check, command)
     check.json("input_json", command.input_json)
     check.number("priority", command.priority, -limits.priority, limits.priority)
     check.number("max_attempts", command.max_attempts, 0, limits.max_attempts)
@@ -148,15 +148,6 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
         content = check.read(normalise, command.prompt, limits, asked_at, prefix="prompt.")
     check.done()
     return content if content is None else evolve(content, blocking=True)
-
-
-def _check_reserved(check: Checker, command: CreateJob) -> None:
-    """Refuse what the service itself uses to ask a second person about a rule: no rule is applied to such a
-    job, and a job under its request id would keep the service from asking."""
-    if command.job_type == APPROVALS:
-        check.bad("job_type", f"must not be {APPROVALS}: only the service creates such jobs")
-    if command.request_id.startswith(f"{APPROVALS}:"):
-        check.bad("request_id", f"must not begin with {APPROVALS}: the service uses such ids")
 
 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
@@ -188,6 +179,7 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleRe
     of a job whose retention is over."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
+    require_own(job.job_type, command.principal)
     _check_version(command.expected_version, job.version)
     values = command.values
     check = Checker(facts.limits, "job.")
@@ -221,6 +213,7 @@ def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> RuleRe
     """Cancel the job, or ask its holder to stop within a grace. Repeatable."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
+    require_own(job.job_type, command.principal)
     check = Checker(facts.limits)
     check.text("reason", command.reason, facts.limits.reason_chars)
     check.done()

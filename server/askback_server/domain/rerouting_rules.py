@@ -9,7 +9,7 @@ from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.content import Audience, FinalAction, PromptContent
 from askback_server.domain.due import leave_audience, refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.ended_delegations import end_delegations
-from askback_server.domain.errors import InvalidField, PermissionDenied
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject, Violation
@@ -17,9 +17,9 @@ from askback_server.domain.nudges import Nudges
 from askback_server.domain.presence import mark_presence
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.reserved_jobs import require_own
 from askback_server.domain.routing_commands import ReroutePrompt
 from askback_server.domain.routing_documents import audience_to_doc
-from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import not_found
 from askback_server.domain.votes import Votes
@@ -36,8 +36,7 @@ def reroute_prompt(aggregate: Aggregate, command: ReroutePrompt, facts: Facts) -
     found = aggregate.find(command.ref)
     if found is None or not command.principal.may_use(found.namespace):
         raise not_found(command)
-    if found.job_type == APPROVALS:
-        raise PermissionDenied("who approves a rule is set by the server's setting rules_need_approval")
+    require_own(found.job_type, command.principal)
     check = Checker(facts.limits)
     check.text("reason", command.reason, facts.limits.reason_chars)
     if command.changes_nothing:

@@ -25,10 +25,10 @@ from askback_server.domain.presence import mark_presence
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompt_rules import judge_answer
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.reserved_jobs import APPROVALS
 from askback_server.domain.rule_inputs import ExpressionError, inputs_digest, read_inputs
 from askback_server.domain.rules import Effect, GivenAnswer, Rule, RuleSet, RuleUse, Standing
 from askback_server.domain.rulings import ReadInputs, Ruling, decide, route
-from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 

@@ -15,11 +15,11 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Json
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.reserved_jobs import APPROVALS
 from askback_server.domain.rule_checks import GIVEN
 from askback_server.domain.rule_inputs import MAX_SOURCE_BYTES, ExpressionError
 from askback_server.domain.rule_preview import person_answer, stored_inputs
 from askback_server.domain.rules import Effect, Example, GivenAnswer, Match, RuleSpec
-from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.votes import outcome_of
 
 EXCEPTIONS_SHARE = 0.1

@@ -10,9 +10,6 @@ from enum import StrEnum
 from askback_server.domain.errors import Aborted, NotFound
 from askback_server.domain.rules import Effect, Route, Rule, RuleSpec
 
-APPROVALS = "askback.rules"
-"""The type of the jobs that ask a second person about a rule. No rule answers or routes their prompts."""
-
 
 class RuleNotFound(NotFound):
     """There is no such rule in a namespace that the caller may use."""

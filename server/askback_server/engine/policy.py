@@ -23,11 +23,11 @@ from askback_server.domain.errors import AskbackError, IdReused, InvalidField, L
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.reserved_jobs import APPROVALS
 from askback_server.domain.rule_checks import check_spec
 from askback_server.domain.rule_inputs import Expressions
 from askback_server.domain.rules import Effect, RuleSpec
 from askback_server.domain.stored_rules import (
-    APPROVALS,
     Proposal,
     RuleChanged,
     RuleNotFound,
@@ -235,16 +235,19 @@ class Policy:
             user_id=proposal.author,
             prompt=content,
         )
-        job = (await self._engine.execute(command)).job
+        try:
+            job_id = (await self._engine.execute(command)).job.job_id
+        except IdReused as error:  # the setting has changed since the job was created
+            job_id = error.metadata["job_id"]
 
         def note(stored: StoredRule | None, _: datetime) -> StoredRule:
             if stored is None:
                 raise RuleNotFound(rule.rule_id)
-            return note_job(stored, proposal.revision, job.job_id)
+            return note_job(stored, proposal.revision, job_id)
 
         noted = await self._store.change(rule.rule_id, rule.namespace, note)
-        if noted.proposal is None or noted.proposal.job_id != job.job_id:
-            await self._withdraw(replace(proposal, job_id=job.job_id))  # changed while the job was created
+        if noted.proposal is None or noted.proposal.job_id != job_id:
+            await self._withdraw(replace(proposal, job_id=job_id))  # changed while the job was created
         return noted
 
     async def settle(self) -> None:

@@ -11,6 +11,7 @@ from askback_server.domain.errors import InvalidField, PromptNotFound
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.reserved_jobs import APPROVALS
 from askback_server.domain.rule_checks import check_spec, compile_rule
 from askback_server.domain.rule_inputs import Expressions
 from askback_server.domain.rule_preview import Did, Linter, Preview, Would, add, did, would
@@ -22,7 +23,6 @@ from askback_server.domain.rule_suggestions import (
     without_rest,
 )
 from askback_server.domain.rules import CompiledRule, Rule, RuleSpec
-from askback_server.domain.stored_rules import APPROVALS
 from askback_server.engine.rules import Rules
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queries import PromptFilter, PromptOrder
