@@ -127,8 +127,14 @@ class Aggregate:
 
         What is known of the whole, such as its size, is derived from the few parts that change.
         """
-        after = {"job": job, "prompts": self.prompts, "submissions": self.submissions, "keys": self.keys}
-        after |= {"understanding": understanding or self.understanding, "carried": self.carried}
+        after = {
+            "job": job,
+            "prompts": self.prompts,
+            "submissions": self.submissions,
+            "understanding": understanding or self.understanding,
+            "carried": self.carried,
+            "keys": self.keys,
+        }
         if prompts:
             asked = {p.key: i for i, p in prompts.items() if i not in self.prompts}
             after["prompts"] = self.prompts | prompts

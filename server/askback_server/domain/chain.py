@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 
 from askback_server.domain.events import Event
@@ -26,7 +26,6 @@ START = bytes(32)
 SALT_BYTES = 16
 _VERSION = "askback.event.v1"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SHA256 = hashlib.sha256()
 
 
@@ -97,7 +96,8 @@ def digest_personal(salt: bytes, actor: str, data: str) -> bytes:
 
 def time_text(at: datetime) -> str:
     """The time of an event as it enters the hash: microseconds since 1970."""
-    return str((at - _EPOCH) // _MICROSECOND)
+    since = at - _EPOCH
+    return str((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
 def hash_event(before: bytes, personal: bytes, documents: bytes, event: Event, time: str) -> bytes:

@@ -33,6 +33,7 @@ from askback_server.domain.delegation_documents import (
 )
 from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.form_documents import form_from_doc
+from askback_server.domain.instants import iso_text
 from askback_server.domain.json_text import Json, JsonObject, Violation
 from askback_server.domain.prompts import PromptState, Resolution
 from askback_server.domain.routing_documents import (
@@ -70,23 +71,6 @@ class _Contents:
 
 
 _contents = _Contents()
-
-
-class _TimeText:
-    """Formats times. It remembers the last one, because the times of one write are the same object."""
-
-    def __init__(self) -> None:
-        self._last: tuple[datetime | None, str] = None, ""
-
-    def __call__(self, time: datetime) -> str:
-        last, text = self._last
-        if last is not time:
-            text = time.isoformat()
-            self._last = time, text
-        return text
-
-
-_time_text = _TimeText()
 
 
 def dump(value: object) -> str:
@@ -235,7 +219,7 @@ def answer_to_json(answer: Answer) -> str:
         "source": str(answer.source),
         "user_id": answer.user_id,
         "revision": answer.revision,
-        "at": _time_text(answer.created_at),
+        "at": iso_text(answer.created_at),
     }
     if answer.batch_id:
         doc["batch_id"] = answer.batch_id
@@ -288,7 +272,7 @@ def resolution_to_json(resolution: Resolution) -> str:
         "state": str(resolution.state),
         "actor": resolution.actor,
         "reason": resolution.reason,
-        "resolved_at": _time_text(resolution.at),
+        "resolved_at": iso_text(resolution.at),
     }
     if resolution.answer is None:
         return dump(own)

@@ -103,10 +103,10 @@ class Shortage:
 
 def groups_to_read(content: PromptContent) -> frozenset[str]:
     """The groups that matter for whether enough people may decide a prompt."""
-    excluded = content.exclusion.groups if content.exclusion is not None else frozenset[str]()
-    approval = content.approval.groups if content.approval is not None else frozenset[str]()
     if content.approval is None and content.exclusion is None:
         return frozenset()
+    excluded = content.exclusion.groups if content.exclusion is not None else frozenset()
+    approval = content.approval.groups if content.approval is not None else frozenset()
     audience = _asked(content)
     return approval | excluded | (audience.groups if audience is not None else frozenset())
 

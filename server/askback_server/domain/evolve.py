@@ -72,7 +72,7 @@ def fast_init(cls: type[T]) -> type[T]:
 
 
 def from_fields(cls: type[T], values: dict[str, Any]) -> T:
-    """An instance with `values` as its dictionary: all fields, and cached values if they are known.
+    """An instance with `values` as its dictionary: all fields, and then cached values that are known.
 
     Nothing is checked or copied; the caller must not use the dictionary afterwards.
     """
@@ -86,7 +86,7 @@ def complete(value: object, **fields: Any) -> None:
     value.__dict__.update(fields)
 
 
-_names: dict[type, tuple[str, ...]] = {}
+_names: dict[type, frozenset[str]] = {}
 """The field names of each class that `evolve` has seen."""
 
 if TYPE_CHECKING:
@@ -116,19 +116,17 @@ else:
         cls = value.__class__
         names = _names.get(cls) or _field_names(cls)
         values = value.__dict__ | changes
-        if len(values) != len(names):
-            others = values.keys() - names  # cached values
-            if unknown := changes.keys() & others:
-                raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(unknown))}")
-            for name in others:
-                del values[name]
+        while len(values) > len(names):
+            name = values.popitem()[0]  # cached values come after the fields
+            if name in changes or name in names:
+                raise TypeError(f"{cls.__name__} has no field {name}, or its fields are not first")
         return from_fields(cls, values)
 
 
-def _field_names(cls: type) -> tuple[str, ...]:
+def _field_names(cls: type) -> frozenset[str]:
     if not cls.__dataclass_params__.frozen or hasattr(cls, "__post_init__") or hasattr(cls, "__slots__"):  # type: ignore[attr-defined]
         raise TypeError(f"{cls.__name__} must be a frozen dataclass without __slots__ and __post_init__")
-    return _names.setdefault(cls, tuple(field.name for field in fields(cls)))
+    return _names.setdefault(cls, frozenset(field.name for field in fields(cls)))
 
 
 def cached_on_argument(function: Callable[[T], V]) -> Callable[[T], V]:

@@ -120,11 +120,12 @@ class HotJobs:
         self.bytes += kept.size - known.size
         self._entries[job.job_id] = _Entry(kept, self._monotonic())
         self._entries.move_to_end(job.job_id)
-        before = known.prompts.keys()
-        for prompt_id in before - kept.prompts.keys():
-            self._by_prompt.pop(prompt_id, None)
-        for prompt_id in kept.prompts.keys() - before:
-            self._by_prompt[prompt_id] = job.job_id
+        for prompt_id in known.prompts:
+            if prompt_id not in kept.prompts:
+                self._by_prompt.pop(prompt_id, None)
+        for prompt_id in kept.prompts:
+            if prompt_id not in known.prompts:
+                self._by_prompt[prompt_id] = job.job_id
         while self.bytes > self.max_bytes:
             self.drop(next(iter(self._entries)))
         return aggregate

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.instants import iso_text
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import BadData, Position
 from askback_server.storage import sqlite_lists as lists
@@ -23,7 +24,7 @@ from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.sqlite_lookups import Lookups
 from askback_server.storage.sqlite_writer import Writer
 from askback_server.storage.tables import events
-from askback_server.storage.types import Instant, instant_text, keep_text
+from askback_server.storage.types import Instant, keep_text
 
 # At DEBUG it would log the parameters of statements, which contain answers.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
@@ -140,7 +141,7 @@ class SQLite(Dialect):
 
     def give_time(self, name: str, ahead: timedelta = timedelta(0)) -> Mapping[str, Any]:
         """The program's time plus `ahead`."""
-        return {name: instant_text(self._clock.now() + ahead)}
+        return {name: iso_text(self._clock.now() + ahead)}
 
     @staticmethod
     def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as lite
 
+from askback_server.domain.instants import iso_text
 from askback_server.storage import rows
 from askback_server.storage.batch import (
     CONDITIONS,
@@ -24,17 +25,18 @@ from askback_server.storage.batch import (
 from askback_server.storage.sqlite_removal import delete_jobs
 from askback_server.storage.sqlite_rules import RuleGuards
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
-from askback_server.storage.types import Instant, InstantTexts, instant_text
+from askback_server.storage.types import Instant, InstantTexts
 
 _EXACT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], Any]] = {
     sa.Boolean: int,
+    sa.LargeBinary: bytearray,
     sa.Text: str.__str__,
 }
-"""How values of a column's type become values of the driver. The driver takes members of StrEnum and booleans
+"""How values of a column's type become values of the driver. It takes booleans, bytes and members of StrEnum
 as well, but looks for an adapter of each first."""
-# The driver looks for an adapter of each None too. Where there is none, it raises and drops exceptions, which
-# takes twice as long as this adapter.
-sqlite3.register_adapter(type(None), {None: None}.get)
+_NULL = float("nan")
+"""In place of None, for which the driver looks for an adapter too, and which most values are. SQLite stores
+NaN as NULL (https://sqlite.org/floatingpoint.html)."""
 
 _ENUMS = frozenset({"status", "state", "type", "wake"})
 """The columns of texts that are members of an enumeration."""
@@ -59,13 +61,13 @@ class _Statement:
         ]
 
     def parameters(self, row: Values, texts: InstantTexts) -> Sequence[Any]:
-        """The parameters, in the types of sqlite3: times as texts."""
-        values = list(self._pick(row))
+        """The parameters, in the types of sqlite3: times as texts, None as NaN."""
+        values: list[Any] = [_NULL if value is None else value for value in self._pick(row)]
         for place in self._times:
-            if (time := values[place]) is not None:
+            if (time := values[place]) is not _NULL:
                 values[place] = texts[time]
         for place, convert in self._convert:
-            if (value := values[place]) is not None:
+            if (value := values[place]) is not _NULL:
                 values[place] = convert(value)
         return values
 
@@ -181,7 +183,7 @@ class _Guards:
 
     def _epoch_of(self, session: str) -> int | None:
         if session not in self._epochs:
-            found = self._cursor.execute(_EPOCH, (session, instant_text(self._outcome.now))).fetchone()
+            found = self._cursor.execute(_EPOCH, (session, iso_text(self._outcome.now))).fetchone()
             self._epochs[session] = found[0] if found is not None else None
         return self._epochs[session]
 
@@ -211,7 +213,7 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
     for row in batch.new_jobs:
         job_id = row[job_at]
         source = sources.get(job_id)
-        if source is not None and cursor.execute(_SOURCE, (source, instant_text(now))).fetchone() is None:
+        if source is not None and cursor.execute(_SOURCE, (source, iso_text(now))).fetchone() is None:
             continue
         if not guards.hold(job_id, *row[: len(CONDITIONS)]):
             continue

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as pysqlite_dialect
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.types import instant_text
+from askback_server.domain.instants import iso_text
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
@@ -125,7 +125,7 @@ def to_driver(value: Any) -> Any:
     """A given value as the driver takes it: lists are JSON texts, and times are sortable ones."""
     if isinstance(value, int | str):
         return value
-    return instant_text(value) if isinstance(value, datetime) else json.dumps(list(value))
+    return iso_text(value) if isinstance(value, datetime) else json.dumps(list(value))
 
 
 def _value_of(bind: sa.BindParameter[Any]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from askback_server.storage.types import instant_text
+from askback_server.domain.instants import iso_text
 
 _RULE = (
     "SELECT max_uses, uses FROM rules WHERE rule_id = ? AND enabled AND deleted_at IS NULL AND revision > 0 "
@@ -40,14 +40,12 @@ class RuleGuards:
 
     def _is_valid(self, use: tuple[Any, ...]) -> bool:
         rule_id, namespace, set_version, author, author_version = use
-        found = self._one(_RULE, rule_id, instant_text(self._now))
+        found = self._one(_RULE, rule_id, iso_text(self._now))
         if found is None or (found[0] and found[1] + self._in_batch[rule_id] > found[0]):
             return False
         if self._one(_SET, namespace, set_version) is None:
             return False
-        return author_version is None or bool(
-            self._one(_AUTHOR, namespace, author, instant_text(author_version))
-        )
+        return author_version is None or bool(self._one(_AUTHOR, namespace, author, iso_text(author_version)))
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self._cursor.execute(sql, values).fetchone()

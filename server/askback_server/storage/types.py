@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,20 +10,15 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-
-def instant_text(value: datetime) -> str:
-    """A time as stored in SQLite: ISO 8601 in UTC with microseconds, so that texts sort as times."""
-    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds")
+from askback_server.domain.instants import iso_text
 
 
 class InstantTexts(dict[datetime, str]):
-    """The texts of times by `instant_text`, each made once. For one write: its rows have few different times,
-    and one takes as long to format as a small row to store."""
+    """The texts of times by `iso_text`, each made once. For one write, whose rows have few times."""
 
     def __missing__(self, value: datetime) -> str:
         """Format another time."""
-        text = self[value] = instant_text(value)
+        text = self[value] = iso_text(value)
         return text
 
 
@@ -42,7 +37,7 @@ class Instant(TypeDecorator[datetime]):
         """A text for SQLite."""
         if value is None or dialect.name == "postgresql":
             return value
-        return instant_text(value)
+        return iso_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """A datetime from a text of SQLite."""
