@@ -18,7 +18,7 @@ from askback_server.domain.commands import PromptRef, RunDue
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.delegation_rules import DelegationRefused
 from askback_server.domain.delegations import DelegationMode
-from askback_server.domain.errors import AskbackError, PromptClosed, PromptNotFound
+from askback_server.domain.errors import AskbackError, PermissionDenied, PromptClosed, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.people import PersonSetting, set_person
 from askback_server.domain.principals import Principal, Role
@@ -49,6 +49,11 @@ async def know(here: Node, *people: Principal) -> None:
         await here.database.people.change(
             "default", [each.subject], lambda _, s=setting: set_person(s, "root")
         )
+
+
+async def deactivate(here: Node, name: str) -> None:
+    inactive = set_person(PersonSetting("default", name, active=False), "root")
+    await here.database.people.change("default", [name], lambda _: inactive)
 
 
 async def give(here: Node, prompt: Prompt, who: Principal, user: str = "", **fields: Any) -> Prompt:
@@ -135,10 +140,7 @@ async def test_a_delegation_races_an_answer_and_one_wins(here: Node, there: Node
 
 async def test_the_directory_says_who_exists_and_is_there(here: Node) -> None:
     await know(here, BEN, CAT)
-    [gone] = await here.database.people.change(
-        "default", ["cat"], lambda _: set_person(PersonSetting("default", "cat", active=False), "root")
-    )
-    assert gone is not None
+    await deactivate(here, "cat")
     _, prompt = await here.waiting(question(audience=Audience(frozenset({"amy"}))))
     for target in ({"user": "cat"}, {"user": "zoe"}, {"group": "none"}):
         with pytest.raises(DelegationRefused) as refused:
@@ -170,6 +172,28 @@ async def test_a_vote_in_the_place_of_a_person_counts_once_at_all_replicas(here:
     assert stored.votes is not None
     assert [vote.slot for vote in stored.votes.live] == ["amy"]
     assert (await there.answer(prompt, "ben", principal=BEN)).status is AnswerStatus.ACCEPTED
+    await check_job(here.database, job.job_id)
+
+
+@pytest.mark.parametrize("left", ["group", "person", "delegate", "entry"])
+async def test_a_delegate_answers_only_for_a_person_who_is_still_asked(here: Node, left: str) -> None:
+    """Also where one answer is enough; `entry` is a group that the person has left and entered again."""
+    await know(here, AMY, BEN, DAN)
+    job, prompt = await here.waiting(question(audience=Audience(groups=frozenset({"a"}))))
+    await give(here, prompt, AMY, "dan")
+    if left == "group":
+        await know(here, person("amy"))
+    elif left == "entry":
+        await know(here, person("amy"))
+        await know(here, AMY)
+    else:
+        await deactivate(here, {"person": "amy", "delegate": "dan"}[left])
+    if left == "entry":
+        assert (await here.answer(prompt, principal=DAN)).status is AnswerStatus.ACCEPTED
+    else:
+        with pytest.raises(PermissionDenied, match="answer would not count"):
+            await here.answer(prompt, principal=DAN)
+        assert (await here.answer(prompt, "b", principal=BEN)).status is AnswerStatus.ACCEPTED
     await check_job(here.database, job.job_id)
 
 
