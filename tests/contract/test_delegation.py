@@ -175,6 +175,33 @@ async def test_a_vote_in_the_place_of_a_person_counts_once_at_all_replicas(here:
     await check_job(here.database, job.job_id)
 
 
+@pytest.mark.parametrize("replaces", [True, False])
+async def test_an_escalation_reaches_who_gave_its_right_away(here: Node, replaces: bool) -> None:
+    """So it does for a delegate who passed a right on. Those who act for them still may."""
+    await know(here, BEN, CAT)
+    steps = (
+        EscalationStep(timedelta(seconds=0.1), Audience(frozenset({"ben"}))),
+        EscalationStep(timedelta(seconds=0.2), Audience(frozenset({"amy"})), replace=replaces),
+    )
+    content = question(audience=Audience(frozenset({"amy"})), escalation=steps)
+    job, prompt = await here.waiting(content)
+    await give(here, prompt, AMY, "ben")
+    await give(here, prompt, BEN, "cat")
+
+    async def is_over() -> bool:
+        await here.do(RunDue(job_id=job.job_id))
+        stored = (await here.database.jobs.get_prompts([prompt.prompt_id]))[0]
+        return stored.nudges is not None and stored.nudges.steps == 2
+
+    await until(is_over, "both steps are taken")
+    [prompt] = await here.database.jobs.get_prompts([prompt.prompt_id])
+    assert await seen_by(here, prompt) == ["amy", "ben", "cat", "root"]
+    assert (await here.answer(prompt, principal=CAT)).status is AnswerStatus.ACCEPTED
+    _, events = await check_job(here.database, job.job_id)
+    again = [e.data["giver"] for e in events if e.type is EventType.PROMPT_DELEGATED and e.actor == "system"]
+    assert again == ["ben", "amy"]
+
+
 @pytest.mark.parametrize("left", ["group", "person", "delegate", "entry"])
 async def test_a_delegate_answers_only_for_a_person_who_is_still_asked(here: Node, left: str) -> None:
     """Also where one answer is enough; `entry` is a group that the person has left and entered again."""

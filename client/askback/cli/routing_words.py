@@ -30,6 +30,8 @@ def routing_words(event: Event) -> str:
         case "PROMPT_DELEGATED":
             giver, holder = one_line(data.get("giver", event.actor)), one_line(data.get("holder", ""))
             behalf = f" on behalf of {holder}" if holder not in ("", giver) else ""
+            if event.actor == "system":
+                return f"{giver} is asked again, with {_target(data)}{behalf}"
             both = f", and {giver} may answer too" if data.get("mode") == "ADD" else ""
             return f"{giver} delegates it to {_target(data)}{behalf}{both}{comment}"
         case "DELEGATION_ENDED" if data.get("why") == "ABSENCE":

@@ -186,9 +186,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     JOB_EVENT_TYPE_VOTE_WITHDRAWN: _JobEventType.ValueType  # 46
     """A person withdrew its vote. Data: `answer_id`."""
     JOB_EVENT_TYPE_PROMPT_DELEGATED: _JobEventType.ValueType  # 47
-    """A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
-    `number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
-    ABSENCE), `at`, `until`, `comment`.
+    """A right to answer was delegated, by a person or because one is away; or the end of an absence was moved, or an
+    escalation names a person who has transferred its right (then `mode` becomes ADD). Data: `number` (of the
+    delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON, ABSENCE), `at`,
+    `until`, `comment`.
     """
     JOB_EVENT_TYPE_DELEGATION_ENDED: _JobEventType.ValueType  # 48
     """Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
@@ -308,9 +309,10 @@ JOB_EVENT_TYPE_PROMPT_VOTED: JobEventType.ValueType  # 45
 JOB_EVENT_TYPE_VOTE_WITHDRAWN: JobEventType.ValueType  # 46
 """A person withdrew its vote. Data: `answer_id`."""
 JOB_EVENT_TYPE_PROMPT_DELEGATED: JobEventType.ValueType  # 47
-"""A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
-`number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
-ABSENCE), `at`, `until`, `comment`.
+"""A right to answer was delegated, by a person or because one is away; or the end of an absence was moved, or an
+escalation names a person who has transferred its right (then `mode` becomes ADD). Data: `number` (of the
+delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON, ABSENCE), `at`,
+`until`, `comment`.
 """
 JOB_EVENT_TYPE_DELEGATION_ENDED: JobEventType.ValueType  # 48
 """Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids

@@ -9,7 +9,6 @@ from datetime import datetime
 from askback_server.domain.absences import Absences
 from askback_server.domain.aggregate import Change
 from askback_server.domain.content import PromptContent
-from askback_server.domain.delegation_documents import delegation_to_doc
 from askback_server.domain.delegations import (
     MAX_CHAIN,
     Delegation,
@@ -22,6 +21,7 @@ from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.put_delegations import put_delegation
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 
@@ -73,7 +73,7 @@ def _follow(change: Change, prompt: Prompt) -> Prompt:
         prompt = _end(change, prompt, ended)
     for each in kept.values():
         if (left := prompt.content.delegations) is not None:
-            prompt = _put(change, prompt, left.put(each), each)
+            prompt = put_delegation(change, prompt, left.put(each), each)
     prompt = _add(change, prompt, wanted)
     for (absent, substitute), why in refused.items():
         if (absent, substitute) not in skipped:
@@ -105,16 +105,9 @@ def _add(change: Change, prompt: Prompt, wanted: dict[tuple[str, str], Delegatio
             parent = numbers.get((each.holder, each.giver), each.parent)
             added = given.add(replace(each, parent=parent))
             known = added.active[-1]
-            prompt = _put(change, prompt, added, known)
+            prompt = put_delegation(change, prompt, added, known)
         numbers[each.holder, each.user] = known.number
     return prompt
-
-
-def _put(change: Change, prompt: Prompt, delegations: Delegations, delegation: Delegation) -> Prompt:
-    next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)
-    data = {"round": prompt.round, "key": prompt.key, **delegation_to_doc(delegation)}
-    change.record(EventType.PROMPT_DELEGATED, prompt.prompt_id, data)
-    return change.put(evolve(prompt, content=prompt.content.delegate(delegations)))
 
 
 def _skip(change: Change, prompt: Prompt, absent: str, substitute: str, why: str) -> Prompt:

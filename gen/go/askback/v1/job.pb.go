@@ -196,9 +196,10 @@ const (
 	JobEventType_JOB_EVENT_TYPE_PROMPT_VOTED JobEventType = 45
 	// A person withdrew its vote. Data: `answer_id`.
 	JobEventType_JOB_EVENT_TYPE_VOTE_WITHDRAWN JobEventType = 46
-	// A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
-	// `number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
-	// ABSENCE), `at`, `until`, `comment`.
+	// A right to answer was delegated, by a person or because one is away; or the end of an absence was moved, or an
+	// escalation names a person who has transferred its right (then `mode` becomes ADD). Data: `number` (of the
+	// delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON, ABSENCE), `at`,
+	// `until`, `comment`.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_DELEGATED JobEventType = 47
 	// Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
 	// of votes that ended with them.
