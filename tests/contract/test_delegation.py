@@ -39,6 +39,7 @@ def person(name: str, *groups: str) -> Principal:
 
 
 AMY, BEN, CAT, DAN = person("amy", "a"), person("ben", "a", "b"), person("cat", "b"), person("dan")
+EVE, FAY = person("eve"), person("fay")
 EVERYONE = (AMY, BEN, CAT, DAN, ADMIN)
 
 
@@ -200,6 +201,29 @@ async def test_an_escalation_reaches_who_gave_its_right_away(here: Node, replace
     _, events = await check_job(here.database, job.job_id)
     again = [e.data["giver"] for e in events if e.type is EventType.PROMPT_DELEGATED and e.actor == "system"]
     assert again == ["ben", "amy"]
+
+
+@pytest.mark.parametrize(
+    ("givers", "target"),
+    [((AMY, DAN), {"group": "b"}), ((EVE, FAY, AMY, DAN), {"group": "b"}), ((AMY,), {"user": "dan"})],
+)
+async def test_rights_given_before_an_approval_was_added_do_not_collide(
+    here: Node, givers: tuple[Principal, ...], target: dict[str, str]
+) -> None:
+    """Two rights at one person or group would be one vote, and two are needed. At a group the oldest one of a
+    person who may still answer stays: eve may not, and fay is not asked any more."""
+    await know(here, AMY, BEN, CAT, DAN)
+    names = frozenset(each.subject for each in givers)
+    job, prompt = await here.waiting(question(audience=Audience(names | {"dan"})))
+    for who in givers:
+        await give(here, prompt, who, **target)
+    three, excluded = frozenset({"amy", "dan", "eve"}), Exclusion(users=frozenset({"eve"}))
+    content = question("Really?", audience=Audience(three), exclusion=excluded, approval=Approval(2))
+    prompt = await here.ask(job, "a", content)
+    assert (await here.answer(prompt, "d", principal=DAN)).status is AnswerStatus.RECORDED
+    other = CAT if "group" in target else AMY
+    assert (await here.answer(prompt, "c", principal=other)).status is AnswerStatus.ACCEPTED
+    await check_job(here.database, job.job_id)
 
 
 @pytest.mark.parametrize("left", ["group", "person", "delegate", "entry"])
