@@ -14,15 +14,15 @@ import sqlalchemy as sa
 
 from askback_server.domain import routing_commands as r
 from askback_server.domain.approvals import Approval
-from askback_server.domain.commands import PromptRef, RunDue
+from askback_server.domain.commands import CreateJob, PromptRef, RunDue
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.delegation_rules import DelegationRefused
-from askback_server.domain.delegations import DelegationMode
+from askback_server.domain.delegations import DelegationMode, DelegationPolicy, DelegationScope
 from askback_server.domain.errors import AskbackError, PermissionDenied, PromptClosed, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.people import PersonSetting, set_person
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
 from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.view_texts import encode_view
 from askback_server.ports.queries import PromptFilter
@@ -223,6 +223,27 @@ async def test_rights_given_before_an_approval_was_added_do_not_collide(
     assert (await here.answer(prompt, "d", principal=DAN)).status is AnswerStatus.RECORDED
     other = CAT if "group" in target else AMY
     assert (await here.answer(prompt, "c", principal=other)).status is AnswerStatus.ACCEPTED
+    await check_job(here.database, job.job_id)
+
+
+async def test_the_longest_subject_is_named_wherever_people_are(here: Node) -> None:
+    long, other = person("\U0001d51e" * 200), person("\U0001d51f" * 200)
+    await know(here, long, other)
+    fields = {"namespace": "default", "job_type": "t", "request_id": "r", "user_id": long.subject}
+    await here.do(CreateJob(principal=ADMIN, **fields))
+    step = EscalationStep(timedelta(hours=1), Audience(frozenset({other.subject})))
+    job, prompt = await here.waiting(
+        question(
+            audience=Audience(frozenset({long.subject, "amy"})),
+            exclusion=Exclusion(users=frozenset({"\U0001d520" * 200})),
+            delegation_policy=DelegationPolicy(DelegationScope.LISTED, frozenset({other.subject})),
+            escalation=(step,),
+        )
+    )
+    await give(here, prompt, long, other.subject)
+    assert (await here.answer(prompt, principal=other)).status is AnswerStatus.ACCEPTED
+    mine = PromptFilter("default", viewer=other, answered_by=other.subject, states=(PromptState.ANSWERED,))
+    assert len((await here.database.jobs.list_prompts(mine, 10, None, 1 << 20)).prompts) == 1
     await check_job(here.database, job.job_id)
 
 

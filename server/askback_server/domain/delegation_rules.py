@@ -144,7 +144,7 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
 
 def _check(command: DelegatePrompt | ReturnPrompt, facts: Facts) -> None:
     check = Checker(facts.limits)
-    check.key("user", command.user, required=False)
+    check.subject("user", command.user)
     check.key("group", command.group, required=False)
     if isinstance(command, DelegatePrompt) and bool(command.user) is bool(command.group):
         check.bad("user", "is required: name a person, or with `group` a group, and not both")
