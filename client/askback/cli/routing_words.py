@@ -15,6 +15,7 @@ _SKIPPED = {
     "EXCLUDED": "is excluded",
     "VOTED": "has voted",
     "POLICY": "may not get it by the rules of the question",
+    "INACTIVE": "cannot stand in: one of them is inactive",
     "CYCLE": "is away too, and has this person as the substitute",
     "CHAIN": "would be one too many in a row",
 }

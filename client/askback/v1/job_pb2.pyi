@@ -201,7 +201,7 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """
     JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: _JobEventType.ValueType  # 50
     """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
-    it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+    it asked for the job; INACTIVE: it or the person is inactive or deleted; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
     """
     JOB_EVENT_TYPE_PROMPT_RULED: _JobEventType.ValueType  # 60
     """Rules match the prompt that was asked or amended, or could not be evaluated."""
@@ -324,7 +324,7 @@ changed, `reason`; with `votes` and `delegations`, those that ended by it.
 """
 JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: JobEventType.ValueType  # 50
 """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
-it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+it asked for the job; INACTIVE: it or the person is inactive or deleted; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
 """
 JOB_EVENT_TYPE_PROMPT_RULED: JobEventType.ValueType  # 60
 """Rules match the prompt that was asked or amended, or could not be evaluated."""

@@ -88,6 +88,7 @@ def set_absence(
             absence_id=before.absence_id,
             created_at=before.created_at,
             updated_at=before.updated_at,
+            inactive=before.inactive,
         )
         if replace(wanted, set_by=before.set_by) == before:
             return before

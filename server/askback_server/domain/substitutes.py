@@ -29,7 +29,8 @@ def follow_absences(change: Change, prompt: Prompt) -> Prompt:
     """Give the rights of people who are away to their substitutes, and end what is over.
 
     Only people who are named are replaced: of a group others are there. A person who is away keeps its right.
-    A substitute with a claim keeps its right until the claim ends. The caller has put the prompt.
+    A substitute with a claim keeps its right until the claim ends. No one stands in for a person who is
+    inactive, and no person who is inactive stands in. The caller has put the prompt.
     """
     absences, content = change.facts.absences, prompt.content
     if content.delegations is None and not (absences and content.audience.users):
@@ -41,14 +42,16 @@ def follow_absences(change: Change, prompt: Prompt) -> Prompt:
 
 
 def is_deserted(change: Change, prompt: Prompt) -> bool:
-    """Whether all who may answer are known to be away, and none of them has a substitute who is there."""
+    """Whether all who may answer are known to be away, or inactive as the substitute of one of them."""
     absences, content = change.facts.absences, prompt.content
     reach = content.reach
     if not absences or reach.groups or not reach.users:
         return False
-    able = [user for user in reach.users if not content.excludes_author(user)]
+    able = {user for user in reach.users if not content.excludes_author(user)}
     now = change.facts.now
-    return bool(able) and all(absences.find(prompt.namespace, user, now) is not None for user in able)
+    found = {user: absences.find(prompt.namespace, user, now) for user in able}
+    away = {user: absence for user, absence in found.items() if absence is not None}
+    return bool(away) and able <= away.keys() | frozenset().union(*(each.inactive for each in away.values()))
 
 
 def _follow(change: Change, prompt: Prompt) -> Prompt:
@@ -63,7 +66,7 @@ def _follow(change: Change, prompt: Prompt) -> Prompt:
     for each in stand_ins:
         key = each.giver, each.user
         until = wanted[key].until if key in wanted else None
-        if until is None and each.number in claimed:
+        if until is None and key not in refused and each.number in claimed:
             until = prompt.claimed_until
         if until is None:
             ended.append(each.number)
@@ -164,7 +167,8 @@ class _Wanted:
                 return
             depth += 1
             why = "CYCLE" if is_circle else "CHAIN" if depth > MAX_CHAIN else ""
-            if why := why or self._refusal(content, substitute):
+            why = why or ("INACTIVE" if absence.inactive else "")
+            if why := why or self._refusal(content, substitute, holder):
                 self._refused[person, substitute] = why
                 return
             until = min(until or absence.until_at, absence.until_at)
@@ -183,11 +187,12 @@ class _Wanted:
             return True
         return any(d.user == substitute and d.cause is DelegationCause.PERSON for d in self._given.active)
 
-    def _refusal(self, content: PromptContent, substitute: str) -> str:
+    def _refusal(self, content: PromptContent, substitute: str, holder: str) -> str:
         exclusion, votes = content.exclusion, self._prompt.votes
         if exclusion is not None and exclusion.has(substitute):
             asked = {self._job.user_id, self._job.holder, *self._job.requesters}
             return "SELF_REVIEW" if exclusion.requester and substitute in asked else "EXCLUDED"
-        if votes is not None and votes.of(substitute) is not None:
+        vote = votes.of(substitute) if votes is not None else None
+        if vote is not None and vote.slot != holder:  # a vote in its place was given by this right
             return "VOTED"
         return "" if allows(content, substitute, "") else "POLICY"

@@ -208,7 +208,7 @@ const (
 	// changed, `reason`; with `votes` and `delegations`, those that ended by it.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_REROUTED JobEventType = 49
 	// The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
-	// it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+	// it asked for the job; INACTIVE: it or the person is inactive or deleted; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
 	JobEventType_JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED JobEventType = 50
 	// Rules match the prompt that was asked or amended, or could not be evaluated.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_RULED JobEventType = 60
