@@ -1,6 +1,6 @@
 """Indexes of absences by person and by substitute."""
 
-from alembic import op
+from askback_server.storage.large_indexes import create_large_index
 
 revision = "0016_absences_of_people"
 down_revision = "0015_rules"
@@ -9,5 +9,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name, person in (("ix_absences_subject", "subject"), ("ix_absences_substitute", "substitute")):
-        op.create_index(name, "absences", ["namespace", person, "until_at"], unique=False)
+    create_large_index("ix_absences_subject", "absences", ["namespace", "subject", "until_at"])
+    create_large_index("ix_absences_substitute", "absences", ["namespace", "substitute", "until_at"])
