@@ -184,10 +184,11 @@ async def test_an_escalation_reaches_who_gave_its_right_away(here: Node, replace
         EscalationStep(timedelta(seconds=0.1), Audience(frozenset({"ben"}))),
         EscalationStep(timedelta(seconds=0.2), Audience(frozenset({"amy"})), replace=replaces),
     )
-    content = question(audience=Audience(frozenset({"amy"})), escalation=steps)
-    job, prompt = await here.waiting(content)
+    job, prompt = await here.waiting(question(audience=Audience(frozenset({"amy"}))))
     await give(here, prompt, AMY, "ben")
     await give(here, prompt, BEN, "cat")
+    ref = PromptRef(prompt.prompt_id)  # the steps are due after both, however slow the machine is
+    await here.do(r.ReroutePrompt(principal=CLIENT, ref=ref, escalation=steps))
 
     async def is_over() -> bool:
         await here.do(RunDue(job_id=job.job_id))
