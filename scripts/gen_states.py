@@ -127,8 +127,9 @@ EVENTS: Mapping[EventType, Meaning] = {
         ("votes", "delegations"),
     ),
     _E.PROMPT_DELEGATED: Meaning(
-        "The right of a person (`holder`) to answer was delegated by `giver` to a `user` or a `group`, or "
-        "the absence that is the `cause` ends at another time.",
+        "The right of a person (`holder`) to answer was delegated by `giver` to a `user` or a `group`; or "
+        "the absence that is the `cause` ends at another time, or a step of the escalation names the giver "
+        "of a transfer again (then the `mode` becomes ADD).",
         ("round", "key", "number", "holder", "giver", "mode", "cause", "at"),
         ("user", "group", "until", "parent", "comment", "entry"),
     ),

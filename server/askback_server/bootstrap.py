@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from askback_server.config.settings import Config
 from askback_server.domain.people import Roster
-from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
+from askback_server.engine.absences import AbsenceKeeper
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
@@ -19,6 +19,7 @@ from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.known_absences import KnownAbsences
 from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.overview import Overviews
 from askback_server.engine.pace import Pace

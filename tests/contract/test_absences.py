@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
+from math import inf
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting
-from askback_server.domain.absences import Absence
+from askback_server.domain.absences import MAX_LINKS, Absence
 from askback_server.domain.approvals import Approval
+from askback_server.domain.commands import ClaimPrompt, PromptRef
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.errors import Contention, InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.exclusions import Excluded
 from askback_server.domain.limits import Limits
-from askback_server.domain.people import PersonSetting, set_person
+from askback_server.domain.people import PersonSetting, delete_person, set_person
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import Prompt
-from askback_server.engine import absences as engine
+from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.engine import absence_reviews, known_absences
 from askback_server.engine.absences import AbsenceKeeper
 from askback_server.ports.absences import AbsencePage, Claim
+from askback_server.ports.clock import uuid7
+from askback_server.storage import absences as storage
 from askback_server.storage.absence_table import absences as table
 from tests.support.aggregates import ADMIN, question
 from tests.support.plans import plan_of, statements_of
@@ -78,6 +84,11 @@ async def now_of(prompt: Prompt, node: Node) -> Prompt:
     return stored
 
 
+async def set_active(node: Node, name: str, active: bool) -> None:
+    setting = set_person(PersonSetting("default", name, active=active), "root")
+    await node.database.people.change("default", [name], lambda _: setting)
+
+
 async def stand_ins(prompt: Prompt, node: Node) -> list[str]:
     given = (await now_of(prompt, node)).content.delegations
     return [each.user for each in given.active] if given is not None else []
@@ -108,7 +119,8 @@ async def test_a_prompt_of_a_replica_that_did_not_know_is_found_by_the_second_re
     await mine.update()
     _, late = await theirs.node.waiting(question(audience=FOR_AMY))  # it has not read the absence yet
     assert await stand_ins(late, mine.node) == []
-    monkeypatch.setattr(engine, "REPEAT", timedelta(microseconds=1))
+    later = SimpleNamespace(now=lambda: now(mine) + absence_reviews.REPEAT)
+    monkeypatch.setattr(mine._reviews, "_clock", later)
     await mine.update()
     assert await stand_ins(late, mine.node) == ["ben"]
 
@@ -129,34 +141,68 @@ async def test_the_substitute_of_a_person_in_an_excluded_group_does_not_answer(
     await check_job(mine.node.database, job.job_id)
 
 
+@pytest.mark.parametrize("how", ["inactive", "deleted", "holder", "asked"])
+async def test_prompts_of_a_substitute_who_is_gone_go_to_the_next_step_until_it_is_back(
+    mine: Keeper, theirs: Keeper, how: str
+) -> None:
+    """`asked`: the substitute is asked itself, and so needs no delegation."""
+    people = frozenset({"amy", "ben"}) if how == "asked" else frozenset({"amy"})
+    step = EscalationStep(HOUR, Audience(frozenset({"cat"})))
+    job, prompt = await mine.node.waiting(question(audience=Audience(people), escalation=(step,)))
+    await mine.set(substitute="ben")
+    await mine.update()
+    await theirs.update()
+    there = [] if how == "asked" else ["ben"]
+    assert await stand_ins(prompt, mine.node) == there
+    await mine.node.do(ClaimPrompt(principal=BEN, ref=PromptRef(prompt.prompt_id)))
+    name = "amy" if how == "holder" else "ben"
+    if how == "deleted":
+        await mine.node.database.people.change("default", [name], lambda _: delete_person)
+    else:
+        await set_active(mine.node, name, active=False)
+    await theirs.update()
+    assert await stand_ins(prompt, mine.node) == []
+    stored = await now_of(prompt, mine.node)
+    assert (stored.content.audience.users, stored.claimed_by) == (people | {"cat"}, "")
+    _, new = await theirs.node.waiting(question(audience=Audience(people), escalation=(step,)))
+    assert new.content.audience.users == people | {"cat"}
+    await set_active(mine.node, name, active=True)
+    await theirs.update()
+    assert await stand_ins(prompt, mine.node) == there
+    assert (await mine.node.answer(prompt, principal=BEN)).status is AnswerStatus.ACCEPTED
+    _, events = await check_job(mine.node.database, job.job_id)
+    skipped = [event.data["why"] for event in events if event.type is EventType.SUBSTITUTE_SKIPPED]
+    assert skipped == ["INACTIVE"] * len(there)
+
+
 async def test_one_replica_reviews_and_another_takes_over_after_a_crash(mine: Keeper, theirs: Keeper) -> None:
     _, prompt = await mine.node.waiting(question(audience=FOR_AMY))
     absence = await mine.set(substitute="ben")
     store, until = mine.node.database.absences, absence.updated_at
     assert until is not None
-    lease = timedelta(seconds=60)
-    assert await store.claim_review(absence.absence_id, until, lease) is Claim.GRANTED  # and then it crashes
+    this = {absence.absence_id: until}
+    assert await store.claim_reviews(this, HOUR) == {absence.absence_id: Claim.GRANTED}  # and then it crashes
     await theirs.update()
     assert await stand_ins(prompt, mine.node) == []
     past = mine.node.clock.now() - HOUR
     await execute(mine.node.database, sa.update(table).values(leased_until=past))
     await theirs.update()
     assert await stand_ins(prompt, mine.node) == ["ben"]
-    assert await store.claim_review(absence.absence_id, until, lease) is Claim.DONE
+    assert await store.claim_reviews(this, HOUR) == {absence.absence_id: Claim.DONE}
 
 
 async def test_what_others_change_is_known_during_a_long_review(
     mine: Keeper, theirs: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(known_absences, "INTERVAL_SECONDS", 0.0)
     await mine.set(substitute="ben")
-    review = mine._review
+    review = mine._reviews._review
 
-    async def long(absence: Absence) -> bool:
+    async def long(*args: Any) -> set[str]:
         await theirs.set(BEN)
-        return await review(absence)
+        return await review(*args)
 
-    monkeypatch.setattr(mine, "_review", long)
+    monkeypatch.setattr(mine._reviews, "_review", long)
     await mine.update()
     assert {each.subject for each in mine.node.absences.all} == {"amy", "ben"}
 
@@ -182,15 +228,15 @@ async def test_a_job_that_cannot_be_reviewed_keeps_no_other_from_it(
     assert found == [[], ["cat"], ["cat"]]
     until = absence.updated_at
     assert until is not None
-    claim = mine.node.database.absences.claim_review(absence.absence_id, until, HOUR)
-    assert await claim is Claim.BUSY  # it is tried again after the lease
+    claims = await mine.node.database.absences.claim_reviews({absence.absence_id: until}, HOUR)
+    assert claims == {absence.absence_id: Claim.BUSY}  # it is tried again after the lease
 
 
 async def test_old_changes_are_not_read_again(mine: Keeper) -> None:
     await mine.set()
-    old = now(mine) - 2 * engine.OVERLAP
+    old = now(mine) - 2 * known_absences.LONG_OVERLAP
     await execute(mine.node.database, sa.update(table).values(updated_at=old))
-    known = engine.KnownAbsences(mine.node.database.absences, mine.node.clock)
+    known = known_absences.KnownAbsences(mine.node.database.absences, mine.node.clock)
     await known.load()
     [first] = known.all
     await execute(mine.node.database, sa.update(table).values(comment="unseen"))
@@ -284,8 +330,7 @@ async def test_only_the_person_and_admins_set_and_end_it(mine: Keeper) -> None:
 
 
 async def test_a_substitute_is_an_active_person(mine: Keeper) -> None:
-    gone = set_person(PersonSetting("default", "cat", active=False), "root")
-    await mine.node.database.people.change("default", ["cat"], lambda _: gone)
+    await set_active(mine.node, "cat", active=False)
     for name in ("zoe", "cat"):
         with pytest.raises(InvalidField):
             await mine.set(substitute=name)
@@ -311,3 +356,69 @@ async def test_what_is_long_over_is_forgotten_and_deleted(
 async def test_changes_are_read_by_an_index(mine: Keeper) -> None:
     [statement] = await statements_of(mine.node.database.absences.list_since(now(mine)))
     assert "ix_absences_updated" in await plan_of(mine.node.database, statement)
+
+
+async def fill(node: Node, count: int) -> None:
+    """Store absences of ben and others, each with a substitute who is away too, and let the replica read
+    them."""
+    begin, names = node.clock.now(), ["ben", *(f"p{number}" for number in range(count))]
+    rows = [
+        {
+            "absence_id": uuid7(),
+            "namespace": "default",
+            "subject": subject,
+            "from_at": begin,
+            "until_at": begin + HOUR,
+            "substitute": substitute,
+            "comment": "",
+            "set_by": "root",
+            "created_at": begin,
+            "updated_at": begin,
+        }
+        for subject, substitute in pairwise(names)
+    ]
+    await execute(node.database, sa.insert(table).values(rows))
+    await node.absences.load()
+
+
+async def test_the_cost_of_an_absence_does_not_grow_with_their_number(
+    mine: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is set reads its own person and the chain of its substitutes. Those that are due are reviewed
+    together."""
+    rows, own = 0, storage._absence
+
+    def count(row: Any) -> Absence:
+        nonlocal rows
+        rows += 1
+        return own(row)
+
+    monkeypatch.setattr(storage, "_absence", count)
+    monkeypatch.setattr(known_absences, "INTERVAL_SECONDS", inf)
+    found, size = [], 400
+    for _ in range(2):
+        await execute(mine.node.database, sa.delete(table))
+        await fill(mine.node, size)
+        assert len(await statements_of(mine._follow())) <= size / 10
+        rows = 0
+        one = await statements_of(mine.set(substitute="ben"))
+        both = await statements_of(mine._follow())
+        found.append((rows, len(one), len(both)))
+        size = 1_000
+    assert found[0] == found[1]
+    assert rows == 1 + MAX_LINKS
+
+
+async def test_absences_are_read_by_indexes_of_both_people(mine: Keeper) -> None:
+    await fill(mine.node, 400)
+    if mine.node.database._dialect.name == "postgresql":
+        await execute(mine.node.database, "ANALYZE")  # as its server does by itself
+    reading = await statements_of(mine.set(substitute="ben"))
+    touching = await statements_of(set_active(mine.node, "p7", active=False))
+    found = [each for each in (*reading, *touching) if isinstance(each, sa.Select | sa.CompoundSelect)]
+    found = [each for each in found if "FROM absences" in str(each)]
+    searches = [each for each in found if "WHERE absences.absence_id" not in str(each)]
+    reads = [await plan_of(mine.node.database, each) for each in searches]
+    assert len(reads) == 1 + MAX_LINKS + 1
+    assert all("ix_absences_subject" in plan for plan in reads)
+    assert "ix_absences_substitute" in reads[-1]

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 
 from askback_server.domain import routing_commands as r
 from askback_server.domain.approvals import Approval
-from askback_server.domain.commands import PromptRef, RunDue
+from askback_server.domain.commands import CreateJob, PromptRef, RunDue
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.delegation_rules import DelegationRefused
-from askback_server.domain.delegations import DelegationMode
-from askback_server.domain.errors import AskbackError, PromptClosed, PromptNotFound
+from askback_server.domain.delegations import DelegationMode, DelegationPolicy, DelegationScope
+from askback_server.domain.errors import AskbackError, PermissionDenied, PromptClosed, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.people import PersonSetting, set_person
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
 from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.view_texts import encode_view
 from askback_server.ports.queries import PromptFilter
@@ -39,6 +39,7 @@ def person(name: str, *groups: str) -> Principal:
 
 
 AMY, BEN, CAT, DAN = person("amy", "a"), person("ben", "a", "b"), person("cat", "b"), person("dan")
+EVE, FAY = person("eve"), person("fay")
 EVERYONE = (AMY, BEN, CAT, DAN, ADMIN)
 
 
@@ -49,6 +50,11 @@ async def know(here: Node, *people: Principal) -> None:
         await here.database.people.change(
             "default", [each.subject], lambda _, s=setting: set_person(s, "root")
         )
+
+
+async def deactivate(here: Node, name: str) -> None:
+    inactive = set_person(PersonSetting("default", name, active=False), "root")
+    await here.database.people.change("default", [name], lambda _: inactive)
 
 
 async def give(here: Node, prompt: Prompt, who: Principal, user: str = "", **fields: Any) -> Prompt:
@@ -135,10 +141,7 @@ async def test_a_delegation_races_an_answer_and_one_wins(here: Node, there: Node
 
 async def test_the_directory_says_who_exists_and_is_there(here: Node) -> None:
     await know(here, BEN, CAT)
-    [gone] = await here.database.people.change(
-        "default", ["cat"], lambda _: set_person(PersonSetting("default", "cat", active=False), "root")
-    )
-    assert gone is not None
+    await deactivate(here, "cat")
     _, prompt = await here.waiting(question(audience=Audience(frozenset({"amy"}))))
     for target in ({"user": "cat"}, {"user": "zoe"}, {"group": "none"}):
         with pytest.raises(DelegationRefused) as refused:
@@ -170,6 +173,100 @@ async def test_a_vote_in_the_place_of_a_person_counts_once_at_all_replicas(here:
     assert stored.votes is not None
     assert [vote.slot for vote in stored.votes.live] == ["amy"]
     assert (await there.answer(prompt, "ben", principal=BEN)).status is AnswerStatus.ACCEPTED
+    await check_job(here.database, job.job_id)
+
+
+@pytest.mark.parametrize("replaces", [True, False])
+async def test_an_escalation_reaches_who_gave_its_right_away(here: Node, replaces: bool) -> None:
+    """So it does for a delegate who passed a right on. Those who act for them still may."""
+    await know(here, BEN, CAT)
+    steps = (
+        EscalationStep(timedelta(seconds=0.1), Audience(frozenset({"ben"}))),
+        EscalationStep(timedelta(seconds=0.2), Audience(frozenset({"amy"})), replace=replaces),
+    )
+    job, prompt = await here.waiting(question(audience=Audience(frozenset({"amy"}))))
+    await give(here, prompt, AMY, "ben")
+    await give(here, prompt, BEN, "cat")
+    ref = PromptRef(prompt.prompt_id)  # the steps are due after both, however slow the machine is
+    await here.do(r.ReroutePrompt(principal=CLIENT, ref=ref, escalation=steps))
+
+    async def is_over() -> bool:
+        await here.do(RunDue(job_id=job.job_id))
+        stored = (await here.database.jobs.get_prompts([prompt.prompt_id]))[0]
+        return stored.nudges is not None and stored.nudges.steps == 2
+
+    await until(is_over, "both steps are taken")
+    [prompt] = await here.database.jobs.get_prompts([prompt.prompt_id])
+    assert await seen_by(here, prompt) == ["amy", "ben", "cat", "root"]
+    assert (await here.answer(prompt, principal=CAT)).status is AnswerStatus.ACCEPTED
+    _, events = await check_job(here.database, job.job_id)
+    again = [e.data["giver"] for e in events if e.type is EventType.PROMPT_DELEGATED and e.actor == "system"]
+    assert again == ["ben", "amy"]
+
+
+@pytest.mark.parametrize(
+    ("givers", "target"),
+    [((AMY, DAN), {"group": "b"}), ((EVE, FAY, AMY, DAN), {"group": "b"}), ((AMY,), {"user": "dan"})],
+)
+async def test_rights_given_before_an_approval_was_added_do_not_collide(
+    here: Node, givers: tuple[Principal, ...], target: dict[str, str]
+) -> None:
+    """Two rights at one person or group would be one vote, and two are needed. At a group the oldest one of a
+    person who may still answer stays: eve may not, and fay is not asked any more."""
+    await know(here, AMY, BEN, CAT, DAN)
+    names = frozenset(each.subject for each in givers)
+    job, prompt = await here.waiting(question(audience=Audience(names | {"dan"})))
+    for who in givers:
+        await give(here, prompt, who, **target)
+    three, excluded = frozenset({"amy", "dan", "eve"}), Exclusion(users=frozenset({"eve"}))
+    content = question("Really?", audience=Audience(three), exclusion=excluded, approval=Approval(2))
+    prompt = await here.ask(job, "a", content)
+    assert (await here.answer(prompt, "d", principal=DAN)).status is AnswerStatus.RECORDED
+    other = CAT if "group" in target else AMY
+    assert (await here.answer(prompt, "c", principal=other)).status is AnswerStatus.ACCEPTED
+    await check_job(here.database, job.job_id)
+
+
+async def test_the_longest_subject_is_named_wherever_people_are(here: Node) -> None:
+    long, other = person("\U0001d51e" * 200), person("\U0001d51f" * 200)
+    await know(here, long, other)
+    fields = {"namespace": "default", "job_type": "t", "request_id": "r", "user_id": long.subject}
+    await here.do(CreateJob(principal=ADMIN, **fields))
+    step = EscalationStep(timedelta(hours=1), Audience(frozenset({other.subject})))
+    job, prompt = await here.waiting(
+        question(
+            audience=Audience(frozenset({long.subject, "amy"})),
+            exclusion=Exclusion(users=frozenset({"\U0001d520" * 200})),
+            delegation_policy=DelegationPolicy(DelegationScope.LISTED, frozenset({other.subject})),
+            escalation=(step,),
+        )
+    )
+    await give(here, prompt, long, other.subject)
+    assert (await here.answer(prompt, principal=other)).status is AnswerStatus.ACCEPTED
+    mine = PromptFilter("default", viewer=other, answered_by=other.subject, states=(PromptState.ANSWERED,))
+    assert len((await here.database.jobs.list_prompts(mine, 10, None, 1 << 20)).prompts) == 1
+    await check_job(here.database, job.job_id)
+
+
+@pytest.mark.parametrize("left", ["group", "person", "delegate", "entry"])
+async def test_a_delegate_answers_only_for_a_person_who_is_still_asked(here: Node, left: str) -> None:
+    """Also where one answer is enough; `entry` is a group that the person has left and entered again."""
+    await know(here, AMY, BEN, DAN)
+    job, prompt = await here.waiting(question(audience=Audience(groups=frozenset({"a"}))))
+    await give(here, prompt, AMY, "dan")
+    if left == "group":
+        await know(here, person("amy"))
+    elif left == "entry":
+        await know(here, person("amy"))
+        await know(here, AMY)
+    else:
+        await deactivate(here, {"person": "amy", "delegate": "dan"}[left])
+    if left == "entry":
+        assert (await here.answer(prompt, principal=DAN)).status is AnswerStatus.ACCEPTED
+    else:
+        with pytest.raises(PermissionDenied, match="answer would not count"):
+            await here.answer(prompt, principal=DAN)
+        assert (await here.answer(prompt, "b", principal=BEN)).status is AnswerStatus.ACCEPTED
     await check_job(here.database, job.job_id)
 
 

@@ -26,11 +26,11 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, Prompt, PromptState
 from askback_server.domain.stored_jobs import Notes
-from askback_server.engine.absences import KnownAbsences
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.known_absences import KnownAbsences
 from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.queries import Queries
 from askback_server.engine.rules import Rules

@@ -12,6 +12,7 @@ from askback_server.domain.field_limits import FIELD_LIMITS, FieldLimit, limit_v
 from askback_server.domain.json_text import MAX_VIOLATIONS
 from askback_server.domain.limits import Limits
 from askback_server.transport.field_limits import check_fields, check_frame
+from askback_server.transport.token_entries import MAX_NAME_CHARS
 from tests.support.field_paths import TEXTS, FieldPath, entries, field_paths, is_map
 
 LIMITS = Limits()
@@ -41,6 +42,19 @@ def test_every_field_of_the_contract_has_a_limit() -> None:
         if is_map(path.field) and not limit.key:
             missing.append(f"{path}: key")
     assert not missing, f"add them to domain/field_limits.py: {missing}"
+
+
+def test_each_field_of_a_person_takes_every_subject_that_can_sign_in() -> None:
+    people = {"user", "users", "user_id", "user_ids", "subject", "substitute", "cancelled_by"}
+    people |= {"answered_by", "requested_by", "query"}
+    found = [path for path in field_paths() if path.field.name in people]
+    assert {path.field.name for path in found} == people
+    too_small = [
+        f"{path}: {limit_of(path).text}"
+        for path in found
+        if limit_value(LIMITS, limit_of(path).text) < len(("\U0001d51e" * MAX_NAME_CHARS).encode())
+    ]
+    assert not too_small
 
 
 def test_the_table_names_only_existing_fields() -> None:

@@ -108,6 +108,15 @@ def test_an_answer_after_the_end_is_refused_though_no_timer_fired() -> None:
     assert stand_ins(world) == []
 
 
+def test_a_substitute_who_has_voted_keeps_the_right_by_which_it_did() -> None:
+    world = waiting(question(audience=Audience(frozenset({"ann", "dan"})), approval=Approval(2)))
+    set_away(world, away("ann", "bob"))
+    world.answer("b", principal=BOB)
+    count = len(world.log)
+    world.on_job(r.ReviewAbsences)
+    assert (stand_ins(world), len(world.log)) == ([("ann", "bob")], count)
+
+
 def test_a_changed_absence_moves_the_end_and_a_deleted_one_ends_at_once() -> None:
     world = waiting(question(audience=FOR_ANN))
     set_away(world, away("ann", "bob"))

@@ -72,6 +72,17 @@ def test_delegations_end_and_so_do_votes_of_those_who_are_asked_no_more() -> Non
     assert (data["votes"], data["delegations"]) == (["b"], [1])
 
 
+def test_who_is_named_again_after_a_transfer_has_its_right_back() -> None:
+    world = waiting(question(audience=FOR_BOB))
+    reroute(world, audience=FOR_ANN)
+    world.on_prompt(r.DelegatePrompt, principal=ANN, user="bob", mode=DelegationMode.TRANSFER)
+    prompt = reroute(world, audience=FOR_ANN)
+    assert (prompt.is_for(ANN), prompt.is_for(BOB)) == (True, False)
+    count = len(world.log)
+    reroute(world, audience=FOR_ANN)
+    assert len(world.log) == count
+
+
 def test_the_deadline_moves_and_its_effect_with_it() -> None:
     world = waiting(deadline(FinalAction.DEFAULT))
     world.tick(HOUR / 2)

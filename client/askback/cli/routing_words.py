@@ -15,6 +15,7 @@ _SKIPPED = {
     "EXCLUDED": "is excluded",
     "VOTED": "has voted",
     "POLICY": "may not get it by the rules of the question",
+    "INACTIVE": "cannot stand in: one of them is inactive",
     "CYCLE": "is away too, and has this person as the substitute",
     "CHAIN": "would be one too many in a row",
 }
@@ -30,6 +31,8 @@ def routing_words(event: Event) -> str:
         case "PROMPT_DELEGATED":
             giver, holder = one_line(data.get("giver", event.actor)), one_line(data.get("holder", ""))
             behalf = f" on behalf of {holder}" if holder not in ("", giver) else ""
+            if event.actor == "system":
+                return f"{giver} is asked again, with {_target(data)}{behalf}"
             both = f", and {giver} may answer too" if data.get("mode") == "ADD" else ""
             return f"{giver} delegates it to {_target(data)}{behalf}{both}{comment}"
         case "DELEGATION_ENDED" if data.get("why") == "ABSENCE":

@@ -1341,8 +1341,9 @@ class ReroutePromptRequest(_message.Message):
     """Why, for people, at most 1,000 bytes. Empty: no reason."""
     @_builtins.property
     def audience(self) -> _prompt_pb2.Audience:
-        """Who is asked instead. All delegations, the claim, and the votes of those who are asked no more end. A prompt for
-        some people cannot be opened to everyone. Unset: it stays.
+        """Who is asked instead. All delegations, the claim, and the votes of those who are asked no more end; also where the
+        audience is as before and names a person who has transferred its right. A prompt for some people cannot be
+        opened to everyone. Unset: it stays.
         """
 
     @_builtins.property

@@ -186,9 +186,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     JOB_EVENT_TYPE_VOTE_WITHDRAWN: _JobEventType.ValueType  # 46
     """A person withdrew its vote. Data: `answer_id`."""
     JOB_EVENT_TYPE_PROMPT_DELEGATED: _JobEventType.ValueType  # 47
-    """A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
-    `number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
-    ABSENCE), `at`, `until`, `comment`.
+    """A right to answer was delegated, by a person or because one is away; or the end of an absence was moved, or an
+    escalation names a person who has transferred its right (then `mode` becomes ADD). Data: `number` (of the
+    delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON, ABSENCE), `at`,
+    `until`, `comment`.
     """
     JOB_EVENT_TYPE_DELEGATION_ENDED: _JobEventType.ValueType  # 48
     """Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
@@ -200,7 +201,7 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """
     JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: _JobEventType.ValueType  # 50
     """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
-    it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+    it asked for the job; INACTIVE: it or the person is inactive or deleted; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
     """
     JOB_EVENT_TYPE_PROMPT_RULED: _JobEventType.ValueType  # 60
     """Rules match the prompt that was asked or amended, or could not be evaluated."""
@@ -308,9 +309,10 @@ JOB_EVENT_TYPE_PROMPT_VOTED: JobEventType.ValueType  # 45
 JOB_EVENT_TYPE_VOTE_WITHDRAWN: JobEventType.ValueType  # 46
 """A person withdrew its vote. Data: `answer_id`."""
 JOB_EVENT_TYPE_PROMPT_DELEGATED: JobEventType.ValueType  # 47
-"""A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
-`number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
-ABSENCE), `at`, `until`, `comment`.
+"""A right to answer was delegated, by a person or because one is away; or the end of an absence was moved, or an
+escalation names a person who has transferred its right (then `mode` becomes ADD). Data: `number` (of the
+delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON, ABSENCE), `at`,
+`until`, `comment`.
 """
 JOB_EVENT_TYPE_DELEGATION_ENDED: JobEventType.ValueType  # 48
 """Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
@@ -322,7 +324,7 @@ changed, `reason`; with `votes` and `delegations`, those that ended by it.
 """
 JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: JobEventType.ValueType  # 50
 """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
-it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+it asked for the job; INACTIVE: it or the person is inactive or deleted; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
 """
 JOB_EVENT_TYPE_PROMPT_RULED: JobEventType.ValueType  # 60
 """Rules match the prompt that was asked or amended, or could not be evaluated."""

@@ -686,7 +686,7 @@ class Absence(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was changed last."""
+        """When it was changed last, or the person or the substitute became active or inactive."""
 
     def __init__(
         self,

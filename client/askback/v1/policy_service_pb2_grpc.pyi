@@ -47,9 +47,9 @@ class PolicyServiceStub:
     audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
     not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
     seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
-    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
-    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
-    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute
+    who may not answer, or is inactive, is skipped, and the job has an event that says why. With the end of the absence
+    the substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
 
     Role needed, by RPC:
 
@@ -151,9 +151,9 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
     not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
     seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
-    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
-    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
-    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute
+    who may not answer, or is inactive, is skipped, and the job has an event that says why. With the end of the absence
+    the substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
 
     Role needed, by RPC:
 
@@ -251,9 +251,9 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
     not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
     seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
-    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
-    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
-    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute
+    who may not answer, or is inactive, is skipped, and the job has an event that says why. With the end of the absence
+    the substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
 
     Role needed, by RPC:
 

@@ -1187,7 +1187,9 @@ class EscalationStep(_message.Message):
 
     @_builtins.property
     def to(self) -> Global___Audience:
-        """Who is asked now, in addition to those asked before. A prompt for everyone stays for everyone."""
+        """Who is asked now, in addition to those asked before. A prompt for everyone stays for everyone. A person whom it
+        names may answer also after it has transferred its right; those who act for the person still may.
+        """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isExcluded, isFor, isOfNoGroup, waitsFor } from "../src/view/prompt_facts";
-import { deciding, outcomesOf, progressOf, stillNeeded, votedText } from "../src/view/vote_facts";
+import { deciding, lackedText, outcomesOf, progressOf, stillNeeded, votedText } from "../src/view/vote_facts";
 import type { Approval, Prompt, Vote, VoteCount } from "../src/wire/messages";
 import { prompt } from "./prompts_of_tests";
 
@@ -103,6 +103,16 @@ test("an admin votes only where it is asked, and answers other prompts", () => {
   assert.equal(isFor(prompt(1, {}, { audience }), root), true);
   assert.equal(isFor(prompt(1, {}, { audience, approval: { required: 2 } }), root), false);
   assert.equal(isFor(prompt(1, {}, { approval: { required: 2 } }), root), true);
+});
+
+test("an override names the groups that it did without, also where no one had voted", () => {
+  const override = { answer: { source: "ANSWER_SOURCE_OVERRIDE" } } as const;
+  const said = "The override did without these votes: 1 of release.";
+  assert.equal(lackedText(voted([], []), override), said);
+  const one = voted([vote("ana")], [count("yes", 1, { missing: RELEASE })]);
+  assert.equal(lackedText(one, override), said);
+  assert.equal(lackedText(one, { answer: { source: "ANSWER_SOURCE_HUMAN" } }), "");
+  assert.equal(lackedText(voted([vote("ana")], [count("yes", 1)]), override), "");
 });
 
 test("a prompt does not wait for a person that has voted", () => {

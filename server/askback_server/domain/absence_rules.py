@@ -45,8 +45,8 @@ class AbsenceSetting:
 def check_setting(setting: AbsenceSetting, limits: Limits) -> None:
     """Raise InvalidField unless its texts can be stored and name people."""
     check = Checker(limits)
-    check.text("subject", setting.subject, limits.subject_bytes, required=True)
-    check.text("substitute", setting.substitute, limits.subject_bytes)
+    check.subject("subject", setting.subject, required=True)
+    check.subject("substitute", setting.substitute)
     check.text("comment", setting.comment, limits.reason_chars)
     if ANONYMOUS in (setting.subject, setting.substitute):
         check.bad("subject", "is the name of callers without a name, not of a person")
@@ -88,6 +88,7 @@ def set_absence(
             absence_id=before.absence_id,
             created_at=before.created_at,
             updated_at=before.updated_at,
+            inactive=before.inactive,
         )
         if replace(wanted, set_by=before.set_by) == before:
             return before

@@ -25,7 +25,10 @@ class Absence:
     """The person itself, or an admin."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    """Set by the store."""
+    """Set by the store, also when the person or the substitute becomes active or inactive."""
+    inactive: frozenset[str] = frozenset()
+    """The person and the substitute, as far as the directory has them as inactive or deleted. Set by the
+    store."""
 
     def holds(self, at: datetime) -> bool:
         """Whether the person is away at a time."""

@@ -25,7 +25,7 @@ def check_approval(check: Checker, approval: Approval) -> Approval:
         return approval
     for i, place in enumerate(approval.per_group):
         at = f"approval.per_group[{i}]"
-        check.text(f"{at}.group", place.group, check.limits.key_chars, required=True)
+        check.key(f"{at}.group", place.group)
         check.number(f"{at}.required", place.required, 1, maximum)
         if any(place.group == other.group for other in approval.per_group[:i]):
             check.bad(f"{at}.group", "is named before: give each group one entry")
@@ -65,5 +65,4 @@ def check_delegation(check: Checker, policy: DelegationPolicy) -> None:
     if len(names) > check.limits.audience:
         check.bad("delegation.users", f"names {len(names)}; at most {check.limits.audience} are allowed")
         return
-    for name in sorted(names):
-        check.text("delegation.users", name, check.limits.key_chars, required=True)
+    check.names("delegation.users", policy.users, policy.groups)

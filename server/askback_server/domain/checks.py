@@ -6,11 +6,11 @@ The rules validate before they change anything, and raise one InvalidField with 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from askback_server.domain.approval_checks import ALONE, check_approval, check_decisions, check_delegation
-from askback_server.domain.content import Audience, Correction, FinalAction, Part, PromptContent
+from askback_server.domain.content import Audience, Correction, Exclusion, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, fill_labels
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.evolve import evolve
@@ -57,6 +57,17 @@ class Checker(Violations):
     def key(self, field: str, value: str, *, required: bool = True) -> None:
         """Check an idempotency id or key: any text of bounded size."""
         self.text(field, value, self.limits.key_chars, required=required)
+
+    def subject(self, field: str, value: str, *, required: bool = False) -> None:
+        """Check the subject of a person: each that credentials can have may be named."""
+        self.text(field, value, self.limits.subject_bytes, required=required)
+
+    def names(self, field: str, users: Iterable[str], groups: Iterable[str]) -> None:
+        """Check the subjects of people and the names of groups that a prompt or a rule names."""
+        for user in sorted(users):
+            self.subject(field, user, required=True)
+        for group in sorted(groups):
+            self.key(field, group)
 
     def json(self, field: str, value: str, *, required: bool = False) -> None:
         """Check a JSON text; empty means none."""
@@ -129,7 +140,7 @@ def normalise(
     if content.escalation:
         _check_escalation(check, content)
     if content.exclusion is not None:
-        _check_exclusion(check, content)
+        _check_exclusion(check, content.exclusion)
     if content.delegation_policy is not None:
         check_delegation(check, content.delegation_policy)
     if content.approval is not None:
@@ -206,20 +217,16 @@ def _check_audience(check: Checker, field: str, audience: Audience) -> None:
     if count > check.limits.audience:
         check.bad(field, f"names {count}; at most {check.limits.audience} are allowed")
         return
-    for name in sorted(audience.users | audience.groups):
-        check.text(field, name, check.limits.key_chars, required=True)
+    check.names(field, audience.users, audience.groups)
 
 
-def _check_exclusion(check: Checker, content: PromptContent) -> None:
+def _check_exclusion(check: Checker, excluded: Exclusion) -> None:
     """Check the names."""
-    excluded = content.exclusion
-    assert excluded is not None
     count = len(excluded.users) + len(excluded.groups) + len(excluded.answerers_of)
     if count > check.limits.audience:
         check.bad("exclude", f"names {count}; at most {check.limits.audience} are allowed")
         return
-    for name in sorted(excluded.users | excluded.groups):
-        check.text("exclude", name, check.limits.key_chars, required=True)
+    check.names("exclude", excluded.users, excluded.groups)
     for i, key in enumerate(excluded.answerers_of):
         check.key(f"exclude.answerers_of[{i}]", key)
 

@@ -236,8 +236,8 @@ class PromptContent:
         if (given is None or not given.has_given(subject)) and audience.includes(subject, groups):
             by_name = subject in audience.users or not (audience.users or audience.groups)
             return Right(subject, None if by_name else groups & audience.groups)
-        received = given.received(subject, groups) if given is not None else None
-        return Right(received.holder, received.entry, received) if received is not None else None
+        received = given.received(subject, groups) if given is not None else []
+        return Right(received[0].holder, received[0].entry, received[0]) if received else None
 
     def delegate(self, delegations: Delegations) -> PromptContent:
         """A copy with other delegations; its digest is the same."""

@@ -19,8 +19,8 @@ from askback_server.domain.delegations import (
     Right,
 )
 from askback_server.domain.due import refuse_closed, route_around_absences, run_overdue
-from askback_server.domain.electorate import UNKNOWN, shortages
-from askback_server.domain.ended_delegations import allows, end_delegations
+from askback_server.domain.electorate import UNKNOWN
+from askback_server.domain.ended_delegations import allows, end_delegations, gives_too_few
 from askback_server.domain.errors import FailedPrecondition, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -144,7 +144,7 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
 
 def _check(command: DelegatePrompt | ReturnPrompt, facts: Facts) -> None:
     check = Checker(facts.limits)
-    check.key("user", command.user, required=False)
+    check.subject("user", command.user)
     check.key("group", command.group, required=False)
     if isinstance(command, DelegatePrompt) and bool(command.user) is bool(command.group):
         check.bad("user", "is required: name a person, or with `group` a group, and not both")
@@ -258,12 +258,6 @@ def _refusal_of_policy(content: PromptContent, user: str, group: str, groups: fr
 
 def _check_reach(change: Change, prompt: Prompt, content: PromptContent) -> None:
     """Raise DelegationRefused if it is certain that afterwards too few people can decide."""
-    if content.approval is None:
-        return
-    given = content.delegations or Delegations()
-    away = (content.exclusion or Exclusion()).with_users(given.gone)
-    reachable = evolve(content, audience=content.reach, exclusion=away)
-    short = [s for s in shortages(prompt.namespace, reachable, change.facts.electorate) if s.certain]
-    if short:
-        message = f"then only {short[0].known} of the {short[0].required} people who are needed could approve"
+    if (short := gives_too_few(prompt.namespace, content, change.facts.electorate)) is not None:
+        message = f"then only {short.known} of the {short.required} people who are needed could approve"
         raise DelegationRefused(prompt.prompt_id, "SHORTAGE", message)

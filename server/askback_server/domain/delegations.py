@@ -89,6 +89,16 @@ class Right:
     delegation: Delegation | None = None
     """None: it is a right of its own."""
 
+    @property
+    def on_behalf_of(self) -> str:
+        """The other person in whose place it lets act; empty for a right of its own."""
+        return self.holder if self.delegation is not None else ""
+
+    @property
+    def until(self) -> datetime | None:
+        """When the right of a substitute ends; None: it is no substitute's."""
+        return self.delegation.until if self.delegation is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class Delegations:
@@ -132,12 +142,11 @@ class Delegations:
             for each in self.active
         )
 
-    def received(self, subject: str, groups: frozenset[str]) -> Delegation | None:
-        """The delegation by which a person may act, if it has no right of its own. By name before by
-        group."""
-        named = (each for each in self.active if each.user == subject)
-        by_group = (each for each in self.active if each.group in groups)
-        return next(named, None) or next(by_group, None)
+    def received(self, subject: str, groups: frozenset[str]) -> list[Delegation]:
+        """The delegations to a person with these groups, by name before by group. The first one is that by
+        which it may act, if it has no right of its own."""
+        named = [each for each in self.active if each.user == subject]
+        return named + [each for each in self.active if each.group in groups]
 
     def find(self, user: str, group: str, giver: str = "") -> Delegation | None:
         """The delegation to a person or group, made by `giver` if that is not empty; one that a person made

@@ -19,6 +19,7 @@ from askback_server.domain.jobs import Failure
 from askback_server.domain.json_text import JsonObject
 from askback_server.domain.life import cancel_now, close_prompt, fail_now, retry_attempt
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.put_delegations import ask_again
 from askback_server.domain.routing_commands import ReviewAbsences
 from askback_server.domain.routing_documents import audience_to_doc
 from askback_server.domain.substitutes import follow_absences, is_deserted
@@ -117,7 +118,8 @@ def _run_prompt_action(change: Change, prompt: Prompt, at: datetime) -> datetime
 
 
 def _escalate(change: Change, prompt: Prompt) -> Prompt:
-    """Take the next escalation step. It ends a claim, so that all of the new audience may answer."""
+    """Take the next escalation step. It ends a claim, so that all of the new audience may answer, and people
+    whom it names may answer though they gave their right away."""
     nudges, content = prompt.nudges, prompt.content
     assert nudges is not None
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.ESCALATE)
@@ -136,7 +138,8 @@ def _escalate(change: Change, prompt: Prompt) -> Prompt:
     prompt = leave_audience(prompt, audience, data)
     change.record(EventType.PROMPT_ESCALATED, prompt.prompt_id, data)
     content = prompt.content.route_to(audience, priority)
-    return change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
+    prompt = change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
+    return ask_again(change, prompt, step.to.users)
 
 
 def leave_audience(prompt: Prompt, audience: Audience, data: JsonObject) -> Prompt:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from askback_server.domain.content import Audience, PromptContent
-from askback_server.domain.delegations import Delegation, DelegationPolicy, Delegations, DelegationScope
+from askback_server.domain.content import Audience, Exclusion, PromptContent
+from askback_server.domain.delegations import (
+    Delegation,
+    DelegationPolicy,
+    Delegations,
+    DelegationScope,
+)
+from askback_server.domain.electorate import Electorate, Shortage, shortages
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject
 from askback_server.domain.prompts import Prompt
@@ -63,7 +69,7 @@ def outside(delegations: Delegations | None, audience: Audience) -> list[int]:
 
 def not_allowed(delegations: Delegations, content: PromptContent) -> list[int]:
     """The delegations that another content does not allow: of people or to groups that it excludes, or to
-    those whom its policy does not name.
+    those whom its policy does not name; and where people approve, of several to one group all but the oldest.
 
     With AUDIENCE a person who is in it by a group loses the delegation, because its groups are not known."""
     exclusion = content.exclusion
@@ -71,7 +77,25 @@ def not_allowed(delegations: Delegations, content: PromptContent) -> list[int]:
     if exclusion is not None:
         over += delegations.of_people(exclusion.users)
         over += [each.number for each in delegations.active if each.group in exclusion.groups]
+    if content.approval is not None:
+        over += _further_of_group(delegations.end(over))
     return over
+
+
+def _further_of_group(delegations: Delegations) -> list[int]:
+    """The delegations to a group that has the right of another person: each member would have one vote for
+    both."""
+    first = {each.group: each.number for each in reversed(delegations.active)}
+    return [each.number for each in delegations.active if each.group and first[each.group] != each.number]
+
+
+def gives_too_few(namespace: str, content: PromptContent, electorate: Electorate) -> Shortage | None:
+    """What is certainly missing to decide a content because rights were given away; None if nothing is."""
+    if content.approval is None or content.delegations is None:
+        return None
+    away = (content.exclusion or Exclusion()).with_users(content.delegations.gone)
+    reachable = evolve(content, audience=content.reach, exclusion=away)
+    return next((each for each in shortages(namespace, reachable, electorate) if each.certain), None)
 
 
 def allows(content: PromptContent, user: str, group: str, groups: frozenset[str] = _NO_GROUPS) -> bool:

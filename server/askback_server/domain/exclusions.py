@@ -7,7 +7,6 @@ from dataclasses import replace
 from askback_server.domain.aggregate import Change
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Exclusion, PromptContent
-from askback_server.domain.electorate import Electorate
 from askback_server.domain.ended_delegations import end_delegations, end_votes
 from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
@@ -26,13 +25,6 @@ class Excluded(PermissionDenied):
         super().__init__(
             f"this prompt excludes {who} from answering it; another person must answer", prompt_id=prompt_id
         )
-
-
-def excludes_known(prompt: Prompt, person: str, electorate: Electorate) -> bool:
-    """Whether a prompt excludes a person other than the caller: by name, or by a group that it is known to be
-    in."""
-    groups = electorate.people.get(prompt.namespace, {}).get(person, frozenset())
-    return prompt.content.exclusion is not None and prompt.content.exclusion.has(person, groups)
 
 
 def exclude_people(change: Change, key: str, content: PromptContent) -> PromptContent:

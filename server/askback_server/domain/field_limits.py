@@ -49,6 +49,9 @@ _TOKEN = _text("token_bytes")
 _REASON = _text("reason_chars")
 _LABELS = FieldLimit("labels", "label_chars", "label_chars")
 _SUBJECT = _text("subject_bytes")
+"""Each field that names a person: all subjects that credentials can have (`transport/token_entries.py`)."""
+_PEOPLE = _list("audience", "subject_bytes")
+_GROUPS = _list("audience", "key_chars")
 _NAMES = _list("filter_values", "key_chars")
 _STATES = _list("filter_values")
 _FRAMES = _list("frames_per_message")
@@ -57,23 +60,23 @@ _HELP = _text("forms.max_text_bytes")
 FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     # Jobs.
     "CreateJobRequest": {
-        "namespace": _NAME, "request_id": _ID, "job_type": _NAME, "user_id": _ID, "input_json": _JSON,
+        "namespace": _NAME, "request_id": _ID, "job_type": _NAME, "user_id": _SUBJECT, "input_json": _JSON,
         "labels": _LABELS,
     },
     "GetJobRequest": {"job_id": _ID},
     "GetOverviewRequest": {"namespace": _NAME},
     "JobFilter": {
-        "states": _STATES, "job_types": _NAMES, "user_ids": _NAMES, "labels": _LABELS, "id_suffix": _ID,
-        "any_labels": _list("labels"),
+        "states": _STATES, "job_types": _NAMES, "user_ids": _list("filter_values", "subject_bytes"),
+        "labels": _LABELS, "id_suffix": _ID, "any_labels": _list("labels"),
     },
     "LabelCondition": {"name": _text("label_chars"), "values": _list("filter_values", "label_chars")},
     "ListJobsRequest": {"namespace": _NAME, "page_token": _TOKEN},
     "WatchJobRequest": {"job_id": _ID},
     "WatchJobsRequest": {"namespace": _NAME, "resume_token": _TOKEN},
     "Job": {
-        "job_id": _ID, "namespace": _NAME, "job_type": _NAME, "user_id": _ID, "input_json": _JSON,
+        "job_id": _ID, "namespace": _NAME, "job_type": _NAME, "user_id": _SUBJECT, "input_json": _JSON,
         "result_json": _JSON, "labels": _LABELS, "worker_id": _NAME, "request_id": _ID,
-        "retried_from_job_id": _ID, "root_job_id": _ID, "cancel_reason": _REASON, "cancelled_by": _ID,
+        "retried_from_job_id": _ID, "root_job_id": _ID, "cancel_reason": _REASON, "cancelled_by": _SUBJECT,
     },
     "Failure": {"code": _NAME, "message": _JSON, "details_json": _JSON},
     "Progress": {"message": _text("progress_bytes")},
@@ -114,15 +117,12 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "DateInput": {"default_value": _NAME, "minimum": _NAME, "maximum": _NAME},
     "DecisionOption": {"label": _text("forms.max_label_bytes")},
     "Exclusion": {
-        "answerers_of": _list("audience", "key_chars"), "users": _list("audience", "key_chars"),
-        "groups": _list("audience", "key_chars"),
+        "answerers_of": _list("audience", "key_chars"), "users": _PEOPLE, "groups": _GROUPS,
     },
-    "DelegationPolicy": {
-        "users": _list("audience", "key_chars"), "groups": _list("audience", "key_chars"),
-    },
+    "DelegationPolicy": {"users": _PEOPLE, "groups": _GROUPS},
     "Approval": {"per_group": _list("audience")},
     "GroupApproval": {"group": _ID},
-    "Audience": {"users": _list("audience", "key_chars"), "groups": _list("audience", "key_chars")},
+    "Audience": {"users": _PEOPLE, "groups": _GROUPS},
     "DefaultAnswer": {"values_json": _JSON, "comment": _text("forms.max_comment_bytes")},
     "Correction": {"key": _ID, "violations": _list("violations")},
     "FieldViolation": {"field": _text("violation_bytes"), "description": _text("violation_bytes")},
@@ -155,7 +155,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ConverseHello": {"namespace": _NAME, "console_id": _ID, "instance_id": _ID, "resume_token": _TOKEN},
     "PromptFilter": {
         "job_types": _NAMES, "kinds": _NAMES, "labels": _LABELS, "job_id": _ID, "states": _STATES,
-        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID, "answered_by": _ID,
+        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID, "answered_by": _SUBJECT,
         "any_labels": _list("labels"),
     },
     "ConverseHeartbeat": {"resume_token": _TOKEN},
@@ -175,7 +175,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     },
     "WithdrawAnswerRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "answer_id": _ID},
     "DelegatePromptRequest": {
-        "prompt_id": _ID, "job_id": _ID, "key": _ID, "user": _ID, "group": _ID, "comment": _REASON,
+        "prompt_id": _ID, "job_id": _ID, "key": _ID, "user": _SUBJECT, "group": _ID, "comment": _REASON,
     },
     "ReroutePromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "reason": _REASON},
     "Escalation": {"steps": _list("escalation_steps")},
@@ -194,7 +194,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "email": _text("email_bytes"), "time_zone": _NAME, "language": _NAME,
     },
     "PersonGroups": {"names": _list("groups_per_person", "key_chars")},
-    "ListPeopleRequest": {"namespace": _NAME, "group": _ID, "query": _ID, "page_token": _TOKEN},
+    "ListPeopleRequest": {"namespace": _NAME, "group": _ID, "query": _SUBJECT, "page_token": _TOKEN},
     "DeletePersonRequest": {"namespace": _NAME, "subject": _SUBJECT},
     "SetGroupRequest": {"namespace": _NAME, "name": _ID},
     "ListGroupsRequest": {"namespace": _NAME, "page_token": _TOKEN},
@@ -215,7 +215,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     },
     "RuleAnswer": {"values_json": _text("rule_source_bytes"), "comment": _REASON},
     "RuleRefusal": {"comment": _REASON},
-    "RuleExample": {"job_type": _NAME, "requested_by": _ID, "key": _ID},
+    "RuleExample": {"job_type": _NAME, "requested_by": _SUBJECT, "key": _ID},
     # Policies.
     "SetAbsenceRequest": {
         "namespace": _NAME, "absence_id": _ID, "subject": _SUBJECT, "substitute": _SUBJECT,

@@ -128,7 +128,7 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
     check.span("retention", command.retention, limits.retention_max)
     if command.user_id and not command.principal.is_admin:
         check.bad("user_id", "only an admin may name another user; leave it empty")
-    check.text("user_id", command.user_id, limits.key_chars)
+    check.subject("user_id", command.user_id)
     check.span("start_delay", command.start_delay, limits.deadline_max)
     check.span("timeout", command.timeout, limits.deadline_max, limits.deadline_min)
     check.span("run_timeout", command.run_timeout, limits.deadline_max, limits.deadline_min)

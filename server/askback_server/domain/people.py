@@ -72,6 +72,11 @@ class Person:
         """The name of the row."""
         return self.namespace, self.subject
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the person is inactive or deleted."""
+        return not self.active or self.deleted_at is not None
+
 
 PersonKey = tuple[str, str]
 """Namespace and subject."""

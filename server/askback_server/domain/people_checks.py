@@ -21,7 +21,7 @@ MAX_LANGUAGE_CHARS = 35
 def check_setting(setting: PersonSetting, limits: Limits, is_time_zone: Callable[[str], bool]) -> None:
     """Raise InvalidField unless every value can be stored and means something."""
     check = Checker(limits)
-    check.text("subject", setting.subject, limits.subject_bytes, required=True)
+    check.subject("subject", setting.subject, required=True)
     if setting.subject == ANONYMOUS:
         check.bad("subject", "is the name of callers without a name, not of a person")
     for name, value, limit in (
@@ -49,7 +49,7 @@ def check_setting(setting: PersonSetting, limits: Limits, is_time_zone: Callable
 
 def check_group_name(check: Checker, field_name: str, name: str) -> None:
     """Note in `check` what is wrong with a group's name. It is the rule of a prompt's audience."""
-    check.text(field_name, name, check.limits.key_chars, required=True)
+    check.key(field_name, name)
 
 
 def storable_groups(groups: Iterable[str], limits: Limits) -> frozenset[str]:

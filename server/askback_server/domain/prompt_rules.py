@@ -24,15 +24,16 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.exclusions import Excluded, excludes_known
+from askback_server.domain.exclusions import Excluded
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
-from askback_server.domain.principals import Principal, Role
+from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
+from askback_server.domain.rights import find_right, right_to_answer
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import find_for_person, not_found
 from askback_server.domain.vote_commands import OverridePrompt
-from askback_server.domain.voting_rules import cast_vote, check_voter
+from askback_server.domain.voting_rules import cast_vote
 
 _SHOWN_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -138,12 +139,12 @@ def judge_answer(
         return _record_refusal(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
     # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
-    holder = _holder(command, prompt)
-    if holder and excludes_known(prompt, holder, change.facts.electorate):
-        raise Excluded(prompt.prompt_id, holder)
-    answer = _build_answer(command, change.facts.now, holder)
-    if prompt.content.approval is not None and not command.OVERRIDES:
-        return cast_vote(change, command, prompt, answer, digest)
+    right = None
+    if not command.OVERRIDES:
+        right = right_to_answer(prompt, command.principal, change.facts.electorate)
+    answer = _build_answer(command, change.facts.now, right.on_behalf_of if right is not None else "")
+    if right is not None and prompt.content.approval is not None:
+        return cast_vote(change, command, prompt, answer, digest, right)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
     prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=answer)
     status = AnswerStatus.ACCEPTED
@@ -190,14 +191,6 @@ def _record_refusal(
     return RuleResult(AnswerResult(status, command.answer_id, prompt, False, violations), change)
 
 
-def _holder(command: AnswerPrompt, prompt: Prompt) -> str:
-    """The person by whose right the caller answers, if that right was delegated; else empty."""
-    if prompt.content.delegations is None or command.OVERRIDES:
-        return ""
-    right = prompt.content.right_of(command.principal.subject, command.principal.groups)
-    return right.holder if right is not None and right.delegation is not None else ""
-
-
 def _build_answer(command: AnswerPrompt, now: datetime, on_behalf_of: str = "") -> Answer:
     return Answer(
         answer_id=command.answer_id,
@@ -223,14 +216,14 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
     check.done()
     if prompt.excludes(command.principal):
         raise Excluded(prompt.prompt_id)
-    check_voter(prompt, command.principal)
+    right = find_right(prompt, command.principal)
     claimant = prompt.claimant(facts.now)
     if claimant and claimant != command.principal.subject:
         raise PromptClaimed(prompt.prompt_id, claimant)
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.CLAIM)
     change = Change(aggregate, facts, command.principal.subject)
     until = facts.now + (command.duration or facts.limits.claim_default)
-    if (end := _end_of_right(prompt, command.principal)) is not None:
+    if right is not None and (end := right.until) is not None:
         if end <= facts.now:
             raise not_found(command)  # its timer is late
         if claimant and end == prompt.claimed_until:
@@ -253,12 +246,6 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
     change.record(EventType.PROMPT_RELEASED, prompt.prompt_id, {"round": prompt.round})
     prompt = change.put(evolve(prompt, claimed_by="", claimed_until=None))
     return RuleResult(route_around_absences(change, prompt), change)
-
-
-def _end_of_right(prompt: Prompt, caller: Principal) -> datetime | None:
-    """When the right of a substitute ends; None: it is no substitute's."""
-    right = prompt.content.right_of(caller.subject, caller.groups)
-    return right.delegation.until if right is not None and right.delegation is not None else None
 
 
 def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> RuleResult[Prompt]:

@@ -48,7 +48,8 @@ def reroute_prompt(aggregate: Aggregate, command: ReroutePrompt, facts: Facts) -
     if not prompt.is_open:
         return refuse_closed(change, prompt)
     content = _rerouted(prompt, command, facts)
-    if content == prompt.content and command.escalation is None and command.timeout is None:
+    is_same = content == prompt.content and not _names_again(prompt, command)
+    if is_same and command.escalation is None and command.timeout is None:
         return RuleResult(prompt, change if change.events else None)
     return RuleResult(_reroute(change, prompt, command, content), change)
 
@@ -88,6 +89,12 @@ def _rerouted(prompt: Prompt, command: ReroutePrompt, facts: Facts) -> PromptCon
         escalation=old.escalation if command.escalation is None else checked.escalation,
         rerouted=old.rerouted or command.audience is not None,
     )
+
+
+def _names_again(prompt: Prompt, command: ReroutePrompt) -> bool:
+    """Whether the command names a person who gave its right away: then it is another audience than now."""
+    given = prompt.content.delegations
+    return given is not None and command.audience is not None and bool(command.audience.users & given.gone)
 
 
 def _in_the_request(violation: Violation) -> Violation:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Change
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
-from askback_server.domain.ended_delegations import end_delegations, not_allowed, outside
+from askback_server.domain.delegations import DelegationMode
+from askback_server.domain.ended_delegations import end_delegations, gives_too_few, not_allowed, outside
 from askback_server.domain.errors import IdReused, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -94,7 +95,10 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         asked_digest="",
     )
     if given is not None:
-        over = outside(given, content.audience) + not_allowed(given, content)
+        over = outside(given, content.audience)
+        over += not_allowed(given.end(over), content)
+        if gives_too_few(known.namespace, content.delegate(given.end(over)), change.facts.electorate):
+            over += [each.number for each in given.active if each.mode is DelegationMode.TRANSFER]
         amended = end_delegations(amended, over, data)
     change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     if content.excludes_author(known.claimed_by):

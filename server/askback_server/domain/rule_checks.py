@@ -95,11 +95,11 @@ def _check_route(check: Checker, route: Route) -> Route:
     if route == Route():
         check.bad("route", "must change something: audience, approval, priority or timeout")
     if route.audience is not None:
-        names = sorted(route.audience.users | route.audience.groups)
-        if not 0 < len(names) <= check.limits.audience:
+        users, groups = route.audience.users, route.audience.groups
+        if 0 < len(users) + len(groups) <= check.limits.audience:
+            check.names("route.audience", users, groups)
+        else:
             check.bad("route.audience", f"must name 1 to {check.limits.audience} users and groups")
-        for name in names[: check.limits.audience]:
-            check.text("route.audience", name, check.limits.key_chars, required=True)
     if route.priority is not None:
         check.number("route.priority", route.priority, -check.limits.priority, check.limits.priority)
     check.span("route.timeout", route.timeout, check.limits.deadline_max, timedelta(seconds=1))
@@ -123,8 +123,9 @@ def _normalise(
         content = check.read(normalise, example.content, check.limits, None, prefix=prefix)
         if content is not None:
             found.append(replace(example, content=content))
-        for name in ("job_type", "requested_by", "key"):
-            check.text(f"{field}[{i}].{name}", getattr(example, name), check.limits.key_chars)
+        for name in ("job_type", "key"):
+            check.key(f"{field}[{i}].{name}", getattr(example, name), required=False)
+        check.subject(f"{field}[{i}].requested_by", example.requested_by)
     return tuple(found)
 
 

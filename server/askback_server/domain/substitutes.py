@@ -9,7 +9,6 @@ from datetime import datetime
 from askback_server.domain.absences import Absences
 from askback_server.domain.aggregate import Change
 from askback_server.domain.content import PromptContent
-from askback_server.domain.delegation_documents import delegation_to_doc
 from askback_server.domain.delegations import (
     MAX_CHAIN,
     Delegation,
@@ -22,6 +21,7 @@ from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.put_delegations import put_delegation
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 
@@ -29,7 +29,8 @@ def follow_absences(change: Change, prompt: Prompt) -> Prompt:
     """Give the rights of people who are away to their substitutes, and end what is over.
 
     Only people who are named are replaced: of a group others are there. A person who is away keeps its right.
-    A substitute with a claim keeps its right until the claim ends. The caller has put the prompt.
+    A substitute with a claim keeps its right until the claim ends. No one stands in for a person who is
+    inactive, and no person who is inactive stands in. The caller has put the prompt.
     """
     absences, content = change.facts.absences, prompt.content
     if content.delegations is None and not (absences and content.audience.users):
@@ -41,14 +42,16 @@ def follow_absences(change: Change, prompt: Prompt) -> Prompt:
 
 
 def is_deserted(change: Change, prompt: Prompt) -> bool:
-    """Whether all who may answer are known to be away, and none of them has a substitute who is there."""
+    """Whether all who may answer are known to be away, or inactive as the substitute of one of them."""
     absences, content = change.facts.absences, prompt.content
     reach = content.reach
     if not absences or reach.groups or not reach.users:
         return False
-    able = [user for user in reach.users if not content.excludes_author(user)]
+    able = {user for user in reach.users if not content.excludes_author(user)}
     now = change.facts.now
-    return bool(able) and all(absences.find(prompt.namespace, user, now) is not None for user in able)
+    found = {user: absences.find(prompt.namespace, user, now) for user in able}
+    away = {user: absence for user, absence in found.items() if absence is not None}
+    return bool(away) and able <= away.keys() | frozenset().union(*(each.inactive for each in away.values()))
 
 
 def _follow(change: Change, prompt: Prompt) -> Prompt:
@@ -63,7 +66,7 @@ def _follow(change: Change, prompt: Prompt) -> Prompt:
     for each in stand_ins:
         key = each.giver, each.user
         until = wanted[key].until if key in wanted else None
-        if until is None and each.number in claimed:
+        if until is None and key not in refused and each.number in claimed:
             until = prompt.claimed_until
         if until is None:
             ended.append(each.number)
@@ -73,7 +76,7 @@ def _follow(change: Change, prompt: Prompt) -> Prompt:
         prompt = _end(change, prompt, ended)
     for each in kept.values():
         if (left := prompt.content.delegations) is not None:
-            prompt = _put(change, prompt, left.put(each), each)
+            prompt = put_delegation(change, prompt, left.put(each), each)
     prompt = _add(change, prompt, wanted)
     for (absent, substitute), why in refused.items():
         if (absent, substitute) not in skipped:
@@ -105,16 +108,9 @@ def _add(change: Change, prompt: Prompt, wanted: dict[tuple[str, str], Delegatio
             parent = numbers.get((each.holder, each.giver), each.parent)
             added = given.add(replace(each, parent=parent))
             known = added.active[-1]
-            prompt = _put(change, prompt, added, known)
+            prompt = put_delegation(change, prompt, added, known)
         numbers[each.holder, each.user] = known.number
     return prompt
-
-
-def _put(change: Change, prompt: Prompt, delegations: Delegations, delegation: Delegation) -> Prompt:
-    next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)
-    data = {"round": prompt.round, "key": prompt.key, **delegation_to_doc(delegation)}
-    change.record(EventType.PROMPT_DELEGATED, prompt.prompt_id, data)
-    return change.put(evolve(prompt, content=prompt.content.delegate(delegations)))
 
 
 def _skip(change: Change, prompt: Prompt, absent: str, substitute: str, why: str) -> Prompt:
@@ -171,7 +167,8 @@ class _Wanted:
                 return
             depth += 1
             why = "CYCLE" if is_circle else "CHAIN" if depth > MAX_CHAIN else ""
-            if why := why or self._refusal(content, substitute):
+            why = why or ("INACTIVE" if absence.inactive else "")
+            if why := why or self._refusal(content, substitute, holder):
                 self._refused[person, substitute] = why
                 return
             until = min(until or absence.until_at, absence.until_at)
@@ -190,11 +187,12 @@ class _Wanted:
             return True
         return any(d.user == substitute and d.cause is DelegationCause.PERSON for d in self._given.active)
 
-    def _refusal(self, content: PromptContent, substitute: str) -> str:
+    def _refusal(self, content: PromptContent, substitute: str, holder: str) -> str:
         exclusion, votes = content.exclusion, self._prompt.votes
         if exclusion is not None and exclusion.has(substitute):
             asked = {self._job.user_id, self._job.holder, *self._job.requesters}
             return "SELF_REVIEW" if exclusion.requester and substitute in asked else "EXCLUDED"
-        if votes is not None and votes.of(substitute) is not None:
+        vote = votes.of(substitute) if votes is not None else None
+        if vote is not None and vote.slot != holder:  # a vote in its place was given by this right
             return "VOTED"
         return "" if allows(content, substitute, "") else "POLICY"

@@ -8,9 +8,9 @@ from askback_server.domain.checks import Checker
 from askback_server.domain.commands import AnswerPrompt
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING
-from askback_server.domain.delegations import Delegation
+from askback_server.domain.delegations import Right
 from askback_server.domain.due import refuse_closed, run_overdue
-from askback_server.domain.electorate import NO_DEPARTURES, Departures, Shortage, shortages
+from askback_server.domain.electorate import NO_DEPARTURES, Shortage, shortages
 from askback_server.domain.errors import (
     InvalidField,
     LimitExceeded,
@@ -23,7 +23,6 @@ from askback_server.domain.exclusions import exclude_answerers
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
 from askback_server.domain.limits import Limits
-from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import find_for_person
@@ -83,9 +82,10 @@ def _violation(shortage: Shortage, content: PromptContent) -> Violation:
 
 
 def cast_vote(
-    change: Change, command: AnswerPrompt, prompt: Prompt, answer: Answer, digest: str
+    change: Change, command: AnswerPrompt, prompt: Prompt, answer: Answer, digest: str, right: Right
 ) -> RuleResult[AnswerResult]:
-    """Add a valid answer to the votes of an open prompt, and close it if no further one is needed.
+    """Add a valid answer, given by a right, to the votes of an open prompt, and close it if no further one is
+    needed.
 
     Votes of people who have left since end with it. Raises PermissionDenied for people who cannot be one of
     those that are needed.
@@ -93,7 +93,7 @@ def cast_vote(
     approval = prompt.content.approval
     assert approval is not None
     departures = change.facts.electorate.departures.get(prompt.namespace, NO_DEPARTURES)
-    vote = _vote_of(command, prompt, answer, departures)
+    vote = _vote_of(command, prompt, answer, right)
     before = prompt.votes or Votes()
     valid = before.without_departed(departures)
     _check_slot(valid, vote, prompt)
@@ -140,18 +140,6 @@ def _check_slot(votes: Votes, vote: Vote, prompt: Prompt) -> None:
         raise PermissionDenied(message, prompt_id=prompt.prompt_id, needs="a vote that is not used")
 
 
-def _check_holder(holder: str, by: Delegation, departures: Departures) -> frozenset[str] | None:
-    """The groups by which the person in whose place a delegate acts is still asked; None: by name.
-
-    Raises PermissionDenied if it is not asked any more.
-    """
-    entry = departures.still_in(holder, by.entry, by.at) if by.entry is not None else None
-    if departures.has_left(holder, by.at) or (entry is not None and not entry):
-        message = f"you act for {holder}, who is not asked any more: your vote would not count"
-        raise PermissionDenied(message, needs="audience")
-    return entry
-
-
 def _places(vote: Vote) -> list[list[str] | None]:
     """The groups of a vote, and those by which its author was asked."""
     return [sorted(vote.groups), None if vote.entry is None else sorted(vote.entry)]
@@ -167,38 +155,17 @@ def _check_size(votes: Votes, limits: Limits) -> None:
         raise LimitExceeded(message, limit="votes_bytes", value=limits.votes_bytes)
 
 
-def check_voter(prompt: Prompt, caller: Principal) -> None:
-    """Raise PermissionDenied unless a caller who may see the prompt is one of those that are asked.
-
-    An admin may see every prompt; who may decide together is what the asker has named.
-    """
-    content = prompt.content
-    if content.approval is not None and content.right_of(caller.subject, caller.groups) is None:
-        raise PermissionDenied(
-            "you see this prompt as an admin, and only its audience may vote; OverridePrompt is for admins",
-            needs="audience",
-        )
-
-
-def _vote_of(command: AnswerPrompt, prompt: Prompt, answer: Answer, departures: Departures) -> Vote:
+def _vote_of(command: AnswerPrompt, prompt: Prompt, answer: Answer, right: Right) -> Vote:
     approval, audience, caller = prompt.content.approval, prompt.content.audience, command.principal
     assert approval is not None
-    check_voter(prompt, caller)
-    right = prompt.content.right_of(caller.subject, caller.groups)
-    assert right is not None
-    by, entry = right.delegation, right.entry
-    if by is not None:
-        entry = _check_holder(right.holder, by, departures)
-    if caller.subject in departures.inactive:
-        message = "the directory of people has you as inactive, so your vote would not count; ask an admin"
-        raise PermissionDenied(message, needs="active")
+    by = right.delegation
     via = by.group if by is not None else ""
     groups = caller.groups & (approval.groups | audience.groups | ({via} if via else set()))
     authorises = command.decision in AUTHORISING
     if authorises and not approval.has_free_places and groups.isdisjoint(approval.groups):
         names = ", ".join(sorted(approval.groups))
         raise PermissionDenied(f"your vote would not count: members of {names} must approve", needs=names)
-    return Vote(answer, outcome_of(answer), groups, entry, by.number if by is not None else 0, via)
+    return Vote(answer, outcome_of(answer), groups, right.entry, by.number if by is not None else 0, via)
 
 
 _VOTED = (AnswerStatus.RECORDED, AnswerStatus.ACCEPTED)

@@ -44,20 +44,23 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
 
 
 def _of_answer(prompt: Prompt, caller: Principal) -> ElectorateQuery | None:
-    content = prompt.content
-    if content.delegations is None and content.approval is None:
+    """Of a vote, and of the answer of a delegate. Of the latter all are read in whose place it may act: the
+    delegation by which it acts may end by the same command."""
+    content, given = prompt.content, prompt.content.delegations
+    if given is None and content.approval is None:
         return None  # before anything is computed: most answers are such
-    right = content.right_of(caller.subject, caller.groups)
-    exclusion, people = content.exclusion, frozenset[str]()
-    if exclusion is not None and exclusion.groups and right is not None and right.delegation is not None:
-        people = frozenset({right.holder})
-    if prompt.votes is None or content.approval is None:
-        return ElectorateQuery(prompt.namespace, people=people) if people else None
-    live = prompt.votes.live
-    voters = frozenset({caller.subject}).union(*(vote.answer.people for vote in live))
-    voted = frozenset[str]().union(*(vote.groups | (vote.entry or frozenset()) for vote in live))
-    if right is not None:
-        voters, voted = voters | {right.holder}, voted | (right.entry or frozenset())
+    received = given.received(caller.subject, caller.groups) if given is not None else []
+    holders = frozenset(each.holder for each in received)
+    if content.approval is None and not holders:
+        return None
+    is_by_group = content.exclusion is not None and content.exclusion.groups
+    live = prompt.votes.live if prompt.votes is not None and content.approval is not None else ()
+    voters = frozenset({caller.subject}).union(holders, *(vote.answer.people for vote in live))
+    voted = frozenset[str]().union(
+        *(each.entry or frozenset() for each in received),
+        *(vote.groups | (vote.entry or frozenset()) for vote in live),
+    )
+    people = holders if is_by_group else frozenset[str]()
     return ElectorateQuery(prompt.namespace, voters=voters, voted=voted, people=people)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -11,7 +11,7 @@ from typing import Protocol
 from askback_server.domain.absences import Absence
 
 ChangeAbsences = Callable[[Sequence[Absence], datetime], Absence]
-"""(the absences of the namespace that are not over, the database's time): the one to store."""
+"""(those of the scope that are not over, the database's time): the one to store."""
 
 
 class Claim(Enum):
@@ -22,6 +22,18 @@ class Claim(Enum):
     """Another replica reviews it."""
     DONE = auto()
     """It has been reviewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceScope:
+    """What a change of an absence depends on: the others of the person, and those of substitutes."""
+
+    namespace: str
+    subject: str
+    substitute: str = ""
+    """Who is to stand in. Empty: no one, so no circle can be closed."""
+    until_at: datetime | None = None
+    """With a substitute: when the absence is to end. Those that begin later form no circle with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +48,9 @@ class AbsencePage:
 class AbsenceStore(Protocol):
     """One row per absence. A row is never deleted before it is long over."""
 
-    async def change(self, namespace: str, decide: ChangeAbsences) -> Absence:
-        """Insert or update one absence in a transaction that has read those of the namespace. Returns it as
-        stored. Errors of `decide` are raised. Raises StorageUnavailable."""
+    async def change(self, scope: AbsenceScope, decide: ChangeAbsences) -> Absence:
+        """Insert or update one absence in a transaction that has read those on which it depends. Returns it
+        as stored. Errors of `decide` are raised. Raises StorageUnavailable."""
 
     async def list_since(self, time: datetime | None) -> Sequence[Absence]:
         """The absences that were changed at or after a time; None: those that are not over. Raises
@@ -50,12 +62,12 @@ class AbsenceStore(Protocol):
     async def find(self, namespace: str, absence_id: str) -> Absence | None:
         """One absence. Raises StorageUnavailable."""
 
-    async def claim_review(self, absence_id: str, until: datetime, lease: timedelta) -> Claim:
-        """Claim the review of an absence that is to cover a time, for as long as the lease. Raises
-        StorageUnavailable."""
+    async def claim_reviews(self, until: Mapping[str, datetime], lease: timedelta) -> Mapping[str, Claim]:
+        """Claim the reviews of absences, each of which is to cover a time, for as long as the lease. Both
+        mappings are by absence id. Raises StorageUnavailable."""
 
-    async def finish_review(self, absence_id: str, until: datetime) -> None:
-        """Store that an absence was reviewed for a time. Raises StorageUnavailable."""
+    async def finish_reviews(self, until: Mapping[str, datetime]) -> None:
+        """Store for which time each absence was reviewed. Raises StorageUnavailable."""
 
     async def delete_over(self, before: datetime) -> int:
         """Delete absences that ended before a time. Returns how many. Raises StorageUnavailable."""

@@ -88,6 +88,9 @@ class PromptFilter:
     person: str = ""
     """Only prompts that this subject has claimed, or that name it in their audience; for lists, not for
     views."""
+    people: tuple[str, ...] = ()
+    """Only prompts that name one of these subjects, in their audience or by a delegation; for lists, not for
+    views."""
     overdue: bool = False
     """Only prompts that have escalated, or whose deadline has passed; for lists, not for views."""
     any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -26,6 +26,8 @@ absences = sa.Table(
     sa.Column("reviewed_at", Instant),
     sa.Column("leased_until", Instant),
     sa.Index("ix_absences_namespace", "namespace", "until_at"),
+    sa.Index("ix_absences_subject", "namespace", "subject", "until_at"),
+    sa.Index("ix_absences_substitute", "namespace", "substitute", "until_at"),
     sa.Index("ix_absences_updated", "updated_at"),
     sa.Index("ix_absences_until", "until_at"),
 )

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.domain.absences import Absence
-from askback_server.ports.absences import AbsencePage, ChangeAbsences, Claim
+from askback_server.domain.absences import MAX_LINKS, Absence
+from askback_server.ports.absences import AbsencePage, AbsenceScope, ChangeAbsences, Claim
 from askback_server.storage.absence_table import absences
+from askback_server.storage.dialect import Dialect
+from askback_server.storage.people_tables import people
 from askback_server.storage.reader import Reader, named
 from askback_server.storage.types import Instant
 
-_COLUMNS = tuple(f.name for f in fields(Absence))
-_ALL = sa.select(*(absences.c[name] for name in _COLUMNS))
+_COLUMNS = tuple(f.name for f in fields(Absence) if f.name != "inactive")
+
+
+def _is_inactive(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether the directory has a person as inactive or deleted."""
+    c = people.c
+    is_gone = sa.or_(sa.not_(c.active), c.deleted_at.is_not(None))
+    return sa.exists().where(c.namespace == absences.c.namespace, c.subject == subject, is_gone)
+
+
+_ALL = sa.select(
+    *(absences.c[name] for name in _COLUMNS),
+    _is_inactive(absences.c.subject).label("is_inactive"),
+    _is_inactive(absences.c.substitute).label("has_inactive"),
+)
 _LOCK = 0x61736B61
 """Of changes: there are few, so one is enough for all namespaces."""
 _SINCE = _ALL.where(absences.c.updated_at >= named("since", absences.c.updated_at))
+_OVER_FOR = timedelta(minutes=10)
+"""Longer than replicas know an absence that is over."""
 
 
 class AbsenceRows(Reader):
     """The AbsenceStore port."""
 
-    async def change(self, namespace: str, decide: ChangeAbsences) -> Absence:
+    async def change(self, scope: AbsenceScope, decide: ChangeAbsences) -> Absence:
         """Read, decide and write in one transaction, one after the other at all replicas: else absences could
         overlap or form a circle, and a call that is sent twice could make two."""
 
         def work(connection: sa.Connection) -> Absence:
             self._dialect.lock(connection, _LOCK)
             now = connection.execute(sa.select(sa.type_coerce(self._dialect.now(), Instant()))).scalar_one()
-            c = absences.c
-            mine = _ALL.where(c.namespace == namespace, c.until_at > now).order_by(c.from_at)
-            known = [_absence(row) for row in connection.execute(mine).mappings().all()]
-            wanted = decide(known, now)
+            known = self._read_scope(connection, scope, now)
+            wanted, c = decide(known, now), absences.c
             before = next((each for each in known if each.absence_id == wanted.absence_id), None)
             if before == wanted:
                 return wanted
@@ -46,10 +61,29 @@ class AbsenceRows(Reader):
             else:
                 row["created_at"] = before.created_at
                 connection.execute(sa.update(absences).where(c.absence_id == wanted.absence_id).values(row))
-            return _absence(row)
+            stored = connection.execute(_ALL.where(c.absence_id == wanted.absence_id))
+            return _absence(stored.mappings().one())
 
         found: Absence = await self._dialect.run(work)
         return found
+
+    def _read_scope(self, connection: sa.Connection, scope: AbsenceScope, now: datetime) -> list[Absence]:
+        """The absences of the person, then those of the substitute, of its substitutes, and so on: one
+        statement for each link. What others have set does not matter."""
+        c = absences.c
+        current = c.namespace == scope.namespace, c.until_at > now
+        found = connection.execute(_ALL.where(*current, c.subject == scope.subject)).mappings().all()
+        rows, names, seen = list(found), {scope.substitute}, {scope.subject, ""}
+        for _ in range(MAX_LINKS):
+            if not (names := names - seen):
+                break
+            seen |= names
+            theirs = self._dialect.among(c.subject, sorted(names)), c.substitute != ""
+            links = _ALL.where(*current, *theirs, c.from_at < scope.until_at)
+            found = connection.execute(links).mappings().all()
+            rows += found
+            names = {row["substitute"] for row in found}
+        return sorted(map(_absence, rows), key=lambda each: (each.from_at, each.absence_id))
 
     async def list_since(self, time: datetime | None) -> Sequence[Absence]:
         """Read by the index of `updated_at`, or all that are not over by that of `until_at`."""
@@ -77,28 +111,37 @@ class AbsenceRows(Reader):
         rows = await self._all(_ALL.where(*mine))
         return _absence(rows[0]) if rows else None
 
-    async def claim_review(self, absence_id: str, until: datetime, lease: timedelta) -> Claim:
-        """One conditional update, by the database's clock."""
+    async def claim_reviews(self, until: Mapping[str, datetime], lease: timedelta) -> Mapping[str, Claim]:
+        """Read the rows with locks, and write the leases by one update, by the database's clock."""
         c = absences.c
+        columns = c.absence_id, c.reviewed_at, c.leased_until
+        mine = sa.select(*columns).where(self._dialect.among(c.absence_id, sorted(until)))
+        locked = mine.order_by(c.absence_id).with_for_update()
 
-        def work(connection: sa.Connection) -> Claim:
+        def work(connection: sa.Connection) -> Mapping[str, Claim]:
+            rows = {row.absence_id: row for row in connection.execute(locked).all()}
             now = connection.execute(sa.select(sa.type_coerce(self._dialect.now(), Instant()))).scalar_one()
-            free = sa.or_(c.leased_until.is_(None), c.leased_until <= now)
-            is_due = sa.or_(c.reviewed_at.is_(None), c.reviewed_at < until)
-            claimed = sa.update(absences).where(c.absence_id == absence_id, free, is_due)
-            if connection.execute(claimed.values(leased_until=now + lease)).rowcount:
-                return Claim.GRANTED
-            left = sa.select(c.absence_id).where(c.absence_id == absence_id, is_due)
-            return Claim.DONE if connection.execute(left).first() is None else Claim.BUSY
+            claims = dict.fromkeys(until, Claim.DONE)
+            for absence_id, row in rows.items():
+                if row.reviewed_at is None or row.reviewed_at < until[absence_id]:
+                    is_free = row.leased_until is None or row.leased_until <= now
+                    claims[absence_id] = Claim.GRANTED if is_free else Claim.BUSY
+            granted = sorted(each for each, claim in claims.items() if claim is Claim.GRANTED)
+            if granted:
+                claimed = sa.update(absences).where(self._dialect.among(c.absence_id, granted))
+                connection.execute(claimed.values(leased_until=now + lease))
+            return claims
 
-        claim: Claim = await self._dialect.run(work)
-        return claim
+        found: Mapping[str, Claim] = await self._dialect.run(work)
+        return found
 
-    async def finish_review(self, absence_id: str, until: datetime) -> None:
-        """Free the lease with it."""
-        mine = sa.update(absences).where(absences.c.absence_id == absence_id)
-        statement = mine.values(reviewed_at=until, leased_until=None)
-        await self._dialect.run(lambda connection: connection.execute(statement).rowcount)
+    async def finish_reviews(self, until: Mapping[str, datetime]) -> None:
+        """Free the leases with it."""
+        this = sa.update(absences).where(absences.c.absence_id == sa.bindparam("of"))
+        statement = this.values(reviewed_at=sa.bindparam("until"), leased_until=None)
+        rows = [{"of": each, "until": time} for each, time in sorted(until.items())]
+        if rows:
+            await self._dialect.run(lambda connection: connection.execute(statement, rows).rowcount)
 
     async def delete_over(self, before: datetime) -> int:
         """Delete by the index of `until_at`."""
@@ -107,5 +150,26 @@ class AbsenceRows(Reader):
         return count
 
 
+def touch_absences(
+    connection: sa.Connection, dialect: Dialect, namespace: str, subjects: Sequence[str], now: datetime
+) -> None:
+    """Mark the absences of people who became active or inactive, and those for which they stand in, as
+    changed: replicas read them again, and review the prompts."""
+    c = absences.c
+    current = c.namespace == namespace, c.until_at > now - _OVER_FOR
+    of_person, of_substitute = (
+        sa.select(c.absence_id).where(*current, dialect.among(column, subjects))
+        for column in (c.subject, c.substitute)
+    )
+    found = sorted(connection.execute(sa.union(of_person, of_substitute)).scalars())
+    if found:
+        mine = dialect.among(c.absence_id, found)
+        # In the order of the ids, so that two writers do not wait for each other.
+        connection.execute(sa.select(c.absence_id).where(mine).order_by(c.absence_id).with_for_update())
+        connection.execute(sa.update(absences).where(mine).values(updated_at=now))
+
+
 def _absence(row: Any) -> Absence:
-    return Absence(**{name: row[name] for name in _COLUMNS})
+    gone = {row["subject"]: row["is_inactive"], row["substitute"]: row["has_inactive"]}
+    inactive = frozenset(subject for subject, is_inactive in gone.items() if is_inactive)
+    return Absence(**{name: row[name] for name in _COLUMNS}, inactive=inactive)

@@ -16,14 +16,16 @@ _INVALID = sa.text(
 )
 
 
-def create_large_index(name: str, table: str, columns: list[Any], *, where: str) -> None:
-    """Create a partial index. On PostgreSQL the table can be written meanwhile (CREATE INDEX CONCURRENTLY).
+def create_large_index(name: str, table: str, columns: list[Any], *, where: str = "") -> None:
+    """Create an index, with `where` a partial one. On PostgreSQL the table can be written meanwhile (CREATE
+    INDEX CONCURRENTLY).
 
     That commits what the migration did before, so call it first: then an interrupted migration can run
     again. It replaces an index that an interrupted one has left invalid.
     """
     context = op.get_context()
-    only: dict[str, Any] = {"postgresql_where": sa.text(where), "sqlite_where": sa.text(where)}
+    names = ("postgresql_where", "sqlite_where") if where else ()
+    only: dict[str, Any] = {name: sa.text(where) for name in names}
     if context.dialect.name != "postgresql":
         op.create_index(name, table, columns, unique=False, **only)
         return

@@ -21,6 +21,7 @@ from askback_server.domain.people import (
     search_text,
 )
 from askback_server.ports.clock import uuid7
+from askback_server.storage.absences import touch_absences
 from askback_server.storage.electorate import ElectorateReads
 from askback_server.storage.people_tables import group_members, people, people_groups
 from askback_server.storage.types import Instant
@@ -56,6 +57,9 @@ class PeopleRows(ElectorateReads):
             changed = [p for p in wanted.values() if p and p != stored.get(p.subject)]
             self._update(connection, [p for p in changed if p.subject in stored])
             self._write_facts(connection, stored, changed, now)
+            gone = {subject for subject, person in stored.items() if person.is_gone}
+            if moved := [p.subject for p in changed if p.is_gone != (p.subject in gone)]:
+                touch_absences(connection, self._dialect, namespace, moved, now)
             return [wanted[each] for each in subjects]
 
         found: Sequence[Person | None] = await self._dialect.run(work)

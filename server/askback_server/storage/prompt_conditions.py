@@ -160,6 +160,10 @@ CONDITIONS: Mapping[str, Condition] = {
         lambda _, f: {} if f.unattended else None, lambda _: prompts.c.unattended_since.is_not(None)
     ),
     "person": Condition(_person, _holds_or_is_named),
+    "people": Condition(
+        lambda _, f: {"people": f.people} if f.people else None,
+        lambda kind: kind.has_any(prompts.c.audience, "users", kind.named_texts("people")),
+    ),
     "overdue": Condition(lambda d, f: d.give_time("now") if f.overdue else None, _is_late),
     "expires_before": Condition(
         lambda _, f: None if f.expires_before is None else {"expires_before": f.expires_before},

@@ -161,6 +161,7 @@ async def test_another_is_asked_too_until_it_gives_it_back_or_it_is_taken_back(t
     await ask_too("A group", "Name of the group", "ops")
     cy = await show(team, "cy", prompt)
     await expect(line(cy, "ops")).to_contain_text("You act for ana. ana asked group ops too.")
+    await expect(cy.locator(".row .mark", has_text="On behalf of ana")).to_have_count(1)
     await expect(cy.locator("[data-command=give-back], [data-command=take-back]")).to_have_count(0)
     await team.world.with_token("cy-token").hitl.AnswerPrompt(answer(prompt))
     await expect(ana.locator('[data-vote="cy"]')).to_contain_text("On behalf of ana")

@@ -66,3 +66,9 @@ export const changes = signal(0);
 export function subjectOf(page: Page): string {
   return page.session.subject ?? "";
 }
+
+const NO_GROUPS: readonly string[] = [];
+
+export function groupsOf(page: Page): readonly string[] {
+  return page.session.groups ?? NO_GROUPS;
+}

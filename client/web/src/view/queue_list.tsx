@@ -18,7 +18,7 @@ import {
   setPointerInside,
   toggleChosen,
 } from "./list_state";
-import { subjectOf, usePage } from "./page";
+import { groupsOf, subjectOf, usePage } from "./page";
 import { endOf, isOpen } from "./prompt_facts";
 import { isRecord, type Query } from "./query";
 import { factOf, type GroupOf, grouped, groupSizes, type Similar, similarRows } from "./queue_model";
@@ -174,6 +174,7 @@ export function List() {
               active={active.value}
               chosen={isEnded ? undefined : chosen.value}
               subject={subjectOf(page)}
+              groups={groupsOf(page)}
               now={() => inbox.now()}
               isLive={link === "live"}
               speech={language()}

@@ -18,6 +18,7 @@ interface QueuePageProps {
   /** Undefined: rows cannot be chosen here. */
   readonly chosen: ReadonlySet<string> | undefined;
   readonly subject: string;
+  readonly groups: readonly string[];
   readonly now: () => number;
   readonly isLive: boolean;
   readonly speech: string;
@@ -64,8 +65,8 @@ export class QueuePage extends Component<QueuePageProps> {
       now.speech !== next.speech
     )
       return true;
-    if (now.subject !== next.subject || (now.chosen === undefined) !== (next.chosen === undefined))
-      return true;
+    if (now.subject !== next.subject || now.groups !== next.groups) return true;
+    if ((now.chosen === undefined) !== (next.chosen === undefined)) return true;
     for (const name of ["selected", "active"] as const) {
       if (now[name] !== next[name] && (isIn(next.rows, now[name]) || isIn(next.rows, next[name])))
         return true;
@@ -83,6 +84,7 @@ export class QueuePage extends Component<QueuePageProps> {
     active,
     chosen,
     subject,
+    groups,
     now,
     isLive,
     speech,
@@ -123,6 +125,7 @@ export class QueuePage extends Component<QueuePageProps> {
               key={id}
               row={row}
               subject={subject}
+              groups={groups}
               now={now}
               clocks={this.#clocks}
               isLive={isLive}

@@ -28,6 +28,7 @@ import { Ago, Icon, Name, Time } from "./ui";
 interface QueueRowProps {
   readonly row: Row;
   readonly subject: string;
+  readonly groups: readonly string[];
   readonly now: () => number;
   readonly clocks: Clocks;
   readonly isLive: boolean;
@@ -56,12 +57,13 @@ export class QueueRow extends Component<QueueRowProps> {
       now.speech !== next.speech ||
       now.isUnderDay !== next.isUnderDay ||
       now.isSimilar !== next.isSimilar ||
-      now.subject !== next.subject
+      now.subject !== next.subject ||
+      now.groups !== next.groups
     );
   }
 
   render(props: QueueRowProps) {
-    const { row, subject, now, clocks, isSelected, isActive, isChosen, isLive, isUnderDay } = props;
+    const { row, subject, groups, now, clocks, isSelected, isActive, isChosen, isLive, isUnderDay } = props;
     const { prompt } = row;
     const id = idOf(prompt);
     const open = isOpen(row);
@@ -70,7 +72,7 @@ export class QueueRow extends Component<QueueRowProps> {
     const ended = endOf(row);
     const title = prompt.content?.title ?? "";
     const requester = requesterOf(prompt);
-    const behalf = rightOf(prompt, { subject })?.delegation?.holder;
+    const behalf = rightOf(prompt, { subject, groups })?.delegation?.holder;
     const classes = [
       "row",
       open ? "" : "is-closed",

@@ -73,11 +73,20 @@ export function stillNeeded(prompt: Prompt, { votes = 0, required = 0, missing =
 
 /** The groups of which members are missing: "needs 1 of release, 2 of legal". Empty: none. */
 export function missingText(missing: readonly GroupApproval[] = []): string {
-  if (missing.length === 0) return "";
-  const groups = missing.map((one) =>
-    t("votes.of_group", { n: one.required ?? 0, group: oneLine(one.group ?? "", 100) }),
-  );
-  return t("votes.needs", { groups: groups.join(", ") });
+  return missing.length === 0 ? "" : t("votes.needs", { groups: groupsText(missing) });
+}
+
+function groupsText(missing: readonly GroupApproval[]): string {
+  return missing
+    .map((one) => t("votes.of_group", { n: one.required ?? 0, group: oneLine(one.group ?? "", 100) }))
+    .join(", ");
+}
+
+/** What an override did without: the groups whose places were empty. Empty: it was none, or lacked none. */
+export function lackedText(prompt: Prompt, resolution: Resolution | undefined): string {
+  const missing = progressOf(prompt)?.missing ?? [];
+  if (resolution?.answer?.source !== "ANSWER_SOURCE_OVERRIDE" || missing.length === 0) return "";
+  return t("votes.lacked", { groups: groupsText(missing) });
 }
 
 /** Whether a decision takes the votes of several people. */

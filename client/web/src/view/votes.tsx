@@ -25,7 +25,7 @@ import {
 import { RuleRef } from "./rules/rule_ref";
 import { disturb, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
-import { deciding, isVote, missingText, type Outcome, outcomesOf } from "./vote_facts";
+import { deciding, isVote, lackedText, missingText, type Outcome, outcomesOf } from "./vote_facts";
 import { Withdraw } from "./withdraw";
 import type { Work } from "./work";
 
@@ -49,18 +49,22 @@ export function Votes({ row, work }: VotesProps) {
   useNews(row.prompt);
   const { approval } = prompt.content ?? {};
   const outcomes = outcomesOf(prompt);
-  if (approval === undefined || outcomes.length === 0) return null;
+  const resolution = resolutionOf(row);
+  const lacked = lackedText(prompt, resolution);
+  if (approval === undefined || (outcomes.length === 0 && lacked === "")) return null;
   const offersOriginal =
     open &&
     !hasForm(prompt) &&
     decisionsOf(prompt).some((one) => one.decision === "DECISION_ACCEPT") &&
     !outcomes.some((one) => one.decision === "DECISION_ACCEPT");
-  const resolution = resolutionOf(row);
   const decided = deciding(prompt, resolution);
   return (
     <section class="votes" id="votes" aria-labelledby="votes-title" tabIndex={-1}>
       <h2 id="votes-title">{t("votes.title")}</h2>
-      {resolution?.answer?.source === "ANSWER_SOURCE_OVERRIDE" ? <p>{t("votes.overridden")}</p> : null}
+      {outcomes.length > 0 && resolution?.answer?.source === "ANSWER_SOURCE_OVERRIDE" ? (
+        <p>{t("votes.overridden")}</p>
+      ) : null}
+      {lacked === "" ? null : <p>{lacked}</p>}
       <ul class="outcomes">
         {[...outcomes, ...(offersOriginal ? [{ ...ORIGINAL, required: approval.required ?? 1 }] : [])].map(
           (outcome) => (

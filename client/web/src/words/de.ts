@@ -633,6 +633,7 @@ export const catalogue: Catalogue = {
   "votes.withdrawing": "Wird zurückgezogen …",
   "votes.decided": "Dies hat entschieden.",
   "votes.overridden": "Diese Stimmen haben nicht entschieden: Ein Admin hat sie übersteuert.",
+  "votes.lacked": "Bei der Übersteuerung fehlten diese Stimmen: {groups}.",
   "votes.voted": "Stimme von {name}: „{done}“",
   "votes.need.comment":
     "„{verb}“ braucht einen Kommentar: Schreiben Sie ihn unten, dann drücken Sie noch einmal.",

@@ -27,6 +27,7 @@ export const enVotes = {
   "votes.withdrawing": "Withdrawing…",
   "votes.decided": "This decided.",
   "votes.overridden": "These votes did not decide: an admin overrode them.",
+  "votes.lacked": "The override did without these votes: {groups}.",
   "votes.voted": "{name} voted “{done}”",
   "votes.need.comment": "“{verb}” needs a comment: write it below, then press again.",
   "votes.confirm.edits": "This does not send your edited text. Press again to vote for what is shown here.",

@@ -2533,8 +2533,9 @@ type ReroutePromptRequest struct {
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// The asker's name of the prompt; together with `job_id`.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// Who is asked instead. All delegations, the claim, and the votes of those who are asked no more end. A prompt for
-	// some people cannot be opened to everyone. Unset: it stays.
+	// Who is asked instead. All delegations, the claim, and the votes of those who are asked no more end; also where the
+	// audience is as before and names a person who has transferred its right. A prompt for some people cannot be
+	// opened to everyone. Unset: it stays.
 	Audience *Audience `protobuf:"bytes,4,opt,name=audience,proto3" json:"audience,omitempty"`
 	// The priority. Unset: it stays.
 	Priority *int32 `protobuf:"varint,5,opt,name=priority,proto3,oneof" json:"priority,omitempty"`

@@ -196,9 +196,10 @@ const (
 	JobEventType_JOB_EVENT_TYPE_PROMPT_VOTED JobEventType = 45
 	// A person withdrew its vote. Data: `answer_id`.
 	JobEventType_JOB_EVENT_TYPE_VOTE_WITHDRAWN JobEventType = 46
-	// A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
-	// `number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
-	// ABSENCE), `at`, `until`, `comment`.
+	// A right to answer was delegated, by a person or because one is away; or the end of an absence was moved, or an
+	// escalation names a person who has transferred its right (then `mode` becomes ADD). Data: `number` (of the
+	// delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON, ABSENCE), `at`,
+	// `until`, `comment`.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_DELEGATED JobEventType = 47
 	// Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
 	// of votes that ended with them.
@@ -207,7 +208,7 @@ const (
 	// changed, `reason`; with `votes` and `delegations`, those that ended by it.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_REROUTED JobEventType = 49
 	// The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
-	// it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+	// it asked for the job; INACTIVE: it or the person is inactive or deleted; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
 	JobEventType_JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED JobEventType = 50
 	// Rules match the prompt that was asked or amended, or could not be evaluated.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_RULED JobEventType = 60

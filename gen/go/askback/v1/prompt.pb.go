@@ -2003,7 +2003,8 @@ type EscalationStep struct {
 	// When the step is taken, counted from the asking or the last amendment. Required, and later than
 	// the step before.
 	After *durationpb.Duration `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
-	// Who is asked now, in addition to those asked before. A prompt for everyone stays for everyone.
+	// Who is asked now, in addition to those asked before. A prompt for everyone stays for everyone. A person whom it
+	// names may answer also after it has transferred its right; those who act for the person still may.
 	To *Audience `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
 	// True: `to` takes the place of those asked before, who no longer see the prompt; with an empty
 	// `to` everyone is asked. Default: false.
