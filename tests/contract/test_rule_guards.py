@@ -26,7 +26,7 @@ from askback_server.domain.rules import CompiledRule, Effect, Match, Route, Rule
 from askback_server.domain.stored_rules import StoredRule, delete, switch_off, write_revision
 from askback_server.ports.clock import uuid7
 from askback_server.storage.people_tables import people
-from askback_server.storage.rule_tables import rules
+from askback_server.storage.rule_tables import rule_revisions, rule_sets, rules
 from askback_server.storage.tables import prompts
 from tests.support.aggregates import BOB, question
 from tests.support.rows import now
@@ -276,6 +276,20 @@ async def test_only_a_changed_rule_is_compiled_again(here: Node, monkeypatch: py
     await change(here, one, CHANGES["rewritten"])
     await here.rules.load()
     assert prepared[2:] == [f"{one.rule_id}@2"]
+
+
+async def test_a_rule_of_a_newer_version_asks_people_and_stops_no_other(
+    here: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    await see(here)
+    stored = await save(here)
+    assert (await answered(here)).state is PromptState.ANSWERED
+    document = sa.update(rule_revisions).where(rule_revisions.c.rule_id == stored.rule_id)
+    await execute(here.database, document.values(document='{"effect":"ANOTHER"}'))
+    await execute(here.database, sa.update(rule_sets).values(version=rule_sets.c.version + 1))
+    await here.rules.load()  # raises no error, so those of other namespaces are read as well
+    assert (await answered(here, "b")).state is PromptState.OPEN
+    assert f"{stored.rule_id}@1" in caplog.text
 
 
 async def test_a_namespace_whose_rules_are_gone_is_not_read_again(

@@ -185,8 +185,10 @@ _LIMITS = Limits()
 
 def prepare_rule(rule: Rule, expressions: Expressions) -> CompiledRule:
     """A stored rule, ready to be applied. If its examples do not hold with the library that is installed now,
-    it is an error wherever its plain conditions hold."""
+    it is an error wherever its plain conditions hold. A rule without examples is one that cannot be read."""
     compiled = compile_rule(rule, expressions)
+    if not rule.spec.matching:
+        return CompiledRule(rule, _failing("a newer version wrote it"), is_broken=True)
     for examples, wanted in ((rule.spec.matching, True), (rule.spec.not_matching, False)):
         for example in examples:
             try:

@@ -105,7 +105,7 @@ class Rules:
         """Log the rules that cannot be evaluated here, once for each change of them."""
         broken = sorted(each.rule.ref for each in rules if each.is_broken)
         if broken and broken != self._broken.get(namespace):
-            why = f"their examples do not hold with {self._expressions.version}"
+            why = f"their examples do not hold with {self._expressions.version}, or a newer version made them"
             if not self._expressions.version:
                 why = 'the library for conditions is not installed here: pip install "askback[rules]"'
             _log.warning(

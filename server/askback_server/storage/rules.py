@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from askback_server.domain.people import Source
 from askback_server.domain.rule_documents import spec_from_json, spec_to_json
-from askback_server.domain.rules import Rule, RuleSpec, Standing
+from askback_server.domain.rules import Effect, Match, Rule, RuleSpec, Standing
 from askback_server.domain.stored_rules import Proposal, StoredRule
 from askback_server.ports.rules import RuleDecision
 from askback_server.storage.people_tables import group_members, people
@@ -58,7 +59,7 @@ class RuleRows(Reader):
     async def read_set(self, namespace: str) -> tuple[int, Sequence[StoredRule]]:
         """Read the rules by the index of the namespace. Without any the version is 0."""
         rows = await self._look_up(_SET, namespace=namespace)
-        return (rows[0]["set_version"] if rows else 0), [_to_rule(row) for row in rows]
+        return (rows[0]["set_version"] if rows else 0), [_to_readable_rule(row) for row in rows]
 
     async def read_uses(self, namespaces: Collection[str]) -> Mapping[str, int]:
         """Read the rows of the rules alone, by the index of the namespace."""
@@ -195,6 +196,21 @@ def _row(rule: StoredRule) -> dict[str, Any]:
         "updated_at": rule.updated_at,
         "deleted_at": rule.deleted_at,
     }
+
+
+def _to_readable_rule(row: Any) -> StoredRule:
+    """The rule of a row. In place of one that this version cannot read, because a newer one wrote it, a rule
+    that asks people about everything: so the other rules hold during an upgrade."""
+    try:
+        return _to_rule(row)
+    except (LookupError, TypeError, ValueError):
+        names, times = (row["rule_id"], row["namespace"]), (row["created_at"], row["updated_at"])
+        found = StoredRule(*names, *times, row["newest"], deleted_at=row["deleted_at"])
+        if not row["revision"]:
+            return found
+        spec = RuleSpec("", "", Effect.ASK, Match(), expires_at=row["expires_at"])
+        active = Rule(row["rule_id"], row["revision"], row["namespace"], "", spec, bool(row["enabled"]))
+        return replace(found, active=active)
 
 
 def _to_rule(row: Any) -> StoredRule:
