@@ -165,6 +165,20 @@ def pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[D
 
 
 @pytest.fixture(scope="session")
+def kept_pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[DatabasePool]:
+    """Like `pg_databases`, for tests in lasting loops: the connections are kept, too."""
+    # Imported late, as in `_upgrade`.
+    from tests.support.kept_connections import KeptDatabases
+    from tests.support.lasting_loops import end_loops
+
+    pool = KeptDatabases(postgres, migrated_template)
+    with pool.installed():
+        yield pool
+    pool.close()
+    end_loops()
+
+
+@pytest.fixture(scope="session")
 def migrated_template(postgres: PostgresServer) -> Iterator[str]:
     """The name of a migrated PostgreSQL database without connections, so that it can be copied."""
     url = postgres.create_database()
