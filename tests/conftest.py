@@ -67,8 +67,7 @@ def pytest_collection_finish() -> None:
 
         share_compiled_statements()
         probe_each_address_once()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with the garbage of the collection of tests: to find it takes half a second of CPU
     gc.set_threshold(10_000, 20, 50)  # halves the time that collections take
     gc.enable()
 
