@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from askback_server.config.settings import Config
 from askback_server.domain.people import Roster
+from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
@@ -63,6 +64,8 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups)
     await feed.start()
 
+    known_absences = KnownAbsences(storage.absences, time)
+    await known_absences.load()
     observers = Observers(EventLog(), observer or NullObserver())
     engine = Engine(
         storage.jobs,
@@ -75,6 +78,7 @@ async def build(
         observer=observers,
         attended=index.is_attended,
         read_electorate=storage.people.read_electorate,
+        absences=lambda: known_absences.book,
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
@@ -89,6 +93,9 @@ async def build(
     sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
     directory = Directory(storage.people, time, limits, roster)
+    absences = AbsenceKeeper(
+        storage.absences, known_absences, storage.people, storage.jobs, engine, time, limits
+    )
     secret = await storage.secret()
     return Replica(
         replica=config.name,
@@ -109,6 +116,7 @@ async def build(
         presence=presence,
         sign_outs=sign_outs,
         directory=directory,
+        absences=absences,
         timers=timers,
         sweep=Sweep(
             storage.queue,

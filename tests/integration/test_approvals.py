@@ -19,11 +19,12 @@ RECORDED, ACCEPTED = prompts.ANSWER_STATUS_RECORDED, prompts.ANSWER_STATUS_ACCEP
 
 # The calls of HitlService by which people decide a prompt or reserve it, and the others. The frames of
 # Converse have the same names, in snake case.
-DECIDING = {"AnswerPrompt", "AnswerPrompts", "ClaimPrompt"}
+DECIDING = {"AnswerPrompt", "AnswerPrompts", "ClaimPrompt", "DelegatePrompt"}
 OTHER = {
     "Converse", "WatchPrompts", "ListPrompts", "GetPrompt", "ListAnswers", "ReleasePrompt",
     "OverridePrompt",  # for admins, where the namespace allows it
     "WithdrawAnswer", "CancelPrompt",  # end a vote, or the prompt without an answer
+    "ReroutePrompt",  # by the asker, and an exclusion applies to all whom it names
 }  # fmt: skip
 FRAMES = {"hello", "heartbeat", "credit", "goodbye"}
 
@@ -66,7 +67,10 @@ def requests(prompt: Any, who: str) -> dict[str, Any]:
     said = answer(prompt, f"by-{who}")
     keyed = pb.AnswerPromptRequest(**by_key, answer_id=f"k-{who}", revision=1, decision=ACCEPT)
     claim = pb.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(60))
-    return {"AnswerPrompt": said, "AnswerPrompt by key": keyed, "ClaimPrompt": claim}
+    give = pb.DelegatePromptRequest(prompt_id=prompt.prompt_id, mode=pb.DELEGATION_MODE_ADD, user="nora")
+    found = {"AnswerPrompt": said, "AnswerPrompt by key": keyed, "ClaimPrompt": claim, "DelegatePrompt": give}
+    assert {name.split()[0] for name in found} == DECIDING - {"AnswerPrompts"}
+    return found
 
 
 async def refused_everywhere(service: ServiceWorld, prompt: Any, who: str) -> None:
@@ -102,6 +106,11 @@ async def test_an_excluded_person_cannot_decide_by_any_call_or_frame(service: Se
     # The creator of the job, its user, who answered and who voted before, a user, and a member of a group.
     for who in ("ada", "rita", "fred", "vera", "uma", "any"):
         await refused_everywhere(service, prompt, who)
+        give = pb.DelegatePromptRequest(prompt_id=prompt.prompt_id, mode=pb.DELEGATION_MODE_ADD, user=who)
+        await expect_refusal(
+            person(service, "nora").hitl.DelegatePrompt(give), "FAILED_PRECONDITION", "DELEGATION_REFUSED",
+            prompt_id=prompt.prompt_id, because="EXCLUDED",
+        )  # fmt: skip
     result = (await person(service, "nora").hitl.AnswerPrompt(answer(prompt))).result
     assert result.status == ACCEPTED
 

@@ -1,5 +1,6 @@
 """Tokens, roles, namespaces and audiences, for each call as documented in the protos."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from askback.v1 import access_service_pb2 as apb
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
+from askback.v1 import policy_service_pb2 as ppb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal, outcome
@@ -67,6 +69,8 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "GetPrompt": ((CL, WO, CO), "hitl", hpb.GetPromptRequest(**P)),
     "ListAnswers": ((CL, WO, CO), "hitl", hpb.ListAnswersRequest(**P)),
     "CancelPrompt": ((CL, WO), "hitl", hpb.CancelPromptRequest(**P)),
+    "DelegatePrompt": ((CO,), "hitl", hpb.DelegatePromptRequest(mode=1, user="u", **P)),
+    "ReroutePrompt": ((CL, WO), "hitl", hpb.ReroutePromptRequest(priority=1, **P)),
     "LeaseJobs": ((WO,), "workers", wpb.LeaseJobsRequest(worker_id="w", job_types=["none"])),
     "ExtendLease": ((WO,), "workers", wpb.ExtendLeaseRequest(session_id=ABSENT_ID)),
     "ReportProgress": ((WO,), "workers", wpb.ReportProgressRequest(**NAMED)),
@@ -85,6 +89,9 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "DeletePerson": ((), "access", apb.DeletePersonRequest(subject="nn")),
     "SetGroup": ((), "access", apb.SetGroupRequest(name="ops")),
     "ListGroups": ((), "access", apb.ListGroupsRequest()),
+    "SetAbsence": ((CO,), "policies", ppb.SetAbsenceRequest(until_time={"seconds": int(time.time()) + 3600})),
+    "DeleteAbsence": ((CO,), "policies", ppb.DeleteAbsenceRequest(absence_id=ABSENT_ID)),
+    "ListAbsences": ((CL, WO, CO), "policies", ppb.ListAbsencesRequest()),
 }
 
 
@@ -98,7 +105,7 @@ def call_by_name(caller: Caller, name: str) -> Any:
 def test_the_table_has_every_rpc() -> None:
     names = {
         method.name
-        for module in (jpb, wpb, hpb, apb)
+        for module in (jpb, wpb, hpb, apb, ppb)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

@@ -14,7 +14,9 @@ from askback._worker.lease import Lease
 from askback_server.domain import voting_rules
 from askback_server.domain.aggregate import Change
 from askback_server.domain.approvals import Approval
+from askback_server.domain.delegations import Delegations
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.votes import Vote
 from askback_server.engine import grouping
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.engine import Engine
@@ -407,7 +409,20 @@ CONTEST: dict[str, Bug] = {
     ),
 }
 
+
+def _keep_rights_that_were_given_away(patch: Patch) -> None:
+    patch.setattr(Delegations, "gone", frozenset())
+    patch.setattr(Delegations, "has_given", lambda *_: False)
+
+
+def _count_each_delegate(patch: Patch) -> None:
+    patch.setattr(voting_rules, "_check_slot", lambda *_: None)
+    patch.setattr(Vote, "slot", property(lambda vote: vote.user_id))
+
+
 VOTES: dict[str, Bug] = {
+    "rights kept that were given away": Bug(_keep_rights_that_were_given_away, "gave its right away"),
+    "each delegate counts": Bug(_count_each_delegate, "several votes in the place"),
     "resolved with too few votes": Bug(_count_one_vote_less, "is in disorder"),
     "excluded people answer": Bug(_let_excluded_people_answer, "is in disorder"),
     "exclusion of votes forgotten": Bug(_exclude_only_the_author, "had voted before"),

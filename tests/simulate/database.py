@@ -73,7 +73,7 @@ class SimulatedDatabase:
         self.jobs = self.queue = self.feed = self
         idle = IdleStores(self.pause)
         self.census = self.presence = self.queue_locks = self.sign_outs = idle
-        self.overview = self.people = idle
+        self.overview = self.people = self.absences = idle
         self.checkpoints = IdleCheckpoints()
         self._channel = SimulatedChannel(seed)
         self.sessions = SimulatedSessions(self)

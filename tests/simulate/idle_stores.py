@@ -13,9 +13,12 @@ from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Position
 
+_NO_GROUPS = frozenset[str]()
+
 
 class IdleStores:
-    """Queue locks, sign-outs, counts by the hour, and presence. `pause` takes the time of a statement."""
+    """Queue locks, sign-outs, absences, counts by the hour, and presence. `pause` takes the time of a
+    statement."""
 
     def __init__(self, pause: Callable[[], Awaitable[None]]) -> None:
         self._pause = pause
@@ -36,11 +39,11 @@ class IdleStores:
     async def delete_expired(self) -> int:
         return 0
 
-    # --- the directory of people: knows no one ---
+    # --- the directory of people: knows no members of groups, and every person that is asked for ---
 
     async def read_electorate(self, queries: Sequence[ElectorateQuery]) -> Electorate:
         await self._pause()
-        return Electorate()
+        return Electorate(people={each.namespace: dict.fromkeys(each.people, _NO_GROUPS) for each in queries})
 
     # --- counts by the hour: another replica is always faster ---
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from askback_server.domain import commands as c
 from askback_server.domain import vote_commands as v
+from askback_server.domain.absences import NO_ABSENCES, Absences
 from askback_server.domain.aggregate import Aggregate, Change, Facts, Guard
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import DefaultAnswer, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
+from askback_server.domain.electorate import UNKNOWN, Electorate
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Failure, Job, JobState
@@ -67,6 +69,8 @@ class JobWorld:
     ids: int = 0
     present: tuple[Principal, ...] | None = None
     """The people at a console; None: presence is not tracked, so every prompt counts as attended."""
+    absences: Absences = NO_ABSENCES
+    electorate: Electorate = UNKNOWN
 
     def do(self, command: c.Command[object]) -> Any:
         """Apply a command and check every invariant. Returns the command's reply or raises its error."""
@@ -92,7 +96,15 @@ class JobWorld:
     def _facts(self) -> Facts:
         self.ids += 1
         dead = frozenset(SessionRef(session_id, 0) for session_id in self.dead)
-        facts = Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", dead)
+        facts = Facts(
+            self.now,
+            self.limits,
+            self._new_id,
+            f"command-{self.ids}",
+            dead,
+            electorate=self.electorate,
+            absences=self.absences,
+        )
         there = self.present
         return facts if there is None else replace(facts, attended=lambda p: any(map(p.is_for, there)))
 

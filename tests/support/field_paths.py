@@ -9,7 +9,13 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback.v1 import (
+    access_service_pb2,
+    hitl_service_pb2,
+    job_service_pb2,
+    policy_service_pb2,
+    worker_service_pb2,
+)
 
 TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
@@ -75,7 +81,13 @@ def entries(field: FieldDescriptor, count: int, text: str = "x") -> Any:
 
 def field_paths() -> Iterator[FieldPath]:
     """The field paths of the requests of all methods."""
-    for module in (job_service_pb2, worker_service_pb2, hitl_service_pb2, access_service_pb2):
+    for module in (
+        job_service_pb2,
+        worker_service_pb2,
+        hitl_service_pb2,
+        access_service_pb2,
+        policy_service_pb2,
+    ):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 for fields in _walk(method.input_type, ()):

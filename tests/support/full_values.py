@@ -1,7 +1,7 @@
 """Jobs and prompts whose fields all differ from their defaults."""
 
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from askback_server.domain.answers import Answer, AnswerSource
@@ -18,6 +18,14 @@ from askback_server.domain.content import (
     Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
+from askback_server.domain.delegations import (
+    Delegation,
+    DelegationCause,
+    DelegationMode,
+    DelegationPolicy,
+    Delegations,
+    DelegationScope,
+)
 from askback_server.domain.forms import (
     BooleanInput,
     DateInput,
@@ -148,14 +156,33 @@ def full_content(**changed: Any) -> PromptContent:
         group_key="g ✓",
         exclusion=Exclusion(True, ("k1", "k2"), frozenset({"eve"}), frozenset({"interns"}), True),
         approval=Approval(3, (GroupApproval("ops", 1), GroupApproval("law", 2)), 2, True),
+        delegation_policy=DelegationPolicy(
+            DelegationScope.LISTED, frozenset({"dan", "gil"}), frozenset({"law"})
+        ),
+        delegations=full_delegations(),
+        rerouted=True,
     )
     return replace(content, **changed)
 
 
+def full_delegations() -> Delegations:
+    at = datetime(2026, 11, 30, 12, 0, 1, 5, tzinfo=UTC)
+    by_person = Delegation(
+        2, "ann", "ann", "dan", "", DelegationMode.TRANSFER, DelegationCause.PERSON, at, "you know it ✓",
+        entry=frozenset({"ops", "law"}),
+    )  # fmt: skip
+    by_absence = Delegation(
+        3, "ann", "dan", "", "law", DelegationMode.ADD, DelegationCause.ABSENCE, at, "", at + LONG, 2
+    )
+    return Delegations((by_person, by_absence), 4, (("bob", "eve"),))
+
+
 def full_votes(at: datetime) -> Votes:
     edits = (Edit("diff", "ä"),)
-    answer = Answer("a ✓", Decision.EDIT, EXACT, edits, "so", AnswerSource.HUMAN, "ann", 3, at, "batch ✓")
-    vote = Vote(answer, "o1", frozenset({"ops", "law"}), frozenset({"law"}))
+    answer = Answer(
+        "a ✓", Decision.EDIT, EXACT, edits, "so", AnswerSource.HUMAN, "dan", 3, at, "batch ✓", "ann"
+    )
+    vote = Vote(answer, "o1", frozenset({"ops", "law"}), frozenset({"law"}), 2, "ops")
     return Votes((vote,), frozenset({"bob"}), (Shortfall("law", 2, 1),))
 
 

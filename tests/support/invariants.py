@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise, permutations
 
 from askback_server.domain import commands as c
+from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
 from askback_server.domain.aggregate import Aggregate, Change
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.approvals import Approval
 from askback_server.domain.decisions import AUTHORISING, Decision
+from askback_server.domain.delegations import MAX_CHAIN, Delegations
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
@@ -41,6 +43,9 @@ _BY: dict[type[c.Command[object]], Actor] = {
     c.AnswerPrompt: Actor.PERSON,
     v.OverridePrompt: Actor.PERSON,
     v.WithdrawAnswer: Actor.PERSON,
+    r.DelegatePrompt: Actor.PERSON,
+    r.ReturnPrompt: Actor.PERSON,
+    r.ReroutePrompt: Actor.CLIENT,
     c.ClaimPrompt: Actor.PERSON,
     c.ReleasePrompt: Actor.PERSON,
     c.LeaseJob: Actor.WORKER,
@@ -99,7 +104,14 @@ def _party(command: c.Command[object], event: Event) -> Actor:
     return _BY[type(command)]
 
 
-_BEFORE_THE_DEADLINE = (EventType.PROMPT_ANSWERED, EventType.PROMPT_VOTED, EventType.VOTE_WITHDRAWN)
+_BEFORE_THE_DEADLINE = (
+    EventType.PROMPT_ANSWERED,
+    EventType.PROMPT_VOTED,
+    EventType.VOTE_WITHDRAWN,
+    EventType.PROMPT_DELEGATED,
+    EventType.DELEGATION_ENDED,
+    EventType.PROMPT_REROUTED,
+)
 
 
 def _check_fence(before: Aggregate, command: c.Command[object], change: Change) -> None:
@@ -128,7 +140,8 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
         assert guard.not_before == (before.job.ready_at if is_delayed else None)
     elif not isinstance(command, c.EndGrace | c.PurgeJob):
         assert guard.not_before == max((d for d in deadlines if d), default=None)
-    answered = {e.prompt_id for e in change.events if e.type in _BEFORE_THE_DEADLINE} - timed
+    of_people = [e for e in change.events if e.type in _BEFORE_THE_DEADLINE and e.actor != "system"]
+    answered = {e.prompt_id for e in of_people} - timed
     ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]
     if isinstance(command, c.UpdateJob) and "retention" in command.values and before.job is not None:
         ends = [before.job.purge_at]
@@ -145,9 +158,14 @@ def _nudge_times(before: Aggregate, change: Change) -> list[datetime]:
     """The due times of the escalation steps and reminders of this change, in the order of the log."""
     times, nudges = [], {p.prompt_id: p.nudges for p in before.prompts.values()}
     for event in change.events:
+        if event.type is EventType.PROMPT_AMENDED or "escalation" in (event.data or {}):
+            nudges.pop(event.prompt_id or "", None)  # its steps begin again
         if event.type not in (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED):
             continue
         prompt_id, data = event.prompt_id or "", event.data or {}
+        if prompt_id not in nudges:  # asked or amended by this change, while all who are named are away
+            assert change.facts.absences
+            continue
         now, content = nudges[prompt_id], before.prompts[prompt_id].content
         assert now is not None
         assert event.actor == "system"
@@ -158,9 +176,28 @@ def _nudge_times(before: Aggregate, change: Change) -> list[datetime]:
             at, now = now.remind_at, now.after_reminder(content, change.facts.now, change.facts.limits)
             assert data["count"] == now.reminded
         assert at is not None
-        times.append(at)
         nudges[prompt_id] = now
+        if at > change.facts.now:
+            assert change.facts.absences, "a step is taken early only if all who are asked are away"
+        else:
+            times.append(at)
     assert sorted(times) == times, "events are in the order of their due times"
+    return times + _ends_of_delegations(before, change)
+
+
+def _ends_of_delegations(before: Aggregate, change: Change) -> list[datetime]:
+    """The times at which delegations ended in this change, or should have but for a claim."""
+    times: list[datetime] = []
+    for event in change.events:
+        old = before.prompts.get(event.prompt_id or "")
+        given = old.content.delegations if old is not None else None
+        if given is None or event.actor != "system":
+            continue
+        data = event.data or {}
+        numbers = data.get("numbers", []) if event.type is EventType.DELEGATION_ENDED else []
+        numbers += [data["number"]] if event.type is EventType.PROMPT_DELEGATED else []
+        ends = [each.until for each in given.active if each.number in numbers]
+        times += [at for at in ends if at is not None and at <= change.facts.now]
     return times
 
 
@@ -199,15 +236,38 @@ def _check_prompts(before: Aggregate, change: Change) -> None:
             assert resolution_from_json(resolution_to_json(prompt.resolution)) == prompt.resolution
         assert prompt.votes is None or votes_from_json(votes_to_json(prompt.votes)) == prompt.votes
         old = before.prompts.get(prompt.prompt_id)
+        if prompt.is_open:
+            _check_delegations(prompt)
         if old is not None:
-            _check_prompt_step(old, prompt)
+            _check_prompt_step(
+                old, prompt, {e.type for e in change.events if e.prompt_id == prompt.prompt_id}
+            )
     for submission in change.submissions:
         assert answer_from_json(answer_to_json(submission.answer))[0] == submission.answer
         key = (submission.prompt_id, submission.answer.answer_id)
         assert key not in before.submissions, "a verdict is final"
 
 
-def _check_prompt_step(old: Prompt, new: Prompt) -> None:
+def _check_delegations(prompt: Prompt) -> None:
+    content, given = prompt.content, prompt.content.delegations or Delegations()
+    numbers = [each.number for each in given.active]
+    assert numbers == sorted(set(numbers))
+    assert all(1 <= number <= given.last for number in numbers)
+    named = [each.user for each in given.active if each.user]
+    assert len(set(named)) == len(named), "a person acts for one other"
+    for each in given.active:
+        chain = given.chain(each.number)
+        assert len(chain) <= MAX_CHAIN
+        assert chain[-1].parent == 0, "what a delegation follows from is active too"
+        people = [each.holder, *(d.user for d in chain if d.user)]
+        assert len(set(people)) == len(people), "a right never returns to a person who had it, but by its end"
+        assert not any(content.excludes_author(name) for name in (each.holder, each.giver, each.user))
+    reach, audience = content.reach, content.audience
+    if audience.users and not reach.groups and any(not content.excludes_author(u) for u in audience.users):
+        assert any(not content.excludes_author(u) for u in reach.users), "there is a person who can answer"
+
+
+def _check_prompt_step(old: Prompt, new: Prompt, events: set[EventType]) -> None:
     assert new.version > old.version
     assert (new.round, new.key, new.created_at) == (old.round, old.key, old.created_at)
     assert new.submissions in (old.submissions, old.submissions + 1)
@@ -225,13 +285,27 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
     same = new.digest == old.digest
     assert (new.shown_digest == old.shown_digest) == same
     assert new.revision == old.revision + (0 if same else 1)
-    assert new.expires_at == old.expires_at or not same
+    rerouted = EventType.PROMPT_REROUTED in events
+    assert new.expires_at == old.expires_at or not same or rerouted
     moved = new.nudges is not None and old.nudges is not None and new.nudges.steps > old.nudges.steps
     routed = (new.content.audience, new.content.priority) == (old.content.audience, old.content.priority)
-    assert routed or moved or not same, "only a step or an amendment changes who is asked"
-    exclusion = new.content.exclusion
-    excluding = None if exclusion is None else old.content.exclude(exclusion.users)
-    assert new.content == old.content or moved or not same or new.content == excluding
+    moved = moved or rerouted
+    assert routed or moved or not same, "only a step, a rerouting or an amendment changes who is asked"
+    exclusion, delegations = new.content.exclusion, new.content.delegations or Delegations()
+    if delegations != (old.content.delegations or Delegations()):
+        assert events & _DELEGATING or moved or not same
+    excluding = (old.content if exclusion is None else old.content.exclude(exclusion.users)).delegate(
+        delegations
+    )
+    assert moved or not same or new.content == excluding
+
+
+_DELEGATING = {
+    EventType.PROMPT_DELEGATED,
+    EventType.DELEGATION_ENDED,
+    EventType.SUBSTITUTE_SKIPPED,
+    EventType.PROMPT_EXCLUDED,
+}
 
 
 def _check_job(old: Job, new: Job) -> None:
@@ -337,7 +411,7 @@ def _check_prompt(aggregate: Aggregate, prompt: Prompt) -> None:
     assert won == ([answer] if by_person else []) or prompt.votes is not None
     assert answer is None or answer.revision == prompt.revision
     if answer is not None and answer.source is AnswerSource.HUMAN:
-        assert not prompt.content.excludes_author(answer.user_id), "no excluded person decides"
+        assert not any(map(prompt.content.excludes_author, answer.people)), "no excluded person decides"
         if prompt.content.approval is not None:
             _check_approval(prompt, prompt.content.approval, answer)
 
@@ -368,13 +442,16 @@ def _check_votes(aggregate: Aggregate, prompt: Prompt) -> None:
     assert votes is None or prompt.content.approval is not None or (votes.earlier and not votes.live)
     people = [vote.user_id for vote in votes.live] if votes is not None else []
     assert len(set(people)) == len(people), "a person has one vote"
+    live = votes.live if votes is not None else ()
+    slots = [vote.answer.on_behalf_of or vote.user_id for vote in live]
+    assert len(set(slots)) == len(slots), "of all who act for a person one vote counts"
     assert votes is None or not votes.earlier & set(people)
     for vote in votes.live if votes is not None else ():
         stored = aggregate.submissions[prompt.prompt_id, vote.answer.answer_id]
         assert stored.answer == vote.answer
         assert stored.status in (AnswerStatus.RECORDED, AnswerStatus.ACCEPTED)
         assert vote.answer.revision == prompt.revision
-        assert not prompt.is_open or not prompt.content.excludes_author(vote.user_id)
+        assert not prompt.is_open or not any(map(prompt.content.excludes_author, vote.answer.people))
 
 
 def _check_understanding(aggregate: Aggregate, job: Job, prompts: Sequence[Prompt]) -> None:

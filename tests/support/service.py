@@ -17,6 +17,7 @@ from askback.v1 import (
     access_service_pb2_grpc,
     hitl_service_pb2_grpc,
     job_service_pb2_grpc,
+    policy_service_pb2_grpc,
     worker_service_pb2_grpc,
 )
 from askback.v1 import hitl_service_pb2 as hitl
@@ -72,6 +73,7 @@ class Caller:
         self.workers: Any = _Stub(worker_service_pb2_grpc.WorkerServiceStub(channel), metadata)
         self.hitl: Any = _Stub(hitl_service_pb2_grpc.HitlServiceStub(channel), metadata)
         self.access: Any = _Stub(access_service_pb2_grpc.AccessServiceStub(channel), metadata)
+        self.policies: Any = _Stub(policy_service_pb2_grpc.PolicyServiceStub(channel), metadata)
 
 
 class ServiceWorld(Caller):

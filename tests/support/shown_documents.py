@@ -37,6 +37,7 @@ NOT_SHOWN: tuple[Any, ...] = (  # the stubs of protobuf want literals
     "reminders",
     "deadline",
     "exclude",
+    "delegation",
     "group_key",
 )
 

@@ -26,6 +26,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, Prompt, PromptState
 from askback_server.domain.stored_jobs import Notes
+from askback_server.engine.absences import KnownAbsences
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.engine import Engine
@@ -213,6 +214,7 @@ class Node:
     queries: Queries
     clock: DatabaseClock
     store: Any
+    absences: KnownAbsences
     received: list[Committed] = field(default_factory=list)
     """Everything that a follower of all jobs has received."""
     changed: list[ChangedPrompts] = field(default_factory=list)
@@ -340,6 +342,7 @@ async def node(
         feed = Feed(database.feed, database.jobs, hot, bus, database.wakeups, poll=poll)
         await feed.start()
         store = wrap(database.jobs) if wrap else database.jobs
+        absences = KnownAbsences(database.absences, clock)
         engine = Engine(
             store,
             clock,
@@ -348,10 +351,12 @@ async def node(
             feed.publish,
             attended=presence.is_attended,
             read_electorate=database.people.read_electorate,
+            absences=lambda: absences.book,
             **settings,
         )
         running = asyncio.create_task(engine.run())
-        made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)
+        queries = Queries(database.jobs, hot)
+        made = Node(database, engine, bus, presence, feed, hot, queries, clock, store, absences)
         feed.follow_prompts(PromptFilter("default"), made.changed.append)
         feed.follow_prompts(PromptFilter("other"), _nothing)
         for namespace in ("default", "other"):

@@ -6,6 +6,12 @@ from datetime import UTC, datetime, timedelta
 from askback.v1 import prompt_pb2 as pb
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.delegations import (
+    Delegation,
+    DelegationCause,
+    DelegationMode,
+    Delegations,
+)
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Prompt, PromptState, Resolution
 from askback_server.domain.votes import Shortfall, Vote, Votes
@@ -117,6 +123,9 @@ def full_content() -> pb.PromptContent:
             reject_at=2,
             shared=True,
         ),
+        delegation=pb.DelegationPolicy(
+            scope=pb.DELEGATION_SCOPE_LISTED, users=["dan", "gil"], groups=["law"]
+        ),
     )
 
 
@@ -133,7 +142,20 @@ ANSWER = Answer(
     revision=2,
     created_at=AT,
     batch_id="monday",
+    on_behalf_of="ben",
 )
+DELEGATIONS = Delegations(
+    (
+        Delegation(
+            1, "ben", "ben", "ada", "", DelegationMode.TRANSFER, DelegationCause.PERSON, AT, "please"
+        ),
+        Delegation(
+            2, "cid", "cid", "", "law", DelegationMode.ADD, DelegationCause.ABSENCE, AT, "",
+            AT + timedelta(days=3),
+        ),
+    ),
+    2,
+)  # fmt: skip
 VOTES = Votes(
     live=(
         Vote(ANSWER, "o1", frozenset({"ops", "leads"}), entry=frozenset({"leads"})),
@@ -154,7 +176,7 @@ OPEN = Prompt(
     revision=2,
     version=17,
     state=PromptState.PENDING,
-    content=content(full_content(), "content"),
+    content=content(full_content(), "content").delegate(DELEGATIONS),
     digest="d",
     shown_digest="ab" * 32,
     created_at=AT,
@@ -195,4 +217,5 @@ def answer_message() -> pb.Answer:
         revision=2,
         create_time=timestamp(AT),
         batch_id="monday",
+        on_behalf_of="ben",
     )

@@ -69,6 +69,7 @@ def test_an_open_prompt_keeps_every_field() -> None:
         comment=ANSWER.comment,
         create_time=timestamp(AT),
         groups=["ops"],
+        on_behalf_of="ben",
     )
     expected.votes.add(
         answer_id="a-2",
@@ -77,10 +78,28 @@ def test_an_open_prompt_keeps_every_field() -> None:
         outcome="o1",
         comment=ANSWER.comment,
         create_time=timestamp(AT),
+        on_behalf_of="ben",
     )
     missing = [pb.GroupApproval(group="law", required=1)]
     expected.vote_counts.add(outcome="o1", decision=pb.DECISION_EDIT, votes=2, required=3, missing=missing)
     expected.shortfalls.add(group="law", required=1)
+    expected.delegations.add(
+        holder="ben",
+        giver="ben",
+        user="ada",
+        transferred=True,
+        cause=pb.DELEGATION_CAUSE_PERSON,
+        create_time=timestamp(AT),
+        comment="please",
+    )
+    expected.delegations.add(
+        holder="cid",
+        giver="cid",
+        group="law",
+        cause=pb.DELEGATION_CAUSE_ABSENCE,
+        create_time=timestamp(AT),
+        end_time=timestamp(AT + timedelta(days=3)),
+    )
     assert message == expected
 
 

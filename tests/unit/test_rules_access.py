@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from askback_server.domain import commands as c
+from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
 from askback_server.domain.apply import RULES
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, PromptContent
+from askback_server.domain.delegations import DelegationMode
 from askback_server.domain.errors import (
     AskbackError,
     InvalidField,
@@ -58,12 +60,21 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[JobWorld, Principal], An
     ),
     c.ClaimPrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(c.ClaimPrompt, principal=who)),
     c.ReleasePrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(c.ReleasePrompt, principal=who)),
+    r.DelegatePrompt: (
+        {Role.CONSOLE},
+        lambda w, who: w.on_prompt(r.DelegatePrompt, principal=who, user="dan", mode=DelegationMode.ADD),
+    ),
+    r.ReturnPrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(r.ReturnPrompt, principal=who)),
+    r.ReroutePrompt: (
+        {Role.CLIENT, Role.WORKER},
+        lambda w, who: w.on_prompt(r.ReroutePrompt, principal=who, priority=5),
+    ),
     c.CancelPrompt: (
         {Role.CLIENT, Role.WORKER},
         lambda w, who: w.on_prompt(c.CancelPrompt, principal=who),
     ),
 }
-INTERNAL = {c.DropLease, c.RunDue, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewPresence}
+INTERNAL = {r.ReviewAbsences, c.DropLease, c.RunDue, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewPresence}
 
 
 def with_vote(world: JobWorld, who: Principal) -> JobWorld:

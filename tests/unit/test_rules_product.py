@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from askback_server.domain import commands as c
+from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
 from askback_server.domain.apply import RULES
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import EscalationStep, FinalAction, PromptContent, Reminders
 from askback_server.domain.decisions import Decision
+from askback_server.domain.delegations import DelegationMode
 from askback_server.domain.errors import (
     AskbackError,
     IdReused,
@@ -293,6 +295,10 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[JobWorld], Any]]] = {
     "override": (v.OverridePrompt, lambda w: w.override(key=key_of_a(w))),
     "unvote": (v.WithdrawAnswer, person(v.WithdrawAnswer, answer_id="vote")),
     "withdraw": (c.CancelPrompt, person(c.CancelPrompt, principal=CLIENT)),
+    "delegate": (r.DelegatePrompt, person(r.DelegatePrompt, user="dan", mode=DelegationMode.TRANSFER)),
+    "return": (r.ReturnPrompt, person(r.ReturnPrompt)),
+    "reroute": (r.ReroutePrompt, person(r.ReroutePrompt, principal=CLIENT, priority=5)),
+    "absences": (r.ReviewAbsences, lambda w: w.on_job(r.ReviewAbsences)),
 }
 
 ERRORS: dict[str, type[AskbackError]] = {
@@ -363,6 +369,10 @@ unattended           =     =        =        P      =    R          =     H     
 override         np    np       P        P      np   R          np    R     H      R      R          P       P     X          C      C          F       X          C        R         np
 unvote           np    np       an       an     np   an         np    an    an     an     an         an      an    an         an     an         an      an         an       an        np
 withdraw         np    np       pc       P      np   R          np    R     H      R      R          P       P     X          X      =          =       =          pc       R         np
+delegate         np    np       pc       P      np   R          np    H     H      H      H          H       H     H          H      pc         pc      pc         pc       H         np
+return           np    np       pc       =      np   =          np    =     =      =      =          =       =     =          =      pc         pc      pc         pc       =         np
+reroute          np    np       pc       P      np   R          np    H     H      H      H          H       H     H          H      pc         pc      pc         pc       H         np
+absences         =     =        =        =      =    =          =     =     =      =      =          =       =     =          =      =          =       =          =        =         =
 """  # noqa: E501
 
 ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}

@@ -29,6 +29,8 @@ JOB_MESSAGE = job_message(JOB)
 REPLIES: list[tuple[type[Message], str, Any, dict[str, Any]]] = [
     (hitl.ConverseServerFrame, "claim_prompt", OPEN, {"prompt": PROMPT}),
     (hitl.ConverseServerFrame, "withdraw_answer", OPEN, {"prompt": PROMPT}),
+    (hitl.ConverseServerFrame, "delegate_prompt", OPEN, {"prompt": PROMPT}),
+    (hitl.ConverseServerFrame, "reroute_prompt", OPEN, {"prompt": PROMPT}),
     (
         hitl.ConverseServerFrame,
         "override_prompt",

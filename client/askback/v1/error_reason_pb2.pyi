@@ -126,6 +126,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_ANSWER_NOT_FOUND: _ErrorReason.ValueType  # 27
     """NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`."""
+    ERROR_REASON_DELEGATION_REFUSED: _ErrorReason.ValueType  # 28
+    """FAILED_PRECONDITION: the prompt cannot be delegated so. Metadata: `prompt_id` and `because`, one of CHAIN (the
+    person had the right already, or it was passed on too often), EXCLUDED, VOTED, DELEGATE (the person acts for
+    another one), ABSENT, POLICY (`PromptContent.delegation`), UNKNOWN (the directory has no such active person or
+    group), MEMBER (a transfer to a group of the caller), SHORTAGE (too few could approve), LIMIT.
+    """
+    ERROR_REASON_ABSENCE_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND: there is no absence with this id that the caller may change. Metadata: `absence_id`."""
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -243,6 +251,14 @@ whatever your role. Another person must answer. Metadata: `prompt_id`.
 """
 ERROR_REASON_ANSWER_NOT_FOUND: ErrorReason.ValueType  # 27
 """NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`."""
+ERROR_REASON_DELEGATION_REFUSED: ErrorReason.ValueType  # 28
+"""FAILED_PRECONDITION: the prompt cannot be delegated so. Metadata: `prompt_id` and `because`, one of CHAIN (the
+person had the right already, or it was passed on too often), EXCLUDED, VOTED, DELEGATE (the person acts for
+another one), ABSENT, POLICY (`PromptContent.delegation`), UNKNOWN (the directory has no such active person or
+group), MEMBER (a transfer to a group of the caller), SHORTAGE (too few could approve), LIMIT.
+"""
+ERROR_REASON_ABSENCE_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND: there is no absence with this id that the caller may change. Metadata: `absence_id`."""
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

@@ -52,6 +52,38 @@ pages do not move those that you have not read.
 """
 Global___PromptOrder: _TypeAlias = PromptOrder  # noqa: Y015
 
+class _DelegationMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DelegationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DelegationMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELEGATION_MODE_UNSPECIFIED: _DelegationMode.ValueType  # 0
+    """The zero value: refused in requests."""
+    DELEGATION_MODE_TRANSFER: _DelegationMode.ValueType  # 1
+    """It moves: the caller may not answer any more, and no longer sees the prompt. Its claim ends."""
+    DELEGATION_MODE_ADD: _DelegationMode.ValueType  # 2
+    """The caller keeps it, and the other person may answer too. For a second opinion."""
+    DELEGATION_MODE_RETURN: _DelegationMode.ValueType  # 3
+    """In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
+    end, and so do delegations that followed from it.
+    """
+
+class DelegationMode(_DelegationMode, metaclass=_DelegationModeEnumTypeWrapper):
+    """What becomes of the right of the person who delegates."""
+
+DELEGATION_MODE_UNSPECIFIED: DelegationMode.ValueType  # 0
+"""The zero value: refused in requests."""
+DELEGATION_MODE_TRANSFER: DelegationMode.ValueType  # 1
+"""It moves: the caller may not answer any more, and no longer sees the prompt. Its claim ends."""
+DELEGATION_MODE_ADD: DelegationMode.ValueType  # 2
+"""The caller keeps it, and the other person may answer too. For a second opinion."""
+DELEGATION_MODE_RETURN: DelegationMode.ValueType  # 3
+"""In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
+end, and so do delegations that followed from it.
+"""
+Global___DelegationMode: _TypeAlias = DelegationMode  # noqa: Y015
+
 @_typing.final
 class PromptFilter(_message.Message):
     """Which prompts. Conditions of different fields must all hold; the values of one list are
@@ -1152,6 +1184,174 @@ class ReleasePromptResponse(_message.Message):
 Global___ReleasePromptResponse: _TypeAlias = ReleasePromptResponse  # noqa: Y015
 
 @_typing.final
+class DelegatePromptRequest(_message.Message):
+    """Delegates a prompt. Names it by `prompt_id`, or by `job_id` and `key`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt's id. Empty: `job_id` and `key` name it."""
+    job_id: _builtins.str
+    """The job that asked; together with `key`."""
+    key: _builtins.str
+    """The asker's name of the prompt; together with `job_id`."""
+    mode: Global___DelegationMode.ValueType
+    """What becomes of the caller's right. Required."""
+    user: _builtins.str
+    """The person who gets the right: an active person of the directory, who is not excluded, has not voted, is not
+    away and does not act for another person already. Empty: `group` gets it. With RETURN the person to whom the
+    caller delegated (for an admin, to whom it was delegated); if both are empty, the caller itself.
+    """
+    group: _builtins.str
+    """The group of which each member gets the right. Empty: `user` gets it."""
+    comment: _builtins.str
+    """Why, for people, at most 1,000 bytes. Empty: no reason."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        mode: Global___DelegationMode.ValueType = ...,
+        user: _builtins.str = ...,
+        group: _builtins.str = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "group", b"group", "job_id", b"job_id", "key", b"key", "mode", b"mode", "prompt_id", b"prompt_id", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DelegatePromptRequest: _TypeAlias = DelegatePromptRequest  # noqa: Y015
+
+@_typing.final
+class DelegatePromptResponse(_message.Message):
+    """The right is delegated, or has returned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt(self) -> _prompt_pb2.Prompt:
+        """The prompt, with `delegations`."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _prompt_pb2.Prompt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DelegatePromptResponse: _TypeAlias = DelegatePromptResponse  # noqa: Y015
+
+@_typing.final
+class ReroutePromptRequest(_message.Message):
+    """Changes the routing of a prompt. Names it by `prompt_id`, or by `job_id` and `key`. At least one part is required."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    ESCALATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt's id. Empty: `job_id` and `key` name it."""
+    job_id: _builtins.str
+    """The job that asked; together with `key`."""
+    key: _builtins.str
+    """The asker's name of the prompt; together with `job_id`."""
+    priority: _builtins.int
+    """The priority. Unset: it stays."""
+    reason: _builtins.str
+    """Why, for people, at most 1,000 bytes. Empty: no reason."""
+    @_builtins.property
+    def audience(self) -> _prompt_pb2.Audience:
+        """Who is asked instead. All delegations, the claim, and the votes of those who are asked no more end. A prompt for
+        some people cannot be opened to everyone. Unset: it stays.
+        """
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """Counted from now, as `PromptContent.timeout`."""
+
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """A time, as `PromptContent.deadline`."""
+
+    @_builtins.property
+    def escalation(self) -> _prompt_pb2.Escalation:
+        """The steps of the escalation, counted from now. With no steps it ends. Unset: it stays."""
+
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        audience: _prompt_pb2.Audience | None = ...,
+        priority: _builtins.int | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
+        escalation: _prompt_pb2.Escalation | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "audience", b"audience", "deadline", b"deadline", "escalation", b"escalation", "limit", b"limit", "priority", b"priority", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "audience", b"audience", "deadline", b"deadline", "escalation", b"escalation", "job_id", b"job_id", "key", b"key", "limit", b"limit", "priority", b"priority", "prompt_id", b"prompt_id", "reason", b"reason", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    _WhichOneofReturnType_limit: _TypeAlias = _typing.Literal["timeout", "deadline"]  # noqa: Y015
+    _WhichOneofArgType_limit: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_limit) -> _WhichOneofReturnType_limit | None: ...
+
+Global___ReroutePromptRequest: _TypeAlias = ReroutePromptRequest  # noqa: Y015
+
+@_typing.final
+class ReroutePromptResponse(_message.Message):
+    """The routing is changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt(self) -> _prompt_pb2.Prompt:
+        """The prompt as it is now."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _prompt_pb2.Prompt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReroutePromptResponse: _TypeAlias = ReroutePromptResponse  # noqa: Y015
+
+@_typing.final
 class CancelPromptRequest(_message.Message):
     """Withdraws a prompt. Names it by `prompt_id`, or by `job_id` and `key`."""
 
@@ -1338,6 +1538,8 @@ class ConverseClientFrame(_message.Message):
     WITHDRAW_ANSWER_FIELD_NUMBER: _builtins.int
     OVERRIDE_PROMPT_FIELD_NUMBER: _builtins.int
     ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
+    DELEGATE_PROMPT_FIELD_NUMBER: _builtins.int
+    REROUTE_PROMPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """A number of your choice, which the reply has too. 0: send no reply, not even an error.
     Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
@@ -1402,6 +1604,14 @@ class ConverseClientFrame(_message.Message):
     def answer_prompts(self) -> Global___AnswerPromptsRequest:
         """As the unary call AnswerPrompts."""
 
+    @_builtins.property
+    def delegate_prompt(self) -> Global___DelegatePromptRequest:
+        """As the unary call DelegatePrompt."""
+
+    @_builtins.property
+    def reroute_prompt(self) -> Global___ReroutePromptRequest:
+        """As the unary call ReroutePrompt."""
+
     def __init__(
         self,
         *,
@@ -1420,12 +1630,14 @@ class ConverseClientFrame(_message.Message):
         withdraw_answer: Global___WithdrawAnswerRequest | None = ...,
         override_prompt: Global___OverridePromptRequest | None = ...,
         answer_prompts: Global___AnswerPromptsRequest | None = ...,
+        delegate_prompt: Global___DelegatePromptRequest | None = ...,
+        reroute_prompt: Global___ReroutePromptRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1453,6 +1665,8 @@ class ConverseServerFrame(_message.Message):
     WITHDRAW_ANSWER_FIELD_NUMBER: _builtins.int
     OVERRIDE_PROMPT_FIELD_NUMBER: _builtins.int
     ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
+    DELEGATE_PROMPT_FIELD_NUMBER: _builtins.int
+    REROUTE_PROMPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """The `ref` of the frame that this replies to. 0: not a reply; the server
     sends it unprompted.
@@ -1517,6 +1731,14 @@ class ConverseServerFrame(_message.Message):
     def answer_prompts(self) -> Global___AnswerPromptsResponse:
         """Reply to `answer_prompts`."""
 
+    @_builtins.property
+    def delegate_prompt(self) -> Global___DelegatePromptResponse:
+        """Reply to `delegate_prompt`."""
+
+    @_builtins.property
+    def reroute_prompt(self) -> Global___ReroutePromptResponse:
+        """Reply to `reroute_prompt`."""
+
     def __init__(
         self,
         *,
@@ -1536,12 +1758,14 @@ class ConverseServerFrame(_message.Message):
         withdraw_answer: Global___WithdrawAnswerResponse | None = ...,
         override_prompt: Global___OverridePromptResponse | None = ...,
         answer_prompts: Global___AnswerPromptsResponse | None = ...,
+        delegate_prompt: Global___DelegatePromptResponse | None = ...,
+        reroute_prompt: Global___ReroutePromptResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

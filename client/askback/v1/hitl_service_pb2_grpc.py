@@ -32,11 +32,12 @@ class HitlServiceStub(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+    DelegatePrompt                       console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
-    CancelPrompt                         client or worker (the asker's side)
+    CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
     is NOT_FOUND, as if it did not exist.
@@ -102,6 +103,16 @@ class HitlServiceStub(object):
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.ReleasePromptRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_hitl__service__pb2.ReleasePromptResponse.FromString,
                 _registered_method=True)
+        self.DelegatePrompt = channel.unary_unary(
+                '/askback.v1.HitlService/DelegatePrompt',
+                request_serializer=askback_dot_v1_dot_hitl__service__pb2.DelegatePromptRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_hitl__service__pb2.DelegatePromptResponse.FromString,
+                _registered_method=True)
+        self.ReroutePrompt = channel.unary_unary(
+                '/askback.v1.HitlService/ReroutePrompt',
+                request_serializer=askback_dot_v1_dot_hitl__service__pb2.ReroutePromptRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_hitl__service__pb2.ReroutePromptResponse.FromString,
+                _registered_method=True)
         self.CancelPrompt = channel.unary_unary(
                 '/askback.v1.HitlService/CancelPrompt',
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.CancelPromptRequest.SerializeToString,
@@ -121,11 +132,12 @@ class HitlServiceServicer(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+    DelegatePrompt                       console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
-    CancelPrompt                         client or worker (the asker's side)
+    CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
     is NOT_FOUND, as if it did not exist.
@@ -262,6 +274,27 @@ class HitlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DelegatePrompt(self, request, context):
+        """Gives the caller's right to answer an open prompt to another person or to a group, or returns one. The right
+        stays that of its holder, who is in the audience: of all who act for one person one answer counts, and
+        `Answer.on_behalf_of` names that person. A right can be passed on three times, never to a person who had it
+        before. Repeating the call changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        (INVALID_FIELD), FAILED_PRECONDITION (DELEGATION_REFUSED, PROMPT_CLOSED), PERMISSION_DENIED (EXCLUDED, and
+        PERMISSION_DENIED for an admin who is not in the audience).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReroutePrompt(self, request, context):
+        """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
+        so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+        FAILED_PRECONDITION (PROMPT_CLOSED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelPrompt(self, request, context):
         """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
         changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
@@ -331,6 +364,16 @@ def add_HitlServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.ReleasePromptRequest.FromString,
                     response_serializer=askback_dot_v1_dot_hitl__service__pb2.ReleasePromptResponse.SerializeToString,
             ),
+            'DelegatePrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.DelegatePrompt,
+                    request_deserializer=askback_dot_v1_dot_hitl__service__pb2.DelegatePromptRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_hitl__service__pb2.DelegatePromptResponse.SerializeToString,
+            ),
+            'ReroutePrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReroutePrompt,
+                    request_deserializer=askback_dot_v1_dot_hitl__service__pb2.ReroutePromptRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_hitl__service__pb2.ReroutePromptResponse.SerializeToString,
+            ),
             'CancelPrompt': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelPrompt,
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.CancelPromptRequest.FromString,
@@ -356,11 +399,12 @@ class HitlService(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+    DelegatePrompt                       console
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
-    CancelPrompt                         client or worker (the asker's side)
+    CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
     is NOT_FOUND, as if it did not exist.
@@ -630,6 +674,60 @@ class HitlService(object):
             '/askback.v1.HitlService/ReleasePrompt',
             askback_dot_v1_dot_hitl__service__pb2.ReleasePromptRequest.SerializeToString,
             askback_dot_v1_dot_hitl__service__pb2.ReleasePromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DelegatePrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.HitlService/DelegatePrompt',
+            askback_dot_v1_dot_hitl__service__pb2.DelegatePromptRequest.SerializeToString,
+            askback_dot_v1_dot_hitl__service__pb2.DelegatePromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReroutePrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.HitlService/ReroutePrompt',
+            askback_dot_v1_dot_hitl__service__pb2.ReroutePromptRequest.SerializeToString,
+            askback_dot_v1_dot_hitl__service__pb2.ReroutePromptResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,11 +33,12 @@ class HitlServiceStub:
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
       Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+      DelegatePrompt                       console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
-      CancelPrompt                         client or worker (the asker's side)
+      CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
     is NOT_FOUND, as if it did not exist.
@@ -138,6 +139,19 @@ class HitlServiceStub:
     """Gives a claim back. It changes nothing where there is no claim; only the holder and admins may.
     Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLAIMED).
     """
+    DelegatePrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.DelegatePromptRequest, _hitl_service_pb2.DelegatePromptResponse]
+    """Gives the caller's right to answer an open prompt to another person or to a group, or returns one. The right
+    stays that of its holder, who is in the audience: of all who act for one person one answer counts, and
+    `Answer.on_behalf_of` names that person. A right can be passed on three times, never to a person who had it
+    before. Repeating the call changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+    (INVALID_FIELD), FAILED_PRECONDITION (DELEGATION_REFUSED, PROMPT_CLOSED), PERMISSION_DENIED (EXCLUDED, and
+    PERMISSION_DENIED for an admin who is not in the audience).
+    """
+    ReroutePrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ReroutePromptRequest, _hitl_service_pb2.ReroutePromptResponse]
+    """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
+    so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+    FAILED_PRECONDITION (PROMPT_CLOSED).
+    """
     CancelPrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.CancelPromptRequest, _hitl_service_pb2.CancelPromptResponse]
     """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
     changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
@@ -155,11 +169,12 @@ class HitlServiceAsyncStub(HitlServiceStub):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
       Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+      DelegatePrompt                       console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
-      CancelPrompt                         client or worker (the asker's side)
+      CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
     is NOT_FOUND, as if it did not exist.
@@ -257,6 +272,19 @@ class HitlServiceAsyncStub(HitlServiceStub):
     """Gives a claim back. It changes nothing where there is no claim; only the holder and admins may.
     Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLAIMED).
     """
+    DelegatePrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.DelegatePromptRequest, _hitl_service_pb2.DelegatePromptResponse]  # type: ignore[assignment]
+    """Gives the caller's right to answer an open prompt to another person or to a group, or returns one. The right
+    stays that of its holder, who is in the audience: of all who act for one person one answer counts, and
+    `Answer.on_behalf_of` names that person. A right can be passed on three times, never to a person who had it
+    before. Repeating the call changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+    (INVALID_FIELD), FAILED_PRECONDITION (DELEGATION_REFUSED, PROMPT_CLOSED), PERMISSION_DENIED (EXCLUDED, and
+    PERMISSION_DENIED for an admin who is not in the audience).
+    """
+    ReroutePrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ReroutePromptRequest, _hitl_service_pb2.ReroutePromptResponse]  # type: ignore[assignment]
+    """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
+    so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+    FAILED_PRECONDITION (PROMPT_CLOSED).
+    """
     CancelPrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.CancelPromptRequest, _hitl_service_pb2.CancelPromptResponse]  # type: ignore[assignment]
     """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
     changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
@@ -273,11 +301,12 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
       Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+      DelegatePrompt                       console
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
-      CancelPrompt                         client or worker (the asker's side)
+      CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
     is NOT_FOUND, as if it did not exist.
@@ -432,6 +461,31 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_hitl_service_pb2.ReleasePromptResponse, _abc.Awaitable[_hitl_service_pb2.ReleasePromptResponse]]:
         """Gives a claim back. It changes nothing where there is no claim; only the holder and admins may.
         Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLAIMED).
+        """
+
+    @_abc_1.abstractmethod
+    def DelegatePrompt(
+        self,
+        request: _hitl_service_pb2.DelegatePromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hitl_service_pb2.DelegatePromptResponse, _abc.Awaitable[_hitl_service_pb2.DelegatePromptResponse]]:
+        """Gives the caller's right to answer an open prompt to another person or to a group, or returns one. The right
+        stays that of its holder, who is in the audience: of all who act for one person one answer counts, and
+        `Answer.on_behalf_of` names that person. A right can be passed on three times, never to a person who had it
+        before. Repeating the call changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        (INVALID_FIELD), FAILED_PRECONDITION (DELEGATION_REFUSED, PROMPT_CLOSED), PERMISSION_DENIED (EXCLUDED, and
+        PERMISSION_DENIED for an admin who is not in the audience).
+        """
+
+    @_abc_1.abstractmethod
+    def ReroutePrompt(
+        self,
+        request: _hitl_service_pb2.ReroutePromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hitl_service_pb2.ReroutePromptResponse, _abc.Awaitable[_hitl_service_pb2.ReroutePromptResponse]]:
+        """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
+        so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+        FAILED_PRECONDITION (PROMPT_CLOSED).
         """
 
     @_abc_1.abstractmethod

@@ -185,6 +185,23 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """
     JOB_EVENT_TYPE_VOTE_WITHDRAWN: _JobEventType.ValueType  # 46
     """A person withdrew its vote. Data: `answer_id`."""
+    JOB_EVENT_TYPE_PROMPT_DELEGATED: _JobEventType.ValueType  # 47
+    """A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
+    `number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
+    ABSENCE), `at`, `until`, `comment`.
+    """
+    JOB_EVENT_TYPE_DELEGATION_ENDED: _JobEventType.ValueType  # 48
+    """Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
+    of votes that ended with them.
+    """
+    JOB_EVENT_TYPE_PROMPT_REROUTED: _JobEventType.ValueType  # 49
+    """The asker or an admin changed who is asked, the priority, the deadline or the escalation. Data: what was
+    changed, `reason`; with `votes` and `delegations`, those that ended by it.
+    """
+    JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: _JobEventType.ValueType  # 50
+    """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
+    it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+    """
     JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
     """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
     console that watches a job of which it sees the head (`Job.head_only`).
@@ -288,6 +305,23 @@ JOB_EVENT_TYPE_PROMPT_VOTED: JobEventType.ValueType  # 45
 """
 JOB_EVENT_TYPE_VOTE_WITHDRAWN: JobEventType.ValueType  # 46
 """A person withdrew its vote. Data: `answer_id`."""
+JOB_EVENT_TYPE_PROMPT_DELEGATED: JobEventType.ValueType  # 47
+"""A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
+`number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
+ABSENCE), `at`, `until`, `comment`.
+"""
+JOB_EVENT_TYPE_DELEGATION_ENDED: JobEventType.ValueType  # 48
+"""Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
+of votes that ended with them.
+"""
+JOB_EVENT_TYPE_PROMPT_REROUTED: JobEventType.ValueType  # 49
+"""The asker or an admin changed who is asked, the priority, the deadline or the escalation. Data: what was
+changed, `reason`; with `votes` and `delegations`, those that ended by it.
+"""
+JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: JobEventType.ValueType  # 50
+"""The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
+it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+"""
 JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
 """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 console that watches a job of which it sees the head (`Job.head_only`).

@@ -227,6 +227,62 @@ field by field. Correct it and send it with a new `answer_id`.
 """
 Global___AnswerStatus: _TypeAlias = AnswerStatus  # noqa: Y015
 
+class _DelegationCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DelegationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DelegationCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELEGATION_CAUSE_UNSPECIFIED: _DelegationCause.ValueType  # 0
+    """The zero value. Never sent by the server."""
+    DELEGATION_CAUSE_PERSON: _DelegationCause.ValueType  # 1
+    """The person has delegated it."""
+    DELEGATION_CAUSE_ABSENCE: _DelegationCause.ValueType  # 2
+    """The person is away (SetAbsence), and keeps its right."""
+
+class DelegationCause(_DelegationCause, metaclass=_DelegationCauseEnumTypeWrapper):
+    """Why a right was delegated."""
+
+DELEGATION_CAUSE_UNSPECIFIED: DelegationCause.ValueType  # 0
+"""The zero value. Never sent by the server."""
+DELEGATION_CAUSE_PERSON: DelegationCause.ValueType  # 1
+"""The person has delegated it."""
+DELEGATION_CAUSE_ABSENCE: DelegationCause.ValueType  # 2
+"""The person is away (SetAbsence), and keeps its right."""
+Global___DelegationCause: _TypeAlias = DelegationCause  # noqa: Y015
+
+class _DelegationScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DelegationScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DelegationScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELEGATION_SCOPE_UNSPECIFIED: _DelegationScope.ValueType  # 0
+    """The zero value: ANYONE."""
+    DELEGATION_SCOPE_ANYONE: _DelegationScope.ValueType  # 1
+    """To every active person and every group of the namespace."""
+    DELEGATION_SCOPE_AUDIENCE: _DelegationScope.ValueType  # 2
+    """Within the audience: who is asked already answers in the place of who was."""
+    DELEGATION_SCOPE_LISTED: _DelegationScope.ValueType  # 3
+    """To those that `users` and `groups` name."""
+    DELEGATION_SCOPE_NO_ONE: _DelegationScope.ValueType  # 4
+    """To no one."""
+
+class DelegationScope(_DelegationScope, metaclass=_DelegationScopeEnumTypeWrapper):
+    """To whom people may delegate a prompt."""
+
+DELEGATION_SCOPE_UNSPECIFIED: DelegationScope.ValueType  # 0
+"""The zero value: ANYONE."""
+DELEGATION_SCOPE_ANYONE: DelegationScope.ValueType  # 1
+"""To every active person and every group of the namespace."""
+DELEGATION_SCOPE_AUDIENCE: DelegationScope.ValueType  # 2
+"""Within the audience: who is asked already answers in the place of who was."""
+DELEGATION_SCOPE_LISTED: DelegationScope.ValueType  # 3
+"""To those that `users` and `groups` name."""
+DELEGATION_SCOPE_NO_ONE: DelegationScope.ValueType  # 4
+"""To no one."""
+Global___DelegationScope: _TypeAlias = DelegationScope  # noqa: Y015
+
 @_typing.final
 class Prompt(_message.Message):
     """One question to people, asked by a job. Output only. It is the same for every reader, so one
@@ -265,6 +321,7 @@ class Prompt(_message.Message):
     VOTES_FIELD_NUMBER: _builtins.int
     VOTE_COUNTS_FIELD_NUMBER: _builtins.int
     SHORTFALLS_FIELD_NUMBER: _builtins.int
+    DELEGATIONS_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The id, made by the server."""
     job_id: _builtins.str
@@ -385,6 +442,12 @@ class Prompt(_message.Message):
         and could not know whether there are more. Empty: enough are known.
         """
 
+    @_builtins.property
+    def delegations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delegation]:
+        """Who may act in place of whom: by DelegatePrompt, and because people are away. Oldest first; those that have ended
+        are left out. They stay when the prompt is closed.
+        """
+
     def __init__(
         self,
         *,
@@ -418,14 +481,75 @@ class Prompt(_message.Message):
         votes: _abc.Iterable[Global___Vote] | None = ...,
         vote_counts: _abc.Iterable[Global___VoteCount] | None = ...,
         shortfalls: _abc.Iterable[Global___ApprovalShortfall] | None = ...,
+        delegations: _abc.Iterable[Global___Delegation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "rewording", b"rewording", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "shortfalls", b"shortfalls", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version", "vote_counts", b"vote_counts", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "delegations", b"delegations", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "shortfalls", b"shortfalls", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version", "vote_counts", b"vote_counts", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
+class Delegation(_message.Message):
+    """One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
+    audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_FIELD_NUMBER: _builtins.int
+    GIVER_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    TRANSFERRED_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    holder: _builtins.str
+    """The person in whose place the others act."""
+    giver: _builtins.str
+    """Who delegated: the holder, or one to whom it was delegated."""
+    user: _builtins.str
+    """The person who got the right. Empty: `group` got it."""
+    group: _builtins.str
+    """The group that got the right."""
+    transferred: _builtins.bool
+    """True: the giver may not answer any more. False: it may too."""
+    cause: Global___DelegationCause.ValueType
+    """Why it was delegated."""
+    comment: _builtins.str
+    """What the giver said."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was delegated, or moved to another end."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself, with the absence. Unset: with the prompt."""
+
+    def __init__(
+        self,
+        *,
+        holder: _builtins.str = ...,
+        giver: _builtins.str = ...,
+        user: _builtins.str = ...,
+        group: _builtins.str = ...,
+        transferred: _builtins.bool = ...,
+        cause: Global___DelegationCause.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        comment: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "comment", b"comment", "create_time", b"create_time", "end_time", b"end_time", "giver", b"giver", "group", b"group", "holder", b"holder", "transferred", b"transferred", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delegation: _TypeAlias = Delegation  # noqa: Y015
 
 @_typing.final
 class Vote(_message.Message):
@@ -442,6 +566,7 @@ class Vote(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """The id of the answer, which WithdrawAnswer takes."""
     user_id: _builtins.str
@@ -456,6 +581,8 @@ class Vote(_message.Message):
     """The values. Of several votes with the same outcome only the first one has values and edits."""
     comment: _builtins.str
     """What the person added."""
+    on_behalf_of: _builtins.str
+    """The person in whose place it was given, by a delegation. Empty: in the person's own."""
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
         """The edits: a proposal for which others can vote by an EDIT with the same ones."""
@@ -480,10 +607,11 @@ class Vote(_message.Message):
         comment: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
+        on_behalf_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "outcome", b"outcome", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "on_behalf_of", b"on_behalf_of", "outcome", b"outcome", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -636,6 +764,7 @@ class PromptContent(_message.Message):
     CORRECTION_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
     APPROVAL_FIELD_NUMBER: _builtins.int
+    DELEGATION_FIELD_NUMBER: _builtins.int
     GROUP_KEY_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """What kind of question it is: `clarify`, `confirm`, `preview`, `validate`, `deep_understanding`,
@@ -747,6 +876,10 @@ class PromptContent(_message.Message):
     def approval(self) -> Global___Approval:
         """How many people must decide alike. Unset: the first valid answer decides. It is part of the question."""
 
+    @_builtins.property
+    def delegation(self) -> Global___DelegationPolicy:
+        """To whom people may delegate it, and who may be a substitute. Unset: to anyone. It is no part of the question."""
+
     def __init__(
         self,
         *,
@@ -772,11 +905,12 @@ class PromptContent(_message.Message):
         correction: Global___Correction | None = ...,
         exclude: Global___Exclusion | None = ...,
         approval: Global___Approval | None = ...,
+        delegation: Global___DelegationPolicy | None = ...,
         group_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "exclude", b"exclude", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "delegation", b"delegation", "exclude", b"exclude", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "group_key", b"group_key", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "delegation", b"delegation", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "exclude", b"exclude", "final_action", b"final_action", "form", b"form", "group_key", b"group_key", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
@@ -943,6 +1077,64 @@ class Correction(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Correction: _TypeAlias = Correction  # noqa: Y015
+
+@_typing.final
+class DelegationPolicy(_message.Message):
+    """To whom people may delegate a prompt, and which substitutes of absent people may answer it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    scope: Global___DelegationScope.ValueType
+    """How far. Default: ANYONE."""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With LISTED: subjects of people."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With LISTED: groups, each as a whole."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___DelegationScope.ValueType = ...,
+        users: _abc.Iterable[_builtins.str] | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "scope", b"scope", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DelegationPolicy: _TypeAlias = DelegationPolicy  # noqa: Y015
+
+@_typing.final
+class Escalation(_message.Message):
+    """Steps of an escalation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscalationStep]:
+        """The steps, by rising `after`, at most 10. Empty: none."""
+
+    def __init__(
+        self,
+        *,
+        steps: _abc.Iterable[Global___EscalationStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Escalation: _TypeAlias = Escalation  # noqa: Y015
 
 @_typing.final
 class EscalationStep(_message.Message):
@@ -1631,6 +1823,7 @@ class Answer(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     BATCH_ID_FIELD_NUMBER: _builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """The idempotency key that the client made, unique in its prompt. `default:` and the prompt's id
     for a default.
@@ -1650,6 +1843,10 @@ class Answer(_message.Message):
     batch_id: _builtins.str
     """The name of the AnswerPrompts call by which it was given, together with other answers. Empty: it was given to one
     prompt alone.
+    """
+    on_behalf_of: _builtins.str
+    """The person in whose place it was given: the holder of the right that was delegated to `user_id`
+    (`Prompt.delegations`). Empty: it was given by a right of its own.
     """
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
@@ -1672,10 +1869,11 @@ class Answer(_message.Message):
         revision: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         batch_id: _builtins.str = ...,
+        on_behalf_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "batch_id", b"batch_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "revision", b"revision", "source", b"source", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "batch_id", b"batch_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "on_behalf_of", b"on_behalf_of", "revision", b"revision", "source", b"source", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Unpack
 
+from askback_server.domain.absences import NO_ABSENCES, Absences
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.electorate import UNKNOWN, Electorate
 from askback_server.domain.errors import AskbackError, JobNotFound
@@ -55,6 +56,8 @@ class Facts:
     """Whether a person who may answer the prompt is present."""
     electorate: Electorate = UNKNOWN
     """What the directory says of the people who are to approve, and of those who have voted."""
+    absences: Absences = NO_ABSENCES
+    """The absences that this replica knows; some seconds old."""
 
     def is_dead(self, session: SessionRef) -> bool:
         """Whether a guard on this session is known to fail."""

@@ -36,6 +36,13 @@ class Answer:
     created_at: datetime
     batch_id: str = ""
     """Of the AnswerPrompts call by which it was given; empty for an answer to one prompt."""
+    on_behalf_of: str = ""
+    """The person by whose right it was given, if that was delegated; found by the server."""
+
+    @property
+    def people(self) -> frozenset[str]:
+        """The author, and the person in whose place it was given."""
+        return frozenset({self.user_id, self.on_behalf_of} - {""})
 
     @cached_property
     def size(self) -> int:
@@ -45,7 +52,9 @@ class Answer:
 
     @property
     def digest(self) -> str:
-        """A digest of the answer and its author, without the time: equal answers have equal digests."""
+        """A digest of the answer and its author, without the time: equal answers have equal digests. Also
+        without `on_behalf_of`, which is not sent: a repeated answer is the same after the delegation has
+        ended."""
         parts = [
             self.user_id,
             self.revision,

@@ -10,15 +10,19 @@ from typing import Any
 
 from askback_server.domain import (
     asking_rules,
+    delegation_rules,
     deletion_rules,
+    due,
     job_rules,
     lost_leases,
     presence,
     prompt_rules,
+    rerouting_rules,
     voting_rules,
     worker_rules,
 )
 from askback_server.domain import commands as c
+from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
 from askback_server.domain.aggregate import Aggregate, Facts, RuleResult
 
@@ -52,6 +56,10 @@ RULES: dict[type[c.Command[object]], Rule] = {
     c.ClaimPrompt: prompt_rules.claim_prompt,
     c.ReleasePrompt: prompt_rules.release_prompt,
     c.CancelPrompt: prompt_rules.cancel_prompt,
+    r.DelegatePrompt: delegation_rules.delegate_prompt,
+    r.ReturnPrompt: delegation_rules.return_prompt,
+    r.ReroutePrompt: rerouting_rules.reroute_prompt,
+    r.ReviewAbsences: due.review_absences,
 }
 
 

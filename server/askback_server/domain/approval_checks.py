@@ -1,4 +1,4 @@
-"""Validation of the approval of a prompt."""
+"""Validation of the approval of a prompt, and of its policy of delegation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING, Decision
+from askback_server.domain.delegations import DelegationPolicy, DelegationScope
 
 if TYPE_CHECKING:
     from askback_server.domain.checks import Checker
@@ -51,3 +52,17 @@ def check_decisions(check: Checker, content: PromptContent, approval: Approval) 
     default = content.default_answer
     if default is not None and default.decision in AUTHORISING:
         check.bad("default_answer.decision", f"must not be {default.decision} with an approval")
+
+
+def check_delegation(check: Checker, policy: DelegationPolicy) -> None:
+    """Check that people and groups are named with LISTED, and only then."""
+    names = policy.users | policy.groups
+    if policy.scope is DelegationScope.LISTED and not names:
+        check.bad("delegation.users", "must name people or groups with LISTED")
+    elif policy.scope is not DelegationScope.LISTED and names:
+        check.bad("delegation.scope", "must be LISTED where people or groups are named")
+    if len(names) > check.limits.audience:
+        check.bad("delegation.users", f"names {len(names)}; at most {check.limits.audience} are allowed")
+        return
+    for name in sorted(names):
+        check.text("delegation.users", name, check.limits.key_chars, required=True)

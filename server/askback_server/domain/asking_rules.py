@@ -8,7 +8,7 @@ from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.commands import AskPrompt, PromptRef
 from askback_server.domain.content import PromptContent
-from askback_server.domain.due import run_overdue
+from askback_server.domain.due import route_around_absences, run_overdue
 from askback_server.domain.errors import LeaseLost, LimitExceeded, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -82,7 +82,7 @@ def _carried_answer(change: Change, command: AskPrompt) -> CarriedAnswer | None:
     if carried is None or content.approval is not None:
         return None
     exclusion = exclude_people(change, command.key, content).exclusion
-    if exclusion is not None and (exclusion.groups or carried.answer.user_id in exclusion.users):
+    if exclusion is not None and (exclusion.groups or carried.answer.people & exclusion.users):
         return None
     return carried
 
@@ -130,7 +130,8 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="open_prompts_per_job",
             value=limits.open_prompts_per_job,
         )
-    return change.put(mark_presence(change, _create_prompt(change, key, content)))
+    prompt = change.put(mark_presence(change, _create_prompt(change, key, content)))
+    return route_around_absences(change, prompt)
 
 
 def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:

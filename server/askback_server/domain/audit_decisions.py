@@ -22,6 +22,10 @@ _WHILE_OPEN = _ENDS | {
     EventType.PROMPT_CLAIMED,
     EventType.PROMPT_VOTED,
     EventType.VOTE_WITHDRAWN,
+    EventType.PROMPT_DELEGATED,
+    EventType.DELEGATION_ENDED,
+    EventType.PROMPT_REROUTED,
+    EventType.SUBSTITUTE_SKIPPED,
 }
 _RULES_APPLY = {str(AnswerSource.HUMAN), str(AnswerSource.TEST)}
 """Sources of answers whose authors exclusions and approvals bind."""
@@ -41,8 +45,8 @@ def verify_decisions(history: Sequence[StoredEvent], content: PromptContent) -> 
             return
         is_open = is_open and event.type not in _ENDS
         if each.erased is None:
-            if _binds(event.type, data) and excluded.has(event.actor, data.get("groups", ())):
-                yield event.seq, f"{event.actor} was excluded from answering"
+            if _binds(event.type, data) and (who := _excluded_of(excluded, event.actor, data)):
+                yield event.seq, f"{who} was excluded from answering"
             elif event.type is EventType.PROMPT_ANSWERED and (problem := _misses(data, votes, content)):
                 yield event.seq, problem
         excluded.add(each)
@@ -54,6 +58,14 @@ def _binds(type: EventType, data: Mapping[str, Any]) -> bool:
     if type is EventType.PROMPT_ANSWERED:
         return data.get("source") in _RULES_APPLY and "carried_from" not in data
     return type is EventType.PROMPT_VOTED
+
+
+def _excluded_of(excluded: _Excluded, actor: str, data: Mapping[str, Any]) -> str:
+    """Who of the author of an answer and the person in whose place it was given was excluded; else empty."""
+    if excluded.has(actor, data.get("groups", ())):
+        return actor
+    holder: str = data.get("on_behalf_of", "")
+    return holder if excluded.has(holder, ()) else ""
 
 
 class _Excluded:

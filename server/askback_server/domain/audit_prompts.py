@@ -81,6 +81,16 @@ class _Known:
         elif event.type is EventType.PROMPT_VOTED and (is_erased or event.actor in self.claimants):
             self.claimants |= {""}
             self.claimants -= {event.actor} if event.actor else set()
+        elif event.type is EventType.PROMPT_REROUTED:
+            self.claimants |= {""}
+            if "users" in data:
+                self.claimants = {""}
+        elif event.type is EventType.PROMPT_DELEGATED:
+            if is_erased or data.get("mode") == "TRANSFER":
+                self.claimants |= {""}
+                self.claimants -= {event.actor} if event.actor else set()
+        elif event.type is EventType.DELEGATION_ENDED:
+            self.claimants |= {""}
         elif event.type in (EventType.PROMPT_EXCLUDED, EventType.PROMPT_AMENDED):
             # They end the claims of people who are excluded, and name only those who were not before.
             self.claimants |= {""}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from askback_server.domain.audit_decisions import verify_decisions
+from askback_server.domain.audit_delegations import verify_delegations
 from askback_server.domain.audit_prompts import has_submission, verify_columns
 from askback_server.domain.audit_votes import ASKINGS, verify_votes
 from askback_server.domain.chain import ERASED, Document, digest_document, unpack_documents
@@ -43,7 +44,7 @@ class Recorded:
     """The events of each prompt."""
     asked: dict[str, StoredEvent] = field(default_factory=dict)
     timed: dict[str, StoredEvent] = field(default_factory=dict)
-    """The event from which a prompt's time counts: its asking, or its last amendment."""
+    """The event from which a prompt's time counts: its asking, its last amendment, or a newer rerouting."""
     ended: dict[str, StoredEvent] = field(default_factory=dict)
     submitted: dict[int, StoredEvent] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
@@ -72,6 +73,8 @@ class Recorded:
             self.timed[prompt_id] = each
             if event.type is EventType.PROMPT_ASKED:
                 self.asked[prompt_id] = each
+        elif event.type is EventType.PROMPT_REROUTED and "timeout_s" in data:
+            self.timed[prompt_id] = each
         elif event.type in _ENDED:
             self.ended[prompt_id] = each
         if has_submission(event):
@@ -170,7 +173,10 @@ def _verify_approvals(stored: StoredJob, recorded: Recorded) -> Iterator[Fault]:
         history, content = recorded.history.get(prompt_id, []), recorded.contents.get(prompt_id)
         for problem in verify_votes(row["votes"], history, answers.get(prompt_id, {})):
             yield Fault("hitl_interactions", prompt_id, problem)
-        for seq, problem in verify_decisions(history, content) if content is not None else ():
+        problems = [*verify_delegations(history, content)]
+        if content is not None:
+            problems += verify_decisions(history, content)
+        for seq, problem in problems:
             yield Fault("job_events", f"{stored.job_id}, seq {seq}", problem)
         exclusion = content.exclusion if content is not None else None
         if exclusion is not None and exclusion.requester and not exclusion.users >= asking:

@@ -19,6 +19,8 @@ _VOTINGS = frozenset(
         EventType.VOTE_WITHDRAWN,
         EventType.PROMPT_EXCLUDED,
         EventType.PROMPT_ESCALATED,
+        EventType.DELEGATION_ENDED,
+        EventType.PROMPT_REROUTED,
     }
 )
 
@@ -62,9 +64,10 @@ class RecordedVotes:
             self.people.add(event.actor)
         elif event.type is EventType.VOTE_WITHDRAWN:
             self.live.pop(data.get("answer_id", ""), None)
-        elif event.type in (EventType.PROMPT_EXCLUDED, EventType.PROMPT_ESCALATED):
+        elif event.type in _VOTINGS:
             for answer_id in data.get("votes", ()):
                 self.live.pop(answer_id, None)
+            self.shortfalls = data.get("shortfalls", self.shortfalls)
 
 
 def verify_votes(
@@ -104,6 +107,8 @@ def _compare(doc: Mapping[str, Any], known: RecordedVotes, answers: Mapping[str,
             yield f"its vote {answer_id} has not the outcome and groups that were recorded"
         elif vote["entry"] != said.get("entry", vote["entry"]):
             yield f"its vote {answer_id} has not the place in the audience that was recorded"
+        elif any(vote.get(name) != (said.get(name) or None) for name in ("delegation", "via")):
+            yield f"its vote {answer_id} is not by the delegation that was recorded"
     voters = {vote.person for vote in known.live.values()}
     if set(doc.get("earlier", ())) != known.people - voters:
         yield "its earlier voters are not those that were recorded"

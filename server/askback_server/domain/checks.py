@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from askback_server.domain.approval_checks import ALONE, check_approval, check_decisions
+from askback_server.domain.approval_checks import ALONE, check_approval, check_decisions, check_delegation
 from askback_server.domain.content import Audience, Correction, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, fill_labels
 from askback_server.domain.documents import content_to_json
@@ -130,6 +130,8 @@ def normalise(
         _check_escalation(check, content)
     if content.exclusion is not None:
         _check_exclusion(check, content)
+    if content.delegation_policy is not None:
+        check_delegation(check, content.delegation_policy)
     if content.approval is not None:
         content = evolve(content, approval=check_approval(check, content.approval))
     if content.reminders is not None:

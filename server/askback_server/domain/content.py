@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from askback_server.domain.approvals import Approval, approval_to_doc
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
+from askback_server.domain.delegations import DelegationPolicy, Delegations, Right
 from askback_server.domain.digests import digest_of
 from askback_server.domain.evolve import cached_property, evolve, fast_init, fields_of
 from askback_server.domain.form_documents import form_to_doc
@@ -150,6 +151,12 @@ class PromptContent:
     """How many people must decide alike. None: the first valid answer decides."""
     group_key: str = ""
     """The same for similar questions, so that consoles can show them together."""
+    delegation_policy: DelegationPolicy | None = None
+    """To whom people may delegate it. None: to anyone."""
+    delegations: Delegations | None = None
+    """Who may act in place of whom. Set by people and by absences, never by the asker."""
+    rerouted: bool = False
+    """Whether its audience was replaced by ReroutePrompt."""
 
     @cached_property
     def size(self) -> int:
@@ -173,6 +180,7 @@ class PromptContent:
             + len(self.labels)
             + len(self.escalation)
             + (len(excluded.users) + len(excluded.groups) if excluded is not None else 0)
+            + (len(self.delegations.active) if self.delegations is not None else 0)
         )
 
     @property
@@ -205,6 +213,36 @@ class PromptContent:
             final_action=FinalAction.EXPIRE,
             default_answer=None,
         )
+
+    @property
+    def reach(self) -> Audience:
+        """The users and groups that may act: the audience with those to whom a right was delegated. Of them
+        those who gave their right away (`Delegations.gone`) may not."""
+        if self.delegations is None:
+            return self.audience
+        if not self.audience.users and not self.audience.groups:
+            return self.audience
+        users = (self.audience.users | self.delegations.users) - self.delegations.gone
+        return Audience(users, self.audience.groups | self.delegations.groups)
+
+    def right_of(self, subject: str, groups: frozenset[str]) -> Right | None:
+        """By which right a person with these groups may act. None: it is not one of those who are asked.
+
+        A right of its own comes before one that was delegated to it.
+        """
+        audience, given = self.audience, self.delegations
+        if given is not None and subject in given.gone:
+            return None
+        if (given is None or not given.has_given(subject)) and audience.includes(subject, groups):
+            by_name = subject in audience.users or not (audience.users or audience.groups)
+            return Right(subject, None if by_name else groups & audience.groups)
+        received = given.received(subject, groups) if given is not None else None
+        return Right(received.holder, received.entry, received) if received is not None else None
+
+    def delegate(self, delegations: Delegations) -> PromptContent:
+        """A copy with other delegations; its digest is the same."""
+        after = delegations if delegations.last or delegations.skipped else None
+        return self if after == self.delegations else evolve(self, delegations=after)
 
     def excludes_author(self, subject: str) -> bool:
         """Whether an answer of this user is not allowed."""

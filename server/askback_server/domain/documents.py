@@ -25,6 +25,12 @@ from askback_server.domain.content import (
     PromptContent,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
+from askback_server.domain.delegation_documents import (
+    delegations_from_doc,
+    delegations_to_doc,
+    policy_from_doc,
+    policy_to_doc,
+)
 from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.form_documents import form_from_doc
 from askback_server.domain.json_text import Json, JsonObject, Violation
@@ -135,6 +141,12 @@ def _write_content(content: PromptContent) -> str:
         doc["exclusion"] = exclusion_to_doc(content.exclusion)
     if content.approval is not None:
         doc["approval"] = approval_to_doc(content.approval)
+    if content.delegation_policy is not None:
+        doc["delegation_policy"] = policy_to_doc(content.delegation_policy)
+    if content.delegations is not None:
+        doc["delegations"] = delegations_to_doc(content.delegations)
+    if content.rerouted:
+        doc["rerouted"] = True
     if content.correction is not None:
         faults = [fields_of(violation) for violation in content.correction.violations]
         doc["correction"] = {"key": content.correction.key, "violations": faults}
@@ -195,6 +207,9 @@ def parse_content(text: str) -> PromptContent:
         correction=_correction_from_doc(doc["correction"]) if "correction" in doc else None,
         exclusion=exclusion_from_doc(doc["exclusion"]) if "exclusion" in doc else None,
         approval=approval_from_doc(doc["approval"]) if "approval" in doc else None,
+        delegation_policy=policy_from_doc(doc["delegation_policy"]) if "delegation_policy" in doc else None,
+        delegations=delegations_from_doc(doc["delegations"]) if "delegations" in doc else None,
+        rerouted=doc.get("rerouted", False),
     )
 
 
@@ -224,6 +239,8 @@ def answer_to_json(answer: Answer) -> str:
     }
     if answer.batch_id:
         doc["batch_id"] = answer.batch_id
+    if answer.on_behalf_of:
+        doc["on_behalf_of"] = answer.on_behalf_of
     if not answer.values_json:
         return dump(doc)
     try:
@@ -257,6 +274,7 @@ def _answer_of(text: str, doc: JsonObject) -> Answer:
         revision=doc["revision"],
         created_at=datetime.fromisoformat(doc["at"]),
         batch_id=doc.get("batch_id", ""),
+        on_behalf_of=doc.get("on_behalf_of", ""),
     )
 
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 import heapq
 from datetime import datetime, timedelta
 
-from askback_server.domain.aggregate import Change
+from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.answers import Answer, AnswerSource
-from askback_server.domain.content import FinalAction
+from askback_server.domain.content import Audience, FinalAction
+from askback_server.domain.ended_delegations import end_delegations, outside
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
+from askback_server.domain.json_text import JsonObject
 from askback_server.domain.life import cancel_now, close_prompt, fail_now, retry_attempt
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.routing_commands import ReviewAbsences
 from askback_server.domain.routing_documents import audience_to_doc
+from askback_server.domain.substitutes import follow_absences, is_deserted
 from askback_server.domain.transitions import JobTrigger, PromptTrigger, next_prompt_state
 
 
@@ -84,19 +88,23 @@ def _seconds(span: timedelta) -> str:
 
 def _run_prompt_action(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
     """Run the action that is due on an open prompt. Returns the time of its next one."""
-    nudges = prompt.nudges
+    nudges, given = prompt.nudges, prompt.content.delegations
     change.require(not_before=at)
-    if prompt.expires_at == at or nudges is None:
+    if prompt.expires_at == at:
         _take_final_action(change, prompt)
+    elif given is not None and given.next_end == at:
+        route_around_absences(change, prompt)
+    elif nudges is None or nudges.next_at != at:
+        return prompt.due_at  # an earlier action has changed the time
     elif nudges.step_at == at:
-        _escalate(change, prompt)
+        route_around_absences(change, _escalate(change, prompt))
     else:
         _remind(change, prompt)
     after = change.prompt(prompt.prompt_id)
     return after.due_at if after.is_open else None
 
 
-def _escalate(change: Change, prompt: Prompt) -> None:
+def _escalate(change: Change, prompt: Prompt) -> Prompt:
     """Take the next escalation step. It ends a claim, so that all of the new audience may answer."""
     nudges, content = prompt.nudges, prompt.content
     assert nudges is not None
@@ -113,13 +121,42 @@ def _escalate(change: Change, prompt: Prompt) -> None:
         "replace": step.replace,
         "priority": priority,
     }
-    votes = prompt.votes
-    if votes is not None and (away := votes.outside(audience)):
-        data["votes"] = [vote.answer.answer_id for vote in away]
-        votes = votes.end([vote.user_id for vote in away])
+    prompt = leave_audience(prompt, audience, data)
     change.record(EventType.PROMPT_ESCALATED, prompt.prompt_id, data)
-    content = content.route_to(audience, priority)
-    change.put(evolve(prompt, content=content, nudges=nudges, votes=votes, claimed_by="", claimed_until=None))
+    content = prompt.content.route_to(audience, priority)
+    return change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
+
+
+def leave_audience(prompt: Prompt, audience: Audience, data: JsonObject) -> Prompt:
+    """The prompt without the votes and delegations of people whom another audience does not include. Adds to
+    the data of the event what has ended."""
+    prompt = end_delegations(prompt, outside(prompt.content.delegations, audience), data)
+    if prompt.votes is not None and (away := prompt.votes.outside(audience)):
+        data["votes"] = [*data.get("votes", ()), *(vote.answer.answer_id for vote in away)]
+        prompt = evolve(prompt, votes=prompt.votes.end([vote.user_id for vote in away]))
+    return prompt
+
+
+def route_around_absences(change: Change, prompt: Prompt) -> Prompt:
+    """The open prompt with the substitutes of people who are away. If none who may answer is there, the next
+    step of its escalation is taken at once."""
+    prompt = follow_absences(change, prompt)
+    while prompt.nudges is not None and prompt.nudges.step_at is not None and is_deserted(change, prompt):
+        actor, change.actor = change.actor, "system"
+        prompt = follow_absences(change, _escalate(change, prompt))
+        change.actor = actor
+    return prompt
+
+
+def review_absences(aggregate: Aggregate, command: ReviewAbsences, facts: Facts) -> RuleResult[None]:
+    """Apply the absences that are known now to the open prompts of a job."""
+    if aggregate.job is None:
+        return RuleResult(None)
+    change = Change(aggregate, facts, command.principal.subject)
+    run_overdue(change)
+    for prompt in change.open:
+        route_around_absences(change, prompt)
+    return RuleResult(None, change if change.events else None)
 
 
 def _remind(change: Change, prompt: Prompt) -> None:

@@ -63,6 +63,13 @@ class Electorate:
     """By namespace and group, of the groups of prompts that are asked."""
     departures: Mapping[str, Departures] = field(default_factory=dict)
     """By namespace, of the people who have voted on prompts that are answered."""
+    people: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    """By namespace: the active ones of the people who were asked for, with their groups."""
+
+    def has_member(self, namespace: str, group: str, other_than: str) -> bool:
+        """Whether a group is known to have an active member other than a person."""
+        members = self.members.get((namespace, group), GroupMembers())
+        return members.more or bool(members.people - {other_than})
 
 
 UNKNOWN = Electorate()
@@ -79,6 +86,8 @@ class ElectorateQuery:
     voters: frozenset[str] = frozenset()
     """People of whom is wanted what has ended, with the `voted` groups."""
     voted: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+    """People of whom is wanted whether they are active, and in which groups."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class EventType(StrEnum):
     PROMPT_EXCLUDED = "PROMPT_EXCLUDED"
     PROMPT_VOTED = "PROMPT_VOTED"
     VOTE_WITHDRAWN = "VOTE_WITHDRAWN"
+    PROMPT_DELEGATED = "PROMPT_DELEGATED"
+    DELEGATION_ENDED = "DELEGATION_ENDED"
+    PROMPT_REROUTED = "PROMPT_REROUTED"
+    SUBSTITUTE_SKIPPED = "SUBSTITUTE_SKIPPED"
 
 
 @fast_init
@@ -122,6 +126,10 @@ def fold(events: Iterable[Event]) -> Folded:
         if event.type in _NUDGES and event.prompt_id:
             steps, reminders = nudges.get(event.prompt_id, (0, 0))
             nudges[event.prompt_id] = (data.get("step", steps), data.get("count", reminders))
+        elif event.type is EventType.PROMPT_REROUTED and "escalation" in data:
+            reminders = nudges.pop(event.prompt_id or "", (0, 0))[1]
+            if reminders and event.prompt_id:
+                nudges[event.prompt_id] = (0, reminders)
         elif event.type is EventType.PROMPT_AMENDED:
             nudges.pop(event.prompt_id or "", None)  # escalation and reminders start again
     nudged = tuple((p, *nudges[p]) for p in prompts if p in nudges)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from askback_server.domain.aggregate import Change
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Exclusion, PromptContent
+from askback_server.domain.ended_delegations import end_delegations
 from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -48,17 +49,20 @@ def exclude_people(change: Change, key: str, content: PromptContent) -> PromptCo
         if prompt_id is not None:
             names |= answerers_of(change.prompt(prompt_id))
         elif carried is not None:
-            names.add(carried.answer.user_id)
+            names |= carried.answer.people
     return content.exclude(frozenset(names))
 
 
 def answerers_of(prompt: Prompt) -> frozenset[str]:
-    """The people who answered a prompt: the author of the answer, who sent it, and all who have voted."""
+    """The people who answered a prompt: the author of the answer, who sent it, all who have voted, and those
+    in whose place they did."""
     names = prompt.votes.people if prompt.votes is not None else frozenset[str]()
+    if prompt.votes is not None:
+        names = names.union(vote.slot for vote in prompt.votes.live)
     resolution = prompt.resolution
     if resolution is None or resolution.answer is None or not _is_of_a_person(resolution.answer):
         return names
-    return names | frozenset({resolution.actor, resolution.answer.user_id} - {""})
+    return names | resolution.answer.people | frozenset({resolution.actor} - {""})
 
 
 def exclude_answerers(change: Change, answered: Prompt) -> None:
@@ -75,9 +79,11 @@ def exclude_answerers(change: Change, answered: Prompt) -> None:
         data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answered": answered.key}
         data["users"] = sorted(names - exclusion.users)
         after = evolve(prompt, content=prompt.content.exclude(names))
-        if prompt.votes is not None and (votes := prompt.votes.end(names)) != prompt.votes:
-            data["votes"] = [v.answer.answer_id for v in prompt.votes.live if v not in votes.live]
-            after = evolve(after, votes=votes)
+        if prompt.votes is not None and (over := [v for v in prompt.votes.live if v.answer.people & names]):
+            data["votes"] = [vote.answer.answer_id for vote in over]
+            after = evolve(after, votes=prompt.votes.end([vote.user_id for vote in over]))
+        if (given := after.content.delegations) is not None:
+            after = end_delegations(after, given.of_people(names), data)
         change.record(EventType.PROMPT_EXCLUDED, prompt.prompt_id, data)
         if prompt.claimed_by in names:
             after = evolve(after, claimed_by="", claimed_until=None)

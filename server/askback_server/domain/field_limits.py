@@ -117,6 +117,9 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "answerers_of": _list("audience", "key_chars"), "users": _list("audience", "key_chars"),
         "groups": _list("audience", "key_chars"),
     },
+    "DelegationPolicy": {
+        "users": _list("audience", "key_chars"), "groups": _list("audience", "key_chars"),
+    },
     "Approval": {"per_group": _list("audience")},
     "GroupApproval": {"group": _ID},
     "Audience": {"users": _list("audience", "key_chars"), "groups": _list("audience", "key_chars")},
@@ -171,6 +174,11 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "edits": _list("parts"), "comment": _text("content_bytes"), "shown_digest": _ID,
     },
     "WithdrawAnswerRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "answer_id": _ID},
+    "DelegatePromptRequest": {
+        "prompt_id": _ID, "job_id": _ID, "key": _ID, "user": _ID, "group": _ID, "comment": _REASON,
+    },
+    "ReroutePromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "reason": _REASON},
+    "Escalation": {"steps": _list("escalation_steps")},
     "ClaimPromptRequest": {"prompt_id": _ID},
     "ReleasePromptRequest": {"prompt_id": _ID},
     "CancelPromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "reason": _REASON},
@@ -189,5 +197,12 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "DeletePersonRequest": {"namespace": _NAME, "subject": _SUBJECT},
     "SetGroupRequest": {"namespace": _NAME, "name": _ID},
     "ListGroupsRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    # Policies.
+    "SetAbsenceRequest": {
+        "namespace": _NAME, "absence_id": _ID, "subject": _SUBJECT, "substitute": _SUBJECT,
+        "comment": _REASON,
+    },
+    "DeleteAbsenceRequest": {"namespace": _NAME, "absence_id": _ID},
+    "ListAbsencesRequest": {"namespace": _NAME, "subject": _SUBJECT, "page_token": _TOKEN},
 }  # fmt: skip
 """By message and field."""

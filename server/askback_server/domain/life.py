@@ -108,6 +108,8 @@ def close_prompt(
     if answer is not None:
         data |= {"answer_id": answer.answer_id}
         data |= {"decision": str(answer.decision), "source": str(answer.source)}
+        if answer.on_behalf_of:
+            data["on_behalf_of"] = answer.on_behalf_of
         if votes:
             data["votes"] = list(votes)
         if carried_from:

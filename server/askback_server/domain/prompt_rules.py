@@ -99,8 +99,9 @@ def _take_answer(
     change = Change(aggregate, facts, command.principal.subject)
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
-    if prompt.nudges is not None and not prompt.is_for(command.principal):
-        # `run_overdue` has just taken an escalation step that removes this person from the audience.
+    if change.events and not prompt.is_for(command.principal):
+        # `run_overdue` has just taken an escalation step or ended a delegation, by which this person was
+        # asked.
         return RuleResult(not_found(command), change)
     return _judge_answer(change, command, prompt, digest)
 
@@ -137,7 +138,7 @@ def _judge_answer(
         return _record_refusal(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
     # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
-    answer = _build_answer(command, change.facts.now)
+    answer = _build_answer(command, change.facts.now, _holder(command, prompt))
     if prompt.content.approval is not None and not command.OVERRIDES:
         return cast_vote(change, command, prompt, answer, digest)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
@@ -186,7 +187,15 @@ def _record_refusal(
     return RuleResult(AnswerResult(status, command.answer_id, prompt, False, violations), change)
 
 
-def _build_answer(command: AnswerPrompt, now: datetime) -> Answer:
+def _holder(command: AnswerPrompt, prompt: Prompt) -> str:
+    """The person by whose right the caller answers, if that right was delegated; else empty."""
+    if prompt.content.delegations is None or command.OVERRIDES:
+        return ""
+    right = prompt.content.right_of(command.principal.subject, command.principal.groups)
+    return right.holder if right is not None and right.delegation is not None else ""
+
+
+def _build_answer(command: AnswerPrompt, now: datetime, on_behalf_of: str = "") -> Answer:
     return Answer(
         answer_id=command.answer_id,
         decision=command.decision,
@@ -198,6 +207,7 @@ def _build_answer(command: AnswerPrompt, now: datetime) -> Answer:
         revision=command.revision,
         created_at=now,
         batch_id=command.batch_id,
+        on_behalf_of=on_behalf_of,
     )
 
 

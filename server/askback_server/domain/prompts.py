@@ -112,16 +112,29 @@ class Prompt:
 
     @property
     def due_at(self) -> datetime | None:
-        """The time of its next escalation step, reminder or deadline; None if there is none."""
-        if self.nudges is None or self.nudges.next_at is None:
+        """The time of its next action: an escalation step, a reminder, the end of a delegation or the
+        deadline. None if there is none."""
+        nudge_at = self.nudge_at
+        if nudge_at is None:
             return self.expires_at
-        return min(self.nudges.next_at, self.expires_at or self.nudges.next_at)
+        return min(nudge_at, self.expires_at or nudge_at)
+
+    @property
+    def nudge_at(self) -> datetime | None:
+        """The time of its next action but the deadline; None if there is none, and when it is closed."""
+        nudges, given = self.nudges, self.content.delegations
+        next_at = None if nudges is None else nudges.next_at
+        if given is None or self.state is not PromptState.PENDING or (ends_at := given.next_end) is None:
+            return next_at
+        return min(ends_at, next_at or ends_at)
 
     @property
     def is_turned_away(self) -> bool:
         """Whether a person who saw it may have lost access: by an amendment, a step that replaces the
-        audience, or an exclusion that hides it."""
+        audience, a delegation, another routing, or an exclusion that hides it."""
         excluded = self.content.exclusion
+        if self.content.delegations is not None or self.content.rerouted:
+            return True
         if self.revision > 1 or (excluded is not None and excluded.hide and excluded.answerers_of):
             return True
         steps = self.content.escalation[: self.nudges.steps] if self.nudges is not None else ()
@@ -145,7 +158,9 @@ class Prompt:
         content = self.content
         if content.exclusion is not None and content.exclusion.hide and self.excludes(principal):
             return False
-        return content.audience.includes(principal.subject, principal.groups)
+        if content.delegations is None:
+            return content.audience.includes(principal.subject, principal.groups)
+        return content.right_of(principal.subject, principal.groups) is not None
 
     def excludes(self, principal: Principal) -> bool:
         """Whether this principal may never answer it, also as an admin."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Change
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
+from askback_server.domain.due import route_around_absences
+from askback_server.domain.ended_delegations import end_delegations, outside
 from askback_server.domain.errors import IdReused
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_people
 from askback_server.domain.jobs import JobState
+from askback_server.domain.json_text import JsonObject
 from askback_server.domain.life import move
 from askback_server.domain.nudges import first_nudges
 from askback_server.domain.presence import mark_presence
@@ -61,6 +64,8 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
     content = exclude_people(change, known.key, content)
+    if (given := known.content.delegations) is not None:
+        content = content.delegate(given)
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
         move(change, JobTrigger.WAIT)
@@ -69,11 +74,10 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
     revision, votes = known.revision + 1, first_votes(change, content, known.votes)
-    data: dict[str, object] = {"round": known.round, "key": known.key, "revision": revision}
+    data: JsonObject = {"round": known.round, "key": known.key, "revision": revision}
     data["digest"] = content.digest
     if votes is not None:
         data["shortfalls"] = shortfalls_to_doc(votes)
-    change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     amended = evolve(
         known,
         content=content,
@@ -84,6 +88,12 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         nudges=first_nudges(content, now),
         votes=votes,
     )
+    if given is not None:
+        over = outside(given, content.audience)
+        if content.exclusion is not None:
+            over += given.of_people(content.exclusion.users)
+        amended = end_delegations(amended, over, data)
+    change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     if content.excludes_author(known.claimed_by):
         amended = evolve(amended, claimed_by="", claimed_until=None)
-    return change.put(mark_presence(change, amended))
+    return route_around_absences(change, change.put(mark_presence(change, amended)))

@@ -84,12 +84,18 @@ def exclusion_from_doc(doc: Mapping[str, Json]) -> Exclusion:
 def audience_to_json(content: PromptContent) -> str | None:
     """The document by which lists find the prompts of a person: who may see it, and who may not answer it.
     None: everyone may see and answer it."""
-    audience, excluded = content.audience, content.exclusion
+    audience, excluded, given = content.audience, content.exclusion, content.delegations
     is_open = not audience.users and not audience.groups
-    if excluded is None:
+    if excluded is None and given is None:
         return None if is_open else to_json(audience_to_doc(audience)).decode()
-    doc: JsonObject = {**audience_to_doc(audience), "everyone": is_open, "hide": excluded.hide}
-    doc |= {"no_users": sorted(excluded.users), "no_groups": sorted(excluded.groups)}
+    doc: JsonObject = {**audience_to_doc(content.reach), "everyone": is_open}
+    if excluded is not None:
+        doc |= {"hide": excluded.hide}
+        doc |= {"no_users": sorted(excluded.users), "no_groups": sorted(excluded.groups)}
+    if given is not None:
+        doc["gone"] = sorted(given.gone)
+        if is_open:
+            doc |= audience_to_doc(Audience(given.users - given.gone, given.groups))
     return to_json(doc).decode()
 
 

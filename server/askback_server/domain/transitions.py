@@ -59,6 +59,8 @@ class PromptTrigger(StrEnum):
     EXCLUDE = "EXCLUDE"
     VOTE = "VOTE"
     WITHDRAW = "WITHDRAW"
+    DELEGATE = "DELEGATE"
+    REROUTE = "REROUTE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,16 @@ PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
     ),
     (PromptState.PENDING, PromptTrigger.WITHDRAW): Transition(
         PromptState.PENDING, (Actor.PERSON,), "a person withdraws its vote"
+    ),
+    (PromptState.PENDING, PromptTrigger.DELEGATE): Transition(
+        PromptState.PENDING,
+        (Actor.PERSON, Actor.SYSTEM),
+        "a right to answer is delegated, or returns: by people, and by the absence of a person",
+    ),
+    (PromptState.PENDING, PromptTrigger.REROUTE): Transition(
+        PromptState.PENDING,
+        (Actor.CLIENT, Actor.WORKER),
+        "the asker or an admin changes the audience, the priority, the deadline or the escalation",
     ),
     (PromptState.PENDING, PromptTrigger.REFUSE): Transition(
         PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer; it is stored for the audit"

@@ -27,12 +27,22 @@ class Vote:
     groups: frozenset[str]
     """The groups of the person when it voted, as far as the approval or the audience names them."""
     entry: frozenset[str] | None = None
-    """The groups by which the person was in the audience. None: by name, or because everyone is asked."""
+    """The groups by which the person in whose place it was given was in the audience. None: by name, or
+    because everyone is asked."""
+    delegation: int = 0
+    """The number of the delegation by which it was given; 0: by a right of the person's own."""
+    via: str = ""
+    """The group to which that delegation was made; empty if it names the person."""
 
     @property
     def user_id(self) -> str:
-        """The person."""
+        """The person who voted."""
         return self.answer.user_id
+
+    @property
+    def slot(self) -> str:
+        """The person in whose place it was given: of several who may act for one person one vote counts."""
+        return self.answer.on_behalf_of or self.answer.user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +100,15 @@ class Votes:
         """The live vote of a person."""
         return next((vote for vote in self.live if vote.user_id == user_id), None)
 
+    def of_slot(self, slot: str) -> Vote | None:
+        """The live vote that was given in a person's place, or by that person itself."""
+        return next((vote for vote in self.live if vote.slot == slot), None)
+
     def cast(self, vote: Vote) -> Votes:
-        """With this vote in place of the person's earlier one."""
-        others = tuple(v for v in self.live if v.user_id != vote.user_id)
-        return replace(self, live=(*others, vote), earlier=self.earlier - {vote.user_id})
+        """With this vote in place of the earlier ones of the person, and in its place."""
+        others = tuple(v for v in self.live if v.user_id != vote.user_id and v.slot != vote.slot)
+        ended = {v.user_id for v in self.live} - {v.user_id for v in others}
+        return replace(self, live=(*others, vote), earlier=(self.earlier | ended) - {vote.user_id})
 
     def end(self, people: Iterable[str]) -> Votes:
         """Without the live votes of these people."""
@@ -117,7 +132,7 @@ class Votes:
 
     def outside(self, audience: Audience) -> list[Vote]:
         """The votes of people who are not in an audience, as far as their groups are known."""
-        return [vote for vote in self.live if not audience.includes(vote.user_id, vote.groups)]
+        return [vote for vote in self.live if not audience.includes(vote.slot, _groups_of_slot(vote))]
 
     def counts(self, approval: Approval) -> list[Count]:
         """What the votes come to, by outcome in the order of its first vote."""
@@ -127,16 +142,24 @@ class Votes:
         return [_count(outcome, tuple(votes), approval) for outcome, votes in found.items()]
 
 
+def _groups_of_slot(vote: Vote) -> frozenset[str]:
+    """What is known of the groups of the person in whose place a vote was given."""
+    return (vote.entry or frozenset()) if vote.delegation else vote.groups
+
+
 def _remaining(vote: Vote, departures: Departures) -> Vote | None:
-    """A vote with the groups that its author is still in; None if it does not count any more."""
+    """A vote with the groups that its author is still in; None if it does not count any more, because its
+    author or the person in whose place it was given has left."""
     since = vote.answer.created_at
-    if departures.has_left(vote.user_id, since):
+    if any(departures.has_left(person, since) for person in vote.answer.people):
         return None
     groups = departures.still_in(vote.user_id, vote.groups, since)
-    if groups == vote.groups:
+    entry = departures.still_in(vote.slot, vote.entry, since) if vote.entry is not None else None
+    if groups == vote.groups and entry == vote.entry:
         return vote
-    entry = vote.entry & groups if vote.entry is not None else None
-    return replace(vote, groups=groups, entry=entry) if entry or entry is None else None
+    if (vote.via and vote.via not in groups) or (entry is not None and not entry):
+        return None
+    return replace(vote, groups=groups, entry=entry)
 
 
 def _count(outcome: str, votes: tuple[Vote, ...], approval: Approval) -> Count:

@@ -8,6 +8,7 @@ from askback_server.domain.checks import Checker
 from askback_server.domain.commands import AnswerPrompt
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING
+from askback_server.domain.delegations import Delegation
 from askback_server.domain.due import run_overdue
 from askback_server.domain.electorate import NO_DEPARTURES, Departures, Shortage, shortages
 from askback_server.domain.errors import (
@@ -49,15 +50,23 @@ def first_votes(change: Change, content: PromptContent, before: Votes | None = N
 
     Raises InvalidField if it is certain that not enough people may decide it.
     """
-    found: list[Shortage] = []
-    if content.approval is not None or content.exclusion is not None:
-        found = shortages(change.job.namespace, content, change.facts.electorate)
-        if wrong := [_violation(each, content) for each in found if each.certain]:
-            raise InvalidField(wrong)
+    shortfalls = find_shortfalls(change, content)
     if content.approval is None:
         return before.end_all() if before is not None and before.people else None
-    shortfalls = tuple(Shortfall(each.group, each.required, each.known) for each in found)
     return (before or Votes()).end_all(shortfalls)
+
+
+def find_shortfalls(change: Change, content: PromptContent) -> tuple[Shortfall, ...]:
+    """What the directory does not know of the people whom a content needs.
+
+    Raises InvalidField if it is certain that not enough people may decide it.
+    """
+    if content.approval is None and content.exclusion is None:
+        return ()
+    found = shortages(change.job.namespace, content, change.facts.electorate)
+    if wrong := [_violation(each, content) for each in found if each.certain]:
+        raise InvalidField(wrong)
+    return tuple(Shortfall(each.group, each.required, each.known) for each in found)
 
 
 def _violation(shortage: Shortage, content: PromptContent) -> Violation:
@@ -88,6 +97,7 @@ def cast_vote(
     vote = _vote_of(command, prompt, answer, departures)
     before = prompt.votes or Votes()
     valid = before.without_departed(departures)
+    _check_slot(valid, vote, prompt)
     votes = valid.cast(vote)
     _check_size(votes, change.facts.limits)
     winner = decided(votes.counts(approval))
@@ -97,9 +107,13 @@ def cast_vote(
     data |= {"decision": str(answer.decision), "outcome": vote.outcome, "groups": sorted(vote.groups)}
     data["entry"] = _places(vote)[1]
     data["status"] = str(status)
+    if answer.on_behalf_of:
+        data |= {"on_behalf_of": answer.on_behalf_of, "delegation": vote.delegation, "via": vote.via}
     if (replaced := valid.of(vote.user_id)) is not None:
         data["replaces"] = replaced.answer.answer_id
-    if ended := [v.answer.answer_id for v in before.live if valid.of(v.user_id) is None]:
+    ended = [v.answer.answer_id for v in before.live if valid.of(v.user_id) is None]
+    ended += [v.answer.answer_id for v in valid.live if votes.of(v.user_id) is None]
+    if ended:
         data["votes"] = ended
     if lapsed := {v.answer.answer_id: _places(v) for v in valid.live if before.of(v.user_id) != v}:
         data["lapsed"] = lapsed
@@ -115,6 +129,28 @@ def cast_vote(
         prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=answer, votes=counted)
     change.submissions.append(Submission(prompt.prompt_id, prompt.job_id, answer, status, digest, seq))
     return RuleResult(AnswerResult(status, command.answer_id, prompt), change)
+
+
+def _check_slot(votes: Votes, vote: Vote, prompt: Prompt) -> None:
+    """Raise PermissionDenied for a delegate if the person in whose place it acts, or another delegate of that
+    person, has voted. That person itself replaces the vote of its delegate."""
+    other = votes.of_slot(vote.slot)
+    if other is not None and vote.delegation and other.user_id != vote.user_id:
+        who = "itself" if other.user_id == vote.slot else f"through {other.user_id}"
+        message = f"you act for {vote.slot}, who has voted {who}; a person has one vote"
+        raise PermissionDenied(message, prompt_id=prompt.prompt_id, needs="a vote that is not used")
+
+
+def _check_holder(holder: str, by: Delegation, departures: Departures) -> frozenset[str] | None:
+    """The groups by which the person in whose place a delegate acts is still asked; None: by name.
+
+    Raises PermissionDenied if it is not asked any more.
+    """
+    entry = departures.still_in(holder, by.entry, by.at) if by.entry is not None else None
+    if departures.has_left(holder, by.at) or (entry is not None and not entry):
+        message = f"you act for {holder}, who is not asked any more: your vote would not count"
+        raise PermissionDenied(message, needs="audience")
+    return entry
 
 
 def _places(vote: Vote) -> list[list[str] | None]:
@@ -137,9 +173,8 @@ def check_voter(prompt: Prompt, caller: Principal) -> None:
 
     An admin may see every prompt; who may decide together is what the asker has named.
     """
-    if prompt.content.approval is not None and not prompt.content.audience.includes(
-        caller.subject, caller.groups
-    ):
+    content = prompt.content
+    if content.approval is not None and content.right_of(caller.subject, caller.groups) is None:
         raise PermissionDenied(
             "you see this prompt as an admin, and only its audience may vote; OverridePrompt is for admins",
             needs="audience",
@@ -150,17 +185,21 @@ def _vote_of(command: AnswerPrompt, prompt: Prompt, answer: Answer, departures: 
     approval, audience, caller = prompt.content.approval, prompt.content.audience, command.principal
     assert approval is not None
     check_voter(prompt, caller)
+    right = prompt.content.right_of(caller.subject, caller.groups)
+    assert right is not None
+    by, entry = right.delegation, right.entry
+    if by is not None:
+        entry = _check_holder(right.holder, by, departures)
     if caller.subject in departures.inactive:
         message = "the directory of people has you as inactive, so your vote would not count; ask an admin"
         raise PermissionDenied(message, needs="active")
-    groups = caller.groups & (approval.groups | audience.groups)
+    via = by.group if by is not None else ""
+    groups = caller.groups & (approval.groups | audience.groups | ({via} if via else set()))
     authorises = command.decision in AUTHORISING
     if authorises and not approval.has_free_places and groups.isdisjoint(approval.groups):
         names = ", ".join(sorted(approval.groups))
         raise PermissionDenied(f"your vote would not count: members of {names} must approve", needs=names)
-    is_named = caller.subject in audience.users or not (audience.users or audience.groups)
-    entry = None if is_named else groups & audience.groups
-    return Vote(answer, outcome_of(answer), groups, entry)
+    return Vote(answer, outcome_of(answer), groups, entry, by.number if by is not None else 0, via)
 
 
 _VOTED = (AnswerStatus.RECORDED, AnswerStatus.ACCEPTED)

@@ -1,4 +1,4 @@
-"""What a batch must read of the directory of people: for prompts with an approval or an exclusion only."""
+"""What a batch must read of the directory of people: for approvals, exclusions and delegations only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.content import PromptContent
 from askback_server.domain.electorate import UNKNOWN, Electorate, ElectorateQuery, groups_to_read
+from askback_server.domain.evolve import evolve
+from askback_server.domain.prompts import Prompt
+from askback_server.domain.routing_commands import DelegatePrompt, ReroutePrompt
 
 ReadElectorate = Callable[[Sequence[ElectorateQuery]], Awaitable[Electorate]]
 """Reads the directory. See `ports.people.PeopleStore.read_electorate`."""
@@ -27,15 +30,39 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
         if prompt is None or prompt.votes is None or prompt.content.approval is None:
             return None
         live = prompt.votes.live
-        voters = frozenset({command.principal.subject, *(vote.user_id for vote in live)})
-        voted = frozenset[str]().union(*(vote.groups for vote in live))
+        voters = frozenset({command.principal.subject}).union(*(vote.answer.people for vote in live))
+        voted = frozenset[str]().union(*(vote.groups | (vote.entry or frozenset()) for vote in live))
+        right = prompt.content.right_of(command.principal.subject, command.principal.groups)
+        if right is not None:
+            voters, voted = voters | {right.holder}, voted | (right.entry or frozenset())
         return ElectorateQuery(prompt.namespace, voters=voters, voted=voted)
+    if isinstance(command, DelegatePrompt):
+        prompt = aggregate.find(command.ref)
+        return _of_delegation(prompt, command) if prompt is not None else None
+    if isinstance(command, ReroutePrompt):
+        prompt = aggregate.find(command.ref)
+        return _of_rerouting(prompt, command) if prompt is not None else None
     if isinstance(command, c.AskPrompt):
         return _of_content(aggregate.job.namespace, command.content) if aggregate.job is not None else None
     if isinstance(command, c.CreateJob) and command.prompt is not None:
         namespace = command.namespace or command.principal.namespace("")
         return _of_content(namespace, command.prompt)
     return None
+
+
+def _of_delegation(prompt: Prompt, command: DelegatePrompt) -> ElectorateQuery:
+    groups = groups_to_read(prompt.content) | ({command.group} - {""})
+    return ElectorateQuery(prompt.namespace, asked=groups, people=frozenset({command.user} - {""}))
+
+
+def _of_rerouting(prompt: Prompt, command: ReroutePrompt) -> ElectorateQuery | None:
+    audience, escalation = command.audience, command.escalation
+    content = evolve(
+        prompt.content,
+        audience=prompt.content.audience if audience is None else audience,
+        escalation=prompt.content.escalation if escalation is None else escalation,
+    )
+    return _of_content(prompt.namespace, content)
 
 
 def _of_content(namespace: str, content: PromptContent) -> ElectorateQuery | None:
@@ -49,6 +76,6 @@ def merge_queries(queries: Iterable[ElectorateQuery]) -> list[ElectorateQuery]:
     for query in queries:
         known = merged.get(query.namespace, ElectorateQuery(query.namespace))
         asked, voters = query.asked | known.asked, query.voters | known.voters
-        voted = query.voted | known.voted
-        merged[query.namespace] = ElectorateQuery(query.namespace, asked, voters, voted)
+        voted, people = query.voted | known.voted, query.people | known.people
+        merged[query.namespace] = ElectorateQuery(query.namespace, asked, voters, voted, people)
     return list(merged.values())

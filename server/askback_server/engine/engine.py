@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
+from askback_server.domain.absences import Absences, no_absences
 from askback_server.domain.aggregate import assume_attended
 from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import (
@@ -49,15 +50,13 @@ _log = logging.getLogger("askback.server.engine")
 
 R = TypeVar("R")
 
-BATCH_COMMANDS = 256
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_COMMANDS, BATCH_BYTES = 256, 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
 """Bytes of decided commands after which the engine yields to the event loop: a batch of large ones must not
 block it."""
 READ_AHEAD_JOBS = 64
 """Jobs that are read ahead by one statement. Calls are served between two of them."""
-MAX_RETRIES = 3
-"""How often a command is decided again after a failed guard."""
+MAX_RETRIES = 3  # how often a command is decided again after a failed guard
 
 
 class Engine:
@@ -77,9 +76,9 @@ class Engine:
         judges: Judges | None = None,
         attended: Callable[[Prompt], bool] = assume_attended,
         read_electorate: ReadElectorate = read_nothing,
+        absences: Callable[[], Absences] = no_absences,
     ) -> None:
-        """`attended` tells whether a console shows a prompt to one of its reviewers. `read_electorate` reads
-        the directory of people."""
+        """`attended` tells whether a console shows a prompt to a reviewer, `absences` who is away."""
         self._store = store
         self._clock = clock
         self.limits = limits
@@ -96,6 +95,7 @@ class Engine:
         self._judges = judges or Judges()
         self._attended = attended
         self._read_electorate = read_electorate
+        self._absences = absences
         self._choose_worker: ChooseWorker = choose_none
         self._leases: list[Item] = []
         """Leases of the current batch that are a part of the write which makes their job claimable."""
@@ -193,6 +193,7 @@ class Engine:
             await reads.fill(groups)
             for group in groups:
                 now = self._clock.now()
+                group.absences = self._absences()
                 for item in group.decide(now, self.limits, self._attended):
                     self._decided += item.size
                     if self._decided >= YIELD_BYTES:

@@ -34,6 +34,9 @@ _WORDS = {
     EventType.PROMPT_SUPERSEDED: "prompt superseded",
     EventType.PROMPT_ESCALATED: "prompt escalated",
     EventType.PROMPT_EXCLUDED: "person excluded from a prompt",
+    EventType.PROMPT_DELEGATED: "prompt delegated",
+    EventType.PROMPT_REROUTED: "prompt rerouted",
+    EventType.SUBSTITUTE_SKIPPED: "substitute skipped",
     EventType.ANSWER_REFUSED: "answer refused",
     EventType.ANSWER_LATE: "answer came too late",
 }

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from askback_server.domain import commands as c
+from askback_server.domain.absences import NO_ABSENCES, Absences
 from askback_server.domain.aggregate import Aggregate, Change, Facts, assume_attended
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
@@ -93,6 +94,7 @@ class Group:
     dead_sessions: frozenset[SessionRef] = frozenset()
     """Sessions known to have expired, from guards that failed."""
     electorate: Electorate = UNKNOWN
+    absences: Absences = NO_ABSENCES
     reread: bool = False
     """Read the aggregate from the database, even if it is in memory."""
 
@@ -112,7 +114,16 @@ class Group:
         self.after = self.aggregate
         for place, item in enumerate(self.items):
             yield item
-            facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions, attended, self.electorate)
+            facts = Facts(
+                now,
+                limits,
+                uuid7,
+                item.command_id,
+                self.dead_sessions,
+                attended,
+                self.electorate,
+                self.absences,
+            )
             try:
                 decided = apply(self.after, item.command, facts)
             except AskbackError as error:

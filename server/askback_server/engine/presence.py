@@ -110,7 +110,7 @@ class PresenceIndex:
         An admin sees every prompt, but is not a reviewer for that reason: a prompt for certain users or
         groups is not attended because an admin watches the service.
         """
-        audience, namespace = prompt.content.audience, prompt.namespace
+        audience, namespace = prompt.content.reach, prompt.namespace
         keys = [(namespace, "user", user) for user in audience.users]
         keys += [(namespace, "group", group) for group in audience.groups]
         if not keys:

@@ -51,7 +51,7 @@ def _marks(prompt: Prompt) -> Iterator[str]:
     yield mark("kind", content.kind)
     for name, value in content.labels.items():
         yield mark("label", f"{name}={value}")
-    audience = content.audience
+    audience = content.reach
     if not audience.users and not audience.groups:
         yield EVERYONE
     for user in audience.users:

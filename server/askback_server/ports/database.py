@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from askback_server.ports.absences import AbsenceStore
 from askback_server.ports.census import CensusStore
 from askback_server.ports.checkpoints import CheckpointStore
 from askback_server.ports.overview import OverviewStore
@@ -47,6 +48,10 @@ class Storage(Protocol):
     @property
     def people(self) -> PeopleStore:
         """The directory of people."""
+
+    @property
+    def absences(self) -> AbsenceStore:
+        """The absences of people."""
 
     @property
     def overview(self) -> OverviewStore:

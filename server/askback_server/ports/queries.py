@@ -133,7 +133,7 @@ class PromptFilter:
             and (not self.job_types or prompt.job_type in self.job_types)
             and (not self.kinds or content.kind in self.kinds)
             and labels_match(content.labels, self.labels, self.any_labels)
-            and (not self.groups or not content.audience.groups.isdisjoint(self.groups))
+            and (not self.groups or not content.reach.groups.isdisjoint(self.groups))
             and (self.viewer is None or prompt.is_for(self.viewer))
         )
 

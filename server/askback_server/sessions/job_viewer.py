@@ -17,6 +17,9 @@ _AUDIENCE_CHANGES = frozenset(
         EventType.PROMPT_AMENDED,
         EventType.PROMPT_ESCALATED,
         EventType.PROMPT_EXCLUDED,
+        EventType.PROMPT_DELEGATED,
+        EventType.DELEGATION_ENDED,
+        EventType.PROMPT_REROUTED,
         EventType.JOB_DELETED,
     }
 )

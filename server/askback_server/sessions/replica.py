@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
+from askback_server.engine.absences import AbsenceKeeper
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.directory import Directory
 from askback_server.engine.dispatch import Dispatcher
@@ -55,6 +56,7 @@ class Replica:
     presence: PresenceTracker
     sign_outs: SignOuts
     directory: Directory
+    absences: AbsenceKeeper
     timers: Timers
     sweep: Sweep
     overviews: Overviews

@@ -114,7 +114,8 @@ class AuditReads:
         now = datetime.now(UTC)
         for job_id in job_ids:
             try:
-                linked = [_to_stored_event(row) for row in log.get(job_id, ())]
+                rows = sorted(log.get(job_id, ()), key=lambda row: int(row["seq"]))
+                linked = [_to_stored_event(row) for row in rows]
             except _Unreadable as error:
                 yield StoredJob(job_id, None, (), unreadable=error.fault)
                 continue
@@ -123,7 +124,7 @@ class AuditReads:
             yield StoredJob(
                 job_id,
                 job,
-                sorted(linked, key=lambda each: each.event.seq),
+                linked,
                 asked.get(job_id, ()),
                 given.get(job_id, ()),
                 steps.get(job_id, ()),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
+from askback_server.storage.absences import AbsenceRows
 from askback_server.storage.census import Counts
 from askback_server.storage.checkpoints import CheckpointRows
 from askback_server.storage.dialect import Dialect
@@ -41,6 +42,7 @@ class Database:
         self.presence = Presences(self._dialect)
         self.sign_outs = SignOutRows(self._dialect)
         self.people = PeopleRows(self._dialect)
+        self.absences = AbsenceRows(self._dialect)
         self.overview = Overviews(self._dialect)
         self.checkpoints = CheckpointRows(self._dialect)
         self.feed = EventFeed(self._dialect)

@@ -185,7 +185,8 @@ class Dialect(ABC):
         its audience (`documents.audience_to_json`)."""
         named = cls.has_any(audience, "users", users), cls.has_any(audience, "groups", groups)
         hidden = sa.and_(cls.has_flag(audience, "hide"), cls.is_excluded(audience, users, groups))
-        some = sa.and_(sa.or_(cls.has_flag(audience, "everyone"), *named), sa.not_(hidden))
+        gone = cls.has_any(audience, "gone", users)
+        some = sa.and_(sa.or_(cls.has_flag(audience, "everyone"), *named), sa.not_(sa.or_(hidden, gone)))
         return sa.or_(audience.is_(None), some)
 
     @classmethod

@@ -29,12 +29,33 @@ class ElectorateReads(Reader):
         """See PeopleStore."""
         members: dict[tuple[str, str], GroupMembers] = {}
         departures: dict[str, Departures] = {}
+        active: dict[str, dict[str, frozenset[str]]] = {}
         for query in queries:
             if query.asked:
                 members |= await self._read_members(query.namespace, query.asked)
             if query.voters:
                 departures[query.namespace] = await self._read_departures(query)
-        return Electorate(members, departures)
+            if query.people:
+                active[query.namespace] = await self._read_people(query)
+        return Electorate(members, departures, active)
+
+    async def _read_people(self, query: ElectorateQuery) -> dict[str, frozenset[str]]:
+        """The active ones of some people, with their groups."""
+        c = group_members.c
+        statement = (
+            sa.select(people.c.subject, c.group_name)
+            .outerjoin(group_members, sa.and_(_PERSON, c.until_at.is_(None)))
+            .where(
+                people.c.namespace == query.namespace,
+                self._dialect.among(people.c.subject, sorted(query.people)),
+                people.c.active,
+                people.c.deleted_at.is_(None),
+            )
+        )
+        found: dict[str, set[str]] = {}
+        for row in await self._all(statement):
+            found.setdefault(row["subject"], set()).update({row["group_name"]} - {None})
+        return {subject: frozenset(groups) for subject, groups in found.items()}
 
     async def _read_members(
         self, namespace: str, groups: frozenset[str]

@@ -167,7 +167,7 @@ def prompt_change_values(prompt: Prompt) -> tuple[Any, ...]:
         prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state,
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
-        None if nudges is None else nudges_to_json(nudges), None if nudges is None else nudges.next_at,
+        None if nudges is None else nudges_to_json(nudges), prompt.nudge_at,
         prompt.unattended_since, prompt.same_digest or None,
         None if prompt.votes is None else votes_to_json(prompt.votes),
     )  # fmt: skip

@@ -25,6 +25,7 @@ from askback_server.transport.convert.prompts import (
     prompt_ref,
     record_message,
 )
+from askback_server.transport.convert.routing import delegate_prompt, reroute_prompt
 from askback_server.transport.convert.values import page_size
 from askback_server.transport.item_results import item_result
 from askback_server.transport.page_tokens import digest_query, seal, unseal
@@ -66,6 +67,12 @@ class HitlCalls:
 
     def withdraw_answer(self, request: pb.WithdrawAnswerRequest) -> Awaitable[Prompt]:
         return self._submit(commands.withdraw_answer(request, self._principal))
+
+    def delegate_prompt(self, request: pb.DelegatePromptRequest) -> Awaitable[Prompt]:
+        return self._submit(delegate_prompt(request, self._principal))
+
+    def reroute_prompt(self, request: pb.ReroutePromptRequest) -> Awaitable[Prompt]:
+        return self._submit(reroute_prompt(request, self._principal))
 
     def claim_prompt(self, request: pb.ClaimPromptRequest) -> Awaitable[Prompt]:
         return self._submit(commands.claim_prompt(request, self._principal))

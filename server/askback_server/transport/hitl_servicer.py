@@ -62,6 +62,12 @@ class HitlServicer:
     async def ReleasePrompt(self, request: pb.ReleasePromptRequest, _: object) -> pb.ReleasePromptResponse:
         return response(pb.ReleasePromptResponse, await self._calls().release_prompt(request))
 
+    async def DelegatePrompt(self, request: pb.DelegatePromptRequest, _: object) -> pb.DelegatePromptResponse:
+        return response(pb.DelegatePromptResponse, await self._calls().delegate_prompt(request))
+
+    async def ReroutePrompt(self, request: pb.ReroutePromptRequest, _: object) -> pb.ReroutePromptResponse:
+        return response(pb.ReroutePromptResponse, await self._calls().reroute_prompt(request))
+
     async def CancelPrompt(self, request: pb.CancelPromptRequest, _: object) -> pb.CancelPromptResponse:
         return response(pb.CancelPromptResponse, await self._calls().cancel_prompt(request))
 

@@ -12,7 +12,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback.v1 import (
+    access_service_pb2,
+    hitl_service_pb2,
+    job_service_pb2,
+    policy_service_pb2,
+    worker_service_pb2,
+)
 from askback_server.sessions.replica import Replica
 from askback_server.transport.acceptor import aio_server
 from askback_server.transport.access_servicer import AccessServicer
@@ -21,6 +27,7 @@ from askback_server.transport.health import Health
 from askback_server.transport.hitl_servicer import HitlServicer
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.job_servicer import JobServicer
+from askback_server.transport.policy_servicer import PolicyServicer
 from askback_server.transport.sign_in_sessions import SessionCheck
 from askback_server.transport.tokens import Authenticator
 from askback_server.transport.worker_servicer import WorkerServicer
@@ -118,6 +125,7 @@ SERVICES = (
     worker_service_pb2.DESCRIPTOR.services_by_name["WorkerService"],
     hitl_service_pb2.DESCRIPTOR.services_by_name["HitlService"],
     access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
+    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
 )
 
 
@@ -144,7 +152,13 @@ class Server:
         self.calls = CallInterceptor(SessionCheck(authenticator, replica.sign_outs), replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
         access = AccessServicer(self.calls.credentials, replica)
-        servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica), access)
+        servicers = (
+            JobServicer(replica),
+            WorkerServicer(replica),
+            HitlServicer(replica),
+            access,
+            PolicyServicer(replica),
+        )
         for service, servicer in zip(SERVICES, servicers, strict=True):
             self._server.add_registered_method_handlers(service.full_name, _handlers(service, servicer))
         self.health = Health()

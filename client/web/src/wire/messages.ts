@@ -163,6 +163,8 @@ export type ErrorReason =
   | "ERROR_REASON_PERSON_NOT_FOUND"
   | "ERROR_REASON_EXCLUDED"
   | "ERROR_REASON_ANSWER_NOT_FOUND"
+  | "ERROR_REASON_DELEGATION_REFUSED"
+  | "ERROR_REASON_ABSENCE_NOT_FOUND"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -170,6 +172,12 @@ export type PromptOrder =
   | "PROMPT_ORDER_UNSPECIFIED"
   | "PROMPT_ORDER_URGENCY"
   | "PROMPT_ORDER_CLOSE_TIME";
+
+export type DelegationMode =
+  | "DELEGATION_MODE_UNSPECIFIED"
+  | "DELEGATION_MODE_TRANSFER"
+  | "DELEGATION_MODE_ADD"
+  | "DELEGATION_MODE_RETURN";
 
 export interface PromptFilter {
   readonly jobTypes?: readonly string[];
@@ -364,6 +372,36 @@ export interface ReleasePromptResponse {
   readonly prompt?: Prompt;
 }
 
+export interface DelegatePromptRequest {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly key?: string;
+  readonly mode?: DelegationMode;
+  readonly user?: string;
+  readonly group?: string;
+  readonly comment?: string;
+}
+
+export interface DelegatePromptResponse {
+  readonly prompt?: Prompt;
+}
+
+export interface ReroutePromptRequest {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly key?: string;
+  readonly audience?: Audience;
+  readonly priority?: number;
+  readonly timeout?: Duration;
+  readonly deadline?: Timestamp;
+  readonly escalation?: Escalation;
+  readonly reason?: string;
+}
+
+export interface ReroutePromptResponse {
+  readonly prompt?: Prompt;
+}
+
 export interface CancelPromptRequest {
   readonly promptId?: string;
   readonly jobId?: string;
@@ -410,6 +448,8 @@ export interface ConverseClientFrame {
   readonly withdrawAnswer?: WithdrawAnswerRequest;
   readonly overridePrompt?: OverridePromptRequest;
   readonly answerPrompts?: AnswerPromptsRequest;
+  readonly delegatePrompt?: DelegatePromptRequest;
+  readonly reroutePrompt?: ReroutePromptRequest;
 }
 
 export interface ConverseServerFrame {
@@ -429,6 +469,8 @@ export interface ConverseServerFrame {
   readonly withdrawAnswer?: WithdrawAnswerResponse;
   readonly overridePrompt?: OverridePromptResponse;
   readonly answerPrompts?: AnswerPromptsResponse;
+  readonly delegatePrompt?: DelegatePromptResponse;
+  readonly reroutePrompt?: ReroutePromptResponse;
 }
 
 export interface ConverseHello {
@@ -512,6 +554,10 @@ export type JobEventType =
   | "JOB_EVENT_TYPE_PROMPT_EXCLUDED"
   | "JOB_EVENT_TYPE_PROMPT_VOTED"
   | "JOB_EVENT_TYPE_VOTE_WITHDRAWN"
+  | "JOB_EVENT_TYPE_PROMPT_DELEGATED"
+  | "JOB_EVENT_TYPE_DELEGATION_ENDED"
+  | "JOB_EVENT_TYPE_PROMPT_REROUTED"
+  | "JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED"
   | "JOB_EVENT_TYPE_WITHHELD";
 
 export interface Job {
@@ -842,6 +888,55 @@ export interface AnswerTimes {
   readonly p99?: Duration;
 }
 
+export interface Absence {
+  readonly absenceId?: string;
+  readonly namespace?: string;
+  readonly subject?: string;
+  readonly fromTime?: Timestamp;
+  readonly untilTime?: Timestamp;
+  readonly substitute?: string;
+  readonly comment?: string;
+  readonly setBy?: string;
+  readonly createTime?: Timestamp;
+  readonly updateTime?: Timestamp;
+}
+
+export interface SetAbsenceRequest {
+  readonly namespace?: string;
+  readonly absenceId?: string;
+  readonly subject?: string;
+  readonly fromTime?: Timestamp;
+  readonly untilTime?: Timestamp;
+  readonly substitute?: string;
+  readonly comment?: string;
+}
+
+export interface SetAbsenceResponse {
+  readonly absence?: Absence;
+}
+
+export interface DeleteAbsenceRequest {
+  readonly namespace?: string;
+  readonly absenceId?: string;
+}
+
+export interface DeleteAbsenceResponse {
+  readonly absence?: Absence;
+}
+
+export interface ListAbsencesRequest {
+  readonly namespace?: string;
+  readonly subject?: string;
+  readonly includePast?: boolean;
+  readonly pageSize?: number;
+  readonly pageToken?: string;
+}
+
+export interface ListAbsencesResponse {
+  readonly absences?: readonly Absence[];
+  readonly nextPageToken?: string;
+}
+
 export type PromptState =
   | "PROMPT_STATE_UNSPECIFIED"
   | "PROMPT_STATE_PENDING"
@@ -880,6 +975,18 @@ export type AnswerStatus =
   | "ANSWER_STATUS_STALE"
   | "ANSWER_STATUS_INVALID";
 
+export type DelegationCause =
+  | "DELEGATION_CAUSE_UNSPECIFIED"
+  | "DELEGATION_CAUSE_PERSON"
+  | "DELEGATION_CAUSE_ABSENCE";
+
+export type DelegationScope =
+  | "DELEGATION_SCOPE_UNSPECIFIED"
+  | "DELEGATION_SCOPE_ANYONE"
+  | "DELEGATION_SCOPE_AUDIENCE"
+  | "DELEGATION_SCOPE_LISTED"
+  | "DELEGATION_SCOPE_NO_ONE";
+
 export interface Prompt {
   readonly promptId?: string;
   readonly jobId?: string;
@@ -911,6 +1018,19 @@ export interface Prompt {
   readonly votes?: readonly Vote[];
   readonly voteCounts?: readonly VoteCount[];
   readonly shortfalls?: readonly ApprovalShortfall[];
+  readonly delegations?: readonly Delegation[];
+}
+
+export interface Delegation {
+  readonly holder?: string;
+  readonly giver?: string;
+  readonly user?: string;
+  readonly group?: string;
+  readonly transferred?: boolean;
+  readonly cause?: DelegationCause;
+  readonly createTime?: Timestamp;
+  readonly comment?: string;
+  readonly endTime?: Timestamp;
 }
 
 export interface Vote {
@@ -923,6 +1043,7 @@ export interface Vote {
   readonly comment?: string;
   readonly createTime?: Timestamp;
   readonly groups?: readonly string[];
+  readonly onBehalfOf?: string;
 }
 
 export interface VoteCount {
@@ -967,6 +1088,7 @@ export interface PromptContent {
   readonly correction?: Correction;
   readonly exclude?: Exclusion;
   readonly approval?: Approval;
+  readonly delegation?: DelegationPolicy;
   readonly groupKey?: string;
 }
 
@@ -993,6 +1115,16 @@ export interface Exclusion {
 export interface Correction {
   readonly key?: string;
   readonly violations?: readonly FieldViolation[];
+}
+
+export interface DelegationPolicy {
+  readonly scope?: DelegationScope;
+  readonly users?: readonly string[];
+  readonly groups?: readonly string[];
+}
+
+export interface Escalation {
+  readonly steps?: readonly EscalationStep[];
 }
 
 export interface EscalationStep {
@@ -1120,6 +1252,7 @@ export interface Answer {
   readonly revision?: number;
   readonly createTime?: Timestamp;
   readonly batchId?: string;
+  readonly onBehalfOf?: string;
 }
 
 export interface Resolution {
@@ -1436,6 +1569,8 @@ export interface Methods {
   "HitlService/WithdrawAnswer": { request: WithdrawAnswerRequest; response: WithdrawAnswerResponse };
   "HitlService/ClaimPrompt": { request: ClaimPromptRequest; response: ClaimPromptResponse };
   "HitlService/ReleasePrompt": { request: ReleasePromptRequest; response: ReleasePromptResponse };
+  "HitlService/DelegatePrompt": { request: DelegatePromptRequest; response: DelegatePromptResponse };
+  "HitlService/ReroutePrompt": { request: ReroutePromptRequest; response: ReroutePromptResponse };
   "HitlService/CancelPrompt": { request: CancelPromptRequest; response: CancelPromptResponse };
   "HitlService/ListAnswers": { request: ListAnswersRequest; response: ListAnswersResponse };
   "JobService/CreateJob": { request: CreateJobRequest; response: CreateJobResponse };
@@ -1448,6 +1583,9 @@ export interface Methods {
   "JobService/GetDeepUnderstanding": { request: GetDeepUnderstandingRequest; response: GetDeepUnderstandingResponse };
   "JobService/UpdateDeepUnderstanding": { request: UpdateDeepUnderstandingRequest; response: UpdateDeepUnderstandingResponse };
   "JobService/GetOverview": { request: GetOverviewRequest; response: GetOverviewResponse };
+  "PolicyService/SetAbsence": { request: SetAbsenceRequest; response: SetAbsenceResponse };
+  "PolicyService/DeleteAbsence": { request: DeleteAbsenceRequest; response: DeleteAbsenceResponse };
+  "PolicyService/ListAbsences": { request: ListAbsencesRequest; response: ListAbsencesResponse };
   "WorkerService/LeaseJobs": { request: LeaseJobsRequest; response: LeaseJobsResponse };
   "WorkerService/ExtendLease": { request: ExtendLeaseRequest; response: ExtendLeaseResponse };
   "WorkerService/ReportProgress": { request: ReportProgressRequest; response: ReportProgressResponse };

@@ -112,6 +112,13 @@ const (
 	ErrorReason_ERROR_REASON_EXCLUDED ErrorReason = 26
 	// NOT_FOUND: the caller has no vote with this `answer_id` on the prompt. Metadata: `prompt_id`, `answer_id`.
 	ErrorReason_ERROR_REASON_ANSWER_NOT_FOUND ErrorReason = 27
+	// FAILED_PRECONDITION: the prompt cannot be delegated so. Metadata: `prompt_id` and `because`, one of CHAIN (the
+	// person had the right already, or it was passed on too often), EXCLUDED, VOTED, DELEGATE (the person acts for
+	// another one), ABSENT, POLICY (`PromptContent.delegation`), UNKNOWN (the directory has no such active person or
+	// group), MEMBER (a transfer to a group of the caller), SHORTAGE (too few could approve), LIMIT.
+	ErrorReason_ERROR_REASON_DELEGATION_REFUSED ErrorReason = 28
+	// NOT_FOUND: there is no absence with this id that the caller may change. Metadata: `absence_id`.
+	ErrorReason_ERROR_REASON_ABSENCE_NOT_FOUND ErrorReason = 29
 	// UNIMPLEMENTED: this server does not know the method; it is older than the client.
 	ErrorReason_ERROR_REASON_UNKNOWN_METHOD ErrorReason = 30
 	// NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`.
@@ -149,6 +156,8 @@ var (
 		25: "ERROR_REASON_PERSON_NOT_FOUND",
 		26: "ERROR_REASON_EXCLUDED",
 		27: "ERROR_REASON_ANSWER_NOT_FOUND",
+		28: "ERROR_REASON_DELEGATION_REFUSED",
+		29: "ERROR_REASON_ABSENCE_NOT_FOUND",
 		30: "ERROR_REASON_UNKNOWN_METHOD",
 		31: "ERROR_REASON_SERVICE_NOT_FOUND",
 	}
@@ -181,6 +190,8 @@ var (
 		"ERROR_REASON_PERSON_NOT_FOUND":    25,
 		"ERROR_REASON_EXCLUDED":            26,
 		"ERROR_REASON_ANSWER_NOT_FOUND":    27,
+		"ERROR_REASON_DELEGATION_REFUSED":  28,
+		"ERROR_REASON_ABSENCE_NOT_FOUND":   29,
 		"ERROR_REASON_UNKNOWN_METHOD":      30,
 		"ERROR_REASON_SERVICE_NOT_FOUND":   31,
 	}
@@ -218,7 +229,7 @@ var File_askback_v1_error_reason_proto protoreflect.FileDescriptor
 const file_askback_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/error_reason.proto\x12\n" +
-	"askback.v1*\xcf\a\n" +
+	"askback.v1*\x98\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1f\n" +
@@ -248,7 +259,9 @@ const file_askback_v1_error_reason_proto_rawDesc = "" +
 	"\x1aERROR_REASON_SESSION_ENDED\x10\x18\x12!\n" +
 	"\x1dERROR_REASON_PERSON_NOT_FOUND\x10\x19\x12\x19\n" +
 	"\x15ERROR_REASON_EXCLUDED\x10\x1a\x12!\n" +
-	"\x1dERROR_REASON_ANSWER_NOT_FOUND\x10\x1b\x12\x1f\n" +
+	"\x1dERROR_REASON_ANSWER_NOT_FOUND\x10\x1b\x12#\n" +
+	"\x1fERROR_REASON_DELEGATION_REFUSED\x10\x1c\x12\"\n" +
+	"\x1eERROR_REASON_ABSENCE_NOT_FOUND\x10\x1d\x12\x1f\n" +
 	"\x1bERROR_REASON_UNKNOWN_METHOD\x10\x1e\x12\"\n" +
 	"\x1eERROR_REASON_SERVICE_NOT_FOUND\x10\x1fB\\\n" +
 	"\x0edev.askback.v1B\x10ErrorReasonProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"

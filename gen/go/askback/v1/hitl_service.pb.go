@@ -79,6 +79,64 @@ func (PromptOrder) EnumDescriptor() ([]byte, []int) {
 	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{0}
 }
 
+// What becomes of the right of the person who delegates.
+type DelegationMode int32
+
+const (
+	// The zero value: refused in requests.
+	DelegationMode_DELEGATION_MODE_UNSPECIFIED DelegationMode = 0
+	// It moves: the caller may not answer any more, and no longer sees the prompt. Its claim ends.
+	DelegationMode_DELEGATION_MODE_TRANSFER DelegationMode = 1
+	// The caller keeps it, and the other person may answer too. For a second opinion.
+	DelegationMode_DELEGATION_MODE_ADD DelegationMode = 2
+	// In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
+	// end, and so do delegations that followed from it.
+	DelegationMode_DELEGATION_MODE_RETURN DelegationMode = 3
+)
+
+// Enum value maps for DelegationMode.
+var (
+	DelegationMode_name = map[int32]string{
+		0: "DELEGATION_MODE_UNSPECIFIED",
+		1: "DELEGATION_MODE_TRANSFER",
+		2: "DELEGATION_MODE_ADD",
+		3: "DELEGATION_MODE_RETURN",
+	}
+	DelegationMode_value = map[string]int32{
+		"DELEGATION_MODE_UNSPECIFIED": 0,
+		"DELEGATION_MODE_TRANSFER":    1,
+		"DELEGATION_MODE_ADD":         2,
+		"DELEGATION_MODE_RETURN":      3,
+	}
+)
+
+func (x DelegationMode) Enum() *DelegationMode {
+	p := new(DelegationMode)
+	*p = x
+	return p
+}
+
+func (x DelegationMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DelegationMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_askback_v1_hitl_service_proto_enumTypes[1].Descriptor()
+}
+
+func (DelegationMode) Type() protoreflect.EnumType {
+	return &file_askback_v1_hitl_service_proto_enumTypes[1]
+}
+
+func (x DelegationMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DelegationMode.Descriptor instead.
+func (DelegationMode) EnumDescriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{1}
+}
+
 // Which prompts. Conditions of different fields must all hold; the values of one list are
 // alternatives. An empty filter matches every prompt that the caller may see.
 type PromptFilter struct {
@@ -2205,6 +2263,351 @@ func (x *ReleasePromptResponse) GetPrompt() *Prompt {
 	return nil
 }
 
+// Delegates a prompt. Names it by `prompt_id`, or by `job_id` and `key`.
+type DelegatePromptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt's id. Empty: `job_id` and `key` name it.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The job that asked; together with `key`.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The asker's name of the prompt; together with `job_id`.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// What becomes of the caller's right. Required.
+	Mode DelegationMode `protobuf:"varint,4,opt,name=mode,proto3,enum=askback.v1.DelegationMode" json:"mode,omitempty"`
+	// The person who gets the right: an active person of the directory, who is not excluded, has not voted, is not
+	// away and does not act for another person already. Empty: `group` gets it. With RETURN the person to whom the
+	// caller delegated (for an admin, to whom it was delegated); if both are empty, the caller itself.
+	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	// The group of which each member gets the right. Empty: `user` gets it.
+	Group string `protobuf:"bytes,6,opt,name=group,proto3" json:"group,omitempty"`
+	// Why, for people, at most 1,000 bytes. Empty: no reason.
+	Comment       string `protobuf:"bytes,7,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegatePromptRequest) Reset() {
+	*x = DelegatePromptRequest{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegatePromptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegatePromptRequest) ProtoMessage() {}
+
+func (x *DelegatePromptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegatePromptRequest.ProtoReflect.Descriptor instead.
+func (*DelegatePromptRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DelegatePromptRequest) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *DelegatePromptRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *DelegatePromptRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *DelegatePromptRequest) GetMode() DelegationMode {
+	if x != nil {
+		return x.Mode
+	}
+	return DelegationMode_DELEGATION_MODE_UNSPECIFIED
+}
+
+func (x *DelegatePromptRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DelegatePromptRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *DelegatePromptRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// The right is delegated, or has returned.
+type DelegatePromptResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt, with `delegations`.
+	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegatePromptResponse) Reset() {
+	*x = DelegatePromptResponse{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegatePromptResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegatePromptResponse) ProtoMessage() {}
+
+func (x *DelegatePromptResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegatePromptResponse.ProtoReflect.Descriptor instead.
+func (*DelegatePromptResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DelegatePromptResponse) GetPrompt() *Prompt {
+	if x != nil {
+		return x.Prompt
+	}
+	return nil
+}
+
+// Changes the routing of a prompt. Names it by `prompt_id`, or by `job_id` and `key`. At least one part is required.
+type ReroutePromptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt's id. Empty: `job_id` and `key` name it.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The job that asked; together with `key`.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The asker's name of the prompt; together with `job_id`.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// Who is asked instead. All delegations, the claim, and the votes of those who are asked no more end. A prompt for
+	// some people cannot be opened to everyone. Unset: it stays.
+	Audience *Audience `protobuf:"bytes,4,opt,name=audience,proto3" json:"audience,omitempty"`
+	// The priority. Unset: it stays.
+	Priority *int32 `protobuf:"varint,5,opt,name=priority,proto3,oneof" json:"priority,omitempty"`
+	// Until when people have. Unset: it stays.
+	//
+	// Types that are valid to be assigned to Limit:
+	//
+	//	*ReroutePromptRequest_Timeout
+	//	*ReroutePromptRequest_Deadline
+	Limit isReroutePromptRequest_Limit `protobuf_oneof:"limit"`
+	// The steps of the escalation, counted from now. With no steps it ends. Unset: it stays.
+	Escalation *Escalation `protobuf:"bytes,8,opt,name=escalation,proto3" json:"escalation,omitempty"`
+	// Why, for people, at most 1,000 bytes. Empty: no reason.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReroutePromptRequest) Reset() {
+	*x = ReroutePromptRequest{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReroutePromptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReroutePromptRequest) ProtoMessage() {}
+
+func (x *ReroutePromptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReroutePromptRequest.ProtoReflect.Descriptor instead.
+func (*ReroutePromptRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ReroutePromptRequest) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *ReroutePromptRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ReroutePromptRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ReroutePromptRequest) GetAudience() *Audience {
+	if x != nil {
+		return x.Audience
+	}
+	return nil
+}
+
+func (x *ReroutePromptRequest) GetPriority() int32 {
+	if x != nil && x.Priority != nil {
+		return *x.Priority
+	}
+	return 0
+}
+
+func (x *ReroutePromptRequest) GetLimit() isReroutePromptRequest_Limit {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+func (x *ReroutePromptRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		if x, ok := x.Limit.(*ReroutePromptRequest_Timeout); ok {
+			return x.Timeout
+		}
+	}
+	return nil
+}
+
+func (x *ReroutePromptRequest) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.Limit.(*ReroutePromptRequest_Deadline); ok {
+			return x.Deadline
+		}
+	}
+	return nil
+}
+
+func (x *ReroutePromptRequest) GetEscalation() *Escalation {
+	if x != nil {
+		return x.Escalation
+	}
+	return nil
+}
+
+func (x *ReroutePromptRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type isReroutePromptRequest_Limit interface {
+	isReroutePromptRequest_Limit()
+}
+
+type ReroutePromptRequest_Timeout struct {
+	// Counted from now, as `PromptContent.timeout`.
+	Timeout *durationpb.Duration `protobuf:"bytes,6,opt,name=timeout,proto3,oneof"`
+}
+
+type ReroutePromptRequest_Deadline struct {
+	// A time, as `PromptContent.deadline`.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3,oneof"`
+}
+
+func (*ReroutePromptRequest_Timeout) isReroutePromptRequest_Limit() {}
+
+func (*ReroutePromptRequest_Deadline) isReroutePromptRequest_Limit() {}
+
+// The routing is changed.
+type ReroutePromptResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt as it is now.
+	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReroutePromptResponse) Reset() {
+	*x = ReroutePromptResponse{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReroutePromptResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReroutePromptResponse) ProtoMessage() {}
+
+func (x *ReroutePromptResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReroutePromptResponse.ProtoReflect.Descriptor instead.
+func (*ReroutePromptResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ReroutePromptResponse) GetPrompt() *Prompt {
+	if x != nil {
+		return x.Prompt
+	}
+	return nil
+}
+
 // Withdraws a prompt. Names it by `prompt_id`, or by `job_id` and `key`.
 type CancelPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2222,7 +2625,7 @@ type CancelPromptRequest struct {
 
 func (x *CancelPromptRequest) Reset() {
 	*x = CancelPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2637,7 @@ func (x *CancelPromptRequest) String() string {
 func (*CancelPromptRequest) ProtoMessage() {}
 
 func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2650,7 @@ func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptRequest.ProtoReflect.Descriptor instead.
 func (*CancelPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CancelPromptRequest) GetPromptId() string {
@@ -2289,7 +2692,7 @@ type CancelPromptResponse struct {
 
 func (x *CancelPromptResponse) Reset() {
 	*x = CancelPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2301,7 +2704,7 @@ func (x *CancelPromptResponse) String() string {
 func (*CancelPromptResponse) ProtoMessage() {}
 
 func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2314,7 +2717,7 @@ func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptResponse.ProtoReflect.Descriptor instead.
 func (*CancelPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CancelPromptResponse) GetPrompt() *Prompt {
@@ -2340,7 +2743,7 @@ type ListAnswersRequest struct {
 
 func (x *ListAnswersRequest) Reset() {
 	*x = ListAnswersRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2755,7 @@ func (x *ListAnswersRequest) String() string {
 func (*ListAnswersRequest) ProtoMessage() {}
 
 func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2768,7 @@ func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersRequest.ProtoReflect.Descriptor instead.
 func (*ListAnswersRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListAnswersRequest) GetPromptId() string {
@@ -2402,7 +2805,7 @@ type ListAnswersResponse struct {
 
 func (x *ListAnswersResponse) Reset() {
 	*x = ListAnswersResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +2817,7 @@ func (x *ListAnswersResponse) String() string {
 func (*ListAnswersResponse) ProtoMessage() {}
 
 func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2427,7 +2830,7 @@ func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersResponse.ProtoReflect.Descriptor instead.
 func (*ListAnswersResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListAnswersResponse) GetAnswers() []*AnswerRecord {
@@ -2455,7 +2858,7 @@ type ConverseRequest struct {
 
 func (x *ConverseRequest) Reset() {
 	*x = ConverseRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2870,7 @@ func (x *ConverseRequest) String() string {
 func (*ConverseRequest) ProtoMessage() {}
 
 func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2883,7 @@ func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseRequest.ProtoReflect.Descriptor instead.
 func (*ConverseRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ConverseRequest) GetFrames() []*ConverseClientFrame {
@@ -2501,7 +2904,7 @@ type ConverseResponse struct {
 
 func (x *ConverseResponse) Reset() {
 	*x = ConverseResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2916,7 @@ func (x *ConverseResponse) String() string {
 func (*ConverseResponse) ProtoMessage() {}
 
 func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2929,7 @@ func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseResponse.ProtoReflect.Descriptor instead.
 func (*ConverseResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ConverseResponse) GetFrames() []*ConverseServerFrame {
@@ -2560,6 +2963,8 @@ type ConverseClientFrame struct {
 	//	*ConverseClientFrame_WithdrawAnswer
 	//	*ConverseClientFrame_OverridePrompt
 	//	*ConverseClientFrame_AnswerPrompts
+	//	*ConverseClientFrame_DelegatePrompt
+	//	*ConverseClientFrame_ReroutePrompt
 	Body          isConverseClientFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2567,7 +2972,7 @@ type ConverseClientFrame struct {
 
 func (x *ConverseClientFrame) Reset() {
 	*x = ConverseClientFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2984,7 @@ func (x *ConverseClientFrame) String() string {
 func (*ConverseClientFrame) ProtoMessage() {}
 
 func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2997,7 @@ func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseClientFrame.ProtoReflect.Descriptor instead.
 func (*ConverseClientFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ConverseClientFrame) GetRef() int64 {
@@ -2735,6 +3140,24 @@ func (x *ConverseClientFrame) GetAnswerPrompts() *AnswerPromptsRequest {
 	return nil
 }
 
+func (x *ConverseClientFrame) GetDelegatePrompt() *DelegatePromptRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_DelegatePrompt); ok {
+			return x.DelegatePrompt
+		}
+	}
+	return nil
+}
+
+func (x *ConverseClientFrame) GetReroutePrompt() *ReroutePromptRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_ReroutePrompt); ok {
+			return x.ReroutePrompt
+		}
+	}
+	return nil
+}
+
 type isConverseClientFrame_Body interface {
 	isConverseClientFrame_Body()
 }
@@ -2811,6 +3234,16 @@ type ConverseClientFrame_AnswerPrompts struct {
 	AnswerPrompts *AnswerPromptsRequest `protobuf:"bytes,15,opt,name=answer_prompts,json=answerPrompts,proto3,oneof"`
 }
 
+type ConverseClientFrame_DelegatePrompt struct {
+	// As the unary call DelegatePrompt.
+	DelegatePrompt *DelegatePromptRequest `protobuf:"bytes,16,opt,name=delegate_prompt,json=delegatePrompt,proto3,oneof"`
+}
+
+type ConverseClientFrame_ReroutePrompt struct {
+	// As the unary call ReroutePrompt.
+	ReroutePrompt *ReroutePromptRequest `protobuf:"bytes,17,opt,name=reroute_prompt,json=reroutePrompt,proto3,oneof"`
+}
+
 func (*ConverseClientFrame_Hello) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_Heartbeat) isConverseClientFrame_Body() {}
@@ -2839,6 +3272,10 @@ func (*ConverseClientFrame_OverridePrompt) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_AnswerPrompts) isConverseClientFrame_Body() {}
 
+func (*ConverseClientFrame_DelegatePrompt) isConverseClientFrame_Body() {}
+
+func (*ConverseClientFrame_ReroutePrompt) isConverseClientFrame_Body() {}
+
 // One frame from the server.
 type ConverseServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2864,6 +3301,8 @@ type ConverseServerFrame struct {
 	//	*ConverseServerFrame_WithdrawAnswer
 	//	*ConverseServerFrame_OverridePrompt
 	//	*ConverseServerFrame_AnswerPrompts
+	//	*ConverseServerFrame_DelegatePrompt
+	//	*ConverseServerFrame_ReroutePrompt
 	Body          isConverseServerFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2871,7 +3310,7 @@ type ConverseServerFrame struct {
 
 func (x *ConverseServerFrame) Reset() {
 	*x = ConverseServerFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +3322,7 @@ func (x *ConverseServerFrame) String() string {
 func (*ConverseServerFrame) ProtoMessage() {}
 
 func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +3335,7 @@ func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseServerFrame.ProtoReflect.Descriptor instead.
 func (*ConverseServerFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ConverseServerFrame) GetRef() int64 {
@@ -3048,6 +3487,24 @@ func (x *ConverseServerFrame) GetAnswerPrompts() *AnswerPromptsResponse {
 	return nil
 }
 
+func (x *ConverseServerFrame) GetDelegatePrompt() *DelegatePromptResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_DelegatePrompt); ok {
+			return x.DelegatePrompt
+		}
+	}
+	return nil
+}
+
+func (x *ConverseServerFrame) GetReroutePrompt() *ReroutePromptResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_ReroutePrompt); ok {
+			return x.ReroutePrompt
+		}
+	}
+	return nil
+}
+
 type isConverseServerFrame_Body interface {
 	isConverseServerFrame_Body()
 }
@@ -3127,6 +3584,16 @@ type ConverseServerFrame_AnswerPrompts struct {
 	AnswerPrompts *AnswerPromptsResponse `protobuf:"bytes,16,opt,name=answer_prompts,json=answerPrompts,proto3,oneof"`
 }
 
+type ConverseServerFrame_DelegatePrompt struct {
+	// Reply to `delegate_prompt`.
+	DelegatePrompt *DelegatePromptResponse `protobuf:"bytes,17,opt,name=delegate_prompt,json=delegatePrompt,proto3,oneof"`
+}
+
+type ConverseServerFrame_ReroutePrompt struct {
+	// Reply to `reroute_prompt`.
+	ReroutePrompt *ReroutePromptResponse `protobuf:"bytes,18,opt,name=reroute_prompt,json=reroutePrompt,proto3,oneof"`
+}
+
 func (*ConverseServerFrame_Welcome) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_Heartbeat) isConverseServerFrame_Body() {}
@@ -3157,6 +3624,10 @@ func (*ConverseServerFrame_OverridePrompt) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_AnswerPrompts) isConverseServerFrame_Body() {}
 
+func (*ConverseServerFrame_DelegatePrompt) isConverseServerFrame_Body() {}
+
+func (*ConverseServerFrame_ReroutePrompt) isConverseServerFrame_Body() {}
+
 // Opens the conversation. All fields may be left out.
 type ConverseHello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3183,7 +3654,7 @@ type ConverseHello struct {
 
 func (x *ConverseHello) Reset() {
 	*x = ConverseHello{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +3666,7 @@ func (x *ConverseHello) String() string {
 func (*ConverseHello) ProtoMessage() {}
 
 func (x *ConverseHello) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +3679,7 @@ func (x *ConverseHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHello.ProtoReflect.Descriptor instead.
 func (*ConverseHello) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ConverseHello) GetNamespace() string {
@@ -3276,7 +3747,7 @@ type ConverseWelcome struct {
 
 func (x *ConverseWelcome) Reset() {
 	*x = ConverseWelcome{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3288,7 +3759,7 @@ func (x *ConverseWelcome) String() string {
 func (*ConverseWelcome) ProtoMessage() {}
 
 func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3301,7 +3772,7 @@ func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseWelcome.ProtoReflect.Descriptor instead.
 func (*ConverseWelcome) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ConverseWelcome) GetSessionId() string {
@@ -3359,7 +3830,7 @@ type ConverseHeartbeat struct {
 
 func (x *ConverseHeartbeat) Reset() {
 	*x = ConverseHeartbeat{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3371,7 +3842,7 @@ func (x *ConverseHeartbeat) String() string {
 func (*ConverseHeartbeat) ProtoMessage() {}
 
 func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3384,7 +3855,7 @@ func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHeartbeat.ProtoReflect.Descriptor instead.
 func (*ConverseHeartbeat) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{39}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ConverseHeartbeat) GetResumeToken() string {
@@ -3412,7 +3883,7 @@ type ConverseCredit struct {
 
 func (x *ConverseCredit) Reset() {
 	*x = ConverseCredit{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3424,7 +3895,7 @@ func (x *ConverseCredit) String() string {
 func (*ConverseCredit) ProtoMessage() {}
 
 func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3437,7 +3908,7 @@ func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseCredit.ProtoReflect.Descriptor instead.
 func (*ConverseCredit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{40}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ConverseCredit) GetPrompts() int32 {
@@ -3456,7 +3927,7 @@ type ConverseGoodbye struct {
 
 func (x *ConverseGoodbye) Reset() {
 	*x = ConverseGoodbye{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3468,7 +3939,7 @@ func (x *ConverseGoodbye) String() string {
 func (*ConverseGoodbye) ProtoMessage() {}
 
 func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3481,7 +3952,7 @@ func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoodbye.ProtoReflect.Descriptor instead.
 func (*ConverseGoodbye) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{41}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{45}
 }
 
 // The server asks the console to move to another stream, because the replica shuts down or the
@@ -3500,7 +3971,7 @@ type ConverseGoAway struct {
 
 func (x *ConverseGoAway) Reset() {
 	*x = ConverseGoAway{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3512,7 +3983,7 @@ func (x *ConverseGoAway) String() string {
 func (*ConverseGoAway) ProtoMessage() {}
 
 func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3525,7 +3996,7 @@ func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoAway.ProtoReflect.Descriptor instead.
 func (*ConverseGoAway) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{42}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ConverseGoAway) GetReason() string {
@@ -3704,6 +4175,32 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x14ReleasePromptRequest\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\"C\n" +
 	"\x15ReleasePromptResponse\x12*\n" +
+	"\x06prompt\x18\x01 \x01(\v2\x12.askback.v1.PromptR\x06prompt\"\xd1\x01\n" +
+	"\x15DelegatePromptRequest\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12.\n" +
+	"\x04mode\x18\x04 \x01(\x0e2\x1a.askback.v1.DelegationModeR\x04mode\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x14\n" +
+	"\x05group\x18\x06 \x01(\tR\x05group\x12\x18\n" +
+	"\acomment\x18\a \x01(\tR\acomment\"D\n" +
+	"\x16DelegatePromptResponse\x12*\n" +
+	"\x06prompt\x18\x01 \x01(\v2\x12.askback.v1.PromptR\x06prompt\"\x86\x03\n" +
+	"\x14ReroutePromptRequest\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x120\n" +
+	"\baudience\x18\x04 \x01(\v2\x14.askback.v1.AudienceR\baudience\x12\x1f\n" +
+	"\bpriority\x18\x05 \x01(\x05H\x01R\bpriority\x88\x01\x01\x125\n" +
+	"\atimeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationH\x00R\atimeout\x128\n" +
+	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampH\x00R\bdeadline\x126\n" +
+	"\n" +
+	"escalation\x18\b \x01(\v2\x16.askback.v1.EscalationR\n" +
+	"escalation\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reasonB\a\n" +
+	"\x05limitB\v\n" +
+	"\t_priority\"C\n" +
+	"\x15ReroutePromptResponse\x12*\n" +
 	"\x06prompt\x18\x01 \x01(\v2\x12.askback.v1.PromptR\x06prompt\"s\n" +
 	"\x13CancelPromptRequest\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
@@ -3723,7 +4220,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0fConverseRequest\x127\n" +
 	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseClientFrameR\x06frames\"K\n" +
 	"\x10ConverseResponse\x127\n" +
-	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xe0\a\n" +
+	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xf9\b\n" +
 	"\x13ConverseClientFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x121\n" +
 	"\x05hello\x18\x02 \x01(\v2\x19.askback.v1.ConverseHelloH\x00R\x05hello\x12=\n" +
@@ -3741,8 +4238,10 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\flist_answers\x18\f \x01(\v2\x1e.askback.v1.ListAnswersRequestH\x00R\vlistAnswers\x12L\n" +
 	"\x0fwithdraw_answer\x18\r \x01(\v2!.askback.v1.WithdrawAnswerRequestH\x00R\x0ewithdrawAnswer\x12L\n" +
 	"\x0foverride_prompt\x18\x0e \x01(\v2!.askback.v1.OverridePromptRequestH\x00R\x0eoverridePrompt\x12I\n" +
-	"\x0eanswer_prompts\x18\x0f \x01(\v2 .askback.v1.AnswerPromptsRequestH\x00R\ranswerPromptsB\x06\n" +
-	"\x04body\"\xa6\b\n" +
+	"\x0eanswer_prompts\x18\x0f \x01(\v2 .askback.v1.AnswerPromptsRequestH\x00R\ranswerPrompts\x12L\n" +
+	"\x0fdelegate_prompt\x18\x10 \x01(\v2!.askback.v1.DelegatePromptRequestH\x00R\x0edelegatePrompt\x12I\n" +
+	"\x0ereroute_prompt\x18\x11 \x01(\v2 .askback.v1.ReroutePromptRequestH\x00R\rreroutePromptB\x06\n" +
+	"\x04body\"\xc1\t\n" +
 	"\x13ConverseServerFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x127\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1b.askback.v1.ConverseWelcomeH\x00R\awelcome\x12=\n" +
@@ -3761,7 +4260,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\flist_answers\x18\r \x01(\v2\x1f.askback.v1.ListAnswersResponseH\x00R\vlistAnswers\x12M\n" +
 	"\x0fwithdraw_answer\x18\x0e \x01(\v2\".askback.v1.WithdrawAnswerResponseH\x00R\x0ewithdrawAnswer\x12M\n" +
 	"\x0foverride_prompt\x18\x0f \x01(\v2\".askback.v1.OverridePromptResponseH\x00R\x0eoverridePrompt\x12J\n" +
-	"\x0eanswer_prompts\x18\x10 \x01(\v2!.askback.v1.AnswerPromptsResponseH\x00R\ranswerPromptsB\x06\n" +
+	"\x0eanswer_prompts\x18\x10 \x01(\v2!.askback.v1.AnswerPromptsResponseH\x00R\ranswerPrompts\x12M\n" +
+	"\x0fdelegate_prompt\x18\x11 \x01(\v2\".askback.v1.DelegatePromptResponseH\x00R\x0edelegatePrompt\x12J\n" +
+	"\x0ereroute_prompt\x18\x12 \x01(\v2!.askback.v1.ReroutePromptResponseH\x00R\rreroutePromptB\x06\n" +
 	"\x04body\"\xda\x01\n" +
 	"\rConverseHello\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
@@ -3792,7 +4293,12 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\vPromptOrder\x12\x1c\n" +
 	"\x18PROMPT_ORDER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROMPT_ORDER_URGENCY\x10\x01\x12\x1b\n" +
-	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x022\xeb\a\n" +
+	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x02*\x84\x01\n" +
+	"\x0eDelegationMode\x12\x1f\n" +
+	"\x1bDELEGATION_MODE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18DELEGATION_MODE_TRANSFER\x10\x01\x12\x17\n" +
+	"\x13DELEGATION_MODE_ADD\x10\x02\x12\x1a\n" +
+	"\x16DELEGATION_MODE_RETURN\x10\x032\x9a\t\n" +
 	"\vHitlService\x12I\n" +
 	"\bConverse\x12\x1b.askback.v1.ConverseRequest\x1a\x1c.askback.v1.ConverseResponse(\x010\x01\x12S\n" +
 	"\fWatchPrompts\x12\x1f.askback.v1.WatchPromptsRequest\x1a .askback.v1.WatchPromptsResponse0\x01\x12N\n" +
@@ -3803,7 +4309,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0eOverridePrompt\x12!.askback.v1.OverridePromptRequest\x1a\".askback.v1.OverridePromptResponse\x12W\n" +
 	"\x0eWithdrawAnswer\x12!.askback.v1.WithdrawAnswerRequest\x1a\".askback.v1.WithdrawAnswerResponse\x12N\n" +
 	"\vClaimPrompt\x12\x1e.askback.v1.ClaimPromptRequest\x1a\x1f.askback.v1.ClaimPromptResponse\x12T\n" +
-	"\rReleasePrompt\x12 .askback.v1.ReleasePromptRequest\x1a!.askback.v1.ReleasePromptResponse\x12Q\n" +
+	"\rReleasePrompt\x12 .askback.v1.ReleasePromptRequest\x1a!.askback.v1.ReleasePromptResponse\x12W\n" +
+	"\x0eDelegatePrompt\x12!.askback.v1.DelegatePromptRequest\x1a\".askback.v1.DelegatePromptResponse\x12T\n" +
+	"\rReroutePrompt\x12 .askback.v1.ReroutePromptRequest\x1a!.askback.v1.ReroutePromptResponse\x12Q\n" +
 	"\fCancelPrompt\x12\x1f.askback.v1.CancelPromptRequest\x1a .askback.v1.CancelPromptResponse\x12N\n" +
 	"\vListAnswers\x12\x1e.askback.v1.ListAnswersRequest\x1a\x1f.askback.v1.ListAnswersResponseB\\\n" +
 	"\x0edev.askback.v1B\x10HitlServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
@@ -3820,173 +4328,195 @@ func file_askback_v1_hitl_service_proto_rawDescGZIP() []byte {
 	return file_askback_v1_hitl_service_proto_rawDescData
 }
 
-var file_askback_v1_hitl_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_askback_v1_hitl_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(PromptOrder)(0),               // 0: askback.v1.PromptOrder
-	(*PromptFilter)(nil),           // 1: askback.v1.PromptFilter
-	(*ListPromptsRequest)(nil),     // 2: askback.v1.ListPromptsRequest
-	(*ListPromptsResponse)(nil),    // 3: askback.v1.ListPromptsResponse
-	(*GetPromptRequest)(nil),       // 4: askback.v1.GetPromptRequest
-	(*GetPromptResponse)(nil),      // 5: askback.v1.GetPromptResponse
-	(*WatchPromptsRequest)(nil),    // 6: askback.v1.WatchPromptsRequest
-	(*WatchPromptsResponse)(nil),   // 7: askback.v1.WatchPromptsResponse
-	(*PromptEvent)(nil),            // 8: askback.v1.PromptEvent
-	(*PromptUpserted)(nil),         // 9: askback.v1.PromptUpserted
-	(*PromptClosed)(nil),           // 10: askback.v1.PromptClosed
-	(*PromptRemoved)(nil),          // 11: askback.v1.PromptRemoved
-	(*PromptsCaughtUp)(nil),        // 12: askback.v1.PromptsCaughtUp
-	(*PromptsReset)(nil),           // 13: askback.v1.PromptsReset
-	(*PromptsBookmark)(nil),        // 14: askback.v1.PromptsBookmark
-	(*AnswerPromptRequest)(nil),    // 15: askback.v1.AnswerPromptRequest
-	(*AnswerPromptResponse)(nil),   // 16: askback.v1.AnswerPromptResponse
-	(*AnswerResult)(nil),           // 17: askback.v1.AnswerResult
-	(*AnswerPromptsRequest)(nil),   // 18: askback.v1.AnswerPromptsRequest
-	(*AnswerPromptsItem)(nil),      // 19: askback.v1.AnswerPromptsItem
-	(*AnswerPromptsResponse)(nil),  // 20: askback.v1.AnswerPromptsResponse
-	(*AnswerPromptsResult)(nil),    // 21: askback.v1.AnswerPromptsResult
-	(*OverridePromptRequest)(nil),  // 22: askback.v1.OverridePromptRequest
-	(*OverridePromptResponse)(nil), // 23: askback.v1.OverridePromptResponse
-	(*WithdrawAnswerRequest)(nil),  // 24: askback.v1.WithdrawAnswerRequest
-	(*WithdrawAnswerResponse)(nil), // 25: askback.v1.WithdrawAnswerResponse
-	(*ClaimPromptRequest)(nil),     // 26: askback.v1.ClaimPromptRequest
-	(*ClaimPromptResponse)(nil),    // 27: askback.v1.ClaimPromptResponse
-	(*ReleasePromptRequest)(nil),   // 28: askback.v1.ReleasePromptRequest
-	(*ReleasePromptResponse)(nil),  // 29: askback.v1.ReleasePromptResponse
-	(*CancelPromptRequest)(nil),    // 30: askback.v1.CancelPromptRequest
-	(*CancelPromptResponse)(nil),   // 31: askback.v1.CancelPromptResponse
-	(*ListAnswersRequest)(nil),     // 32: askback.v1.ListAnswersRequest
-	(*ListAnswersResponse)(nil),    // 33: askback.v1.ListAnswersResponse
-	(*ConverseRequest)(nil),        // 34: askback.v1.ConverseRequest
-	(*ConverseResponse)(nil),       // 35: askback.v1.ConverseResponse
-	(*ConverseClientFrame)(nil),    // 36: askback.v1.ConverseClientFrame
-	(*ConverseServerFrame)(nil),    // 37: askback.v1.ConverseServerFrame
-	(*ConverseHello)(nil),          // 38: askback.v1.ConverseHello
-	(*ConverseWelcome)(nil),        // 39: askback.v1.ConverseWelcome
-	(*ConverseHeartbeat)(nil),      // 40: askback.v1.ConverseHeartbeat
-	(*ConverseCredit)(nil),         // 41: askback.v1.ConverseCredit
-	(*ConverseGoodbye)(nil),        // 42: askback.v1.ConverseGoodbye
-	(*ConverseGoAway)(nil),         // 43: askback.v1.ConverseGoAway
-	nil,                            // 44: askback.v1.PromptFilter.LabelsEntry
-	(PromptState)(0),               // 45: askback.v1.PromptState
-	(*timestamppb.Timestamp)(nil),  // 46: google.protobuf.Timestamp
-	(*LabelCondition)(nil),         // 47: askback.v1.LabelCondition
-	(*Prompt)(nil),                 // 48: askback.v1.Prompt
-	(*Resolution)(nil),             // 49: askback.v1.Resolution
-	(Decision)(0),                  // 50: askback.v1.Decision
-	(*Edit)(nil),                   // 51: askback.v1.Edit
-	(AnswerStatus)(0),              // 52: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),         // 53: askback.v1.FieldViolation
-	(*FrameError)(nil),             // 54: askback.v1.FrameError
-	(*durationpb.Duration)(nil),    // 55: google.protobuf.Duration
-	(*AnswerRecord)(nil),           // 56: askback.v1.AnswerRecord
+	(DelegationMode)(0),            // 1: askback.v1.DelegationMode
+	(*PromptFilter)(nil),           // 2: askback.v1.PromptFilter
+	(*ListPromptsRequest)(nil),     // 3: askback.v1.ListPromptsRequest
+	(*ListPromptsResponse)(nil),    // 4: askback.v1.ListPromptsResponse
+	(*GetPromptRequest)(nil),       // 5: askback.v1.GetPromptRequest
+	(*GetPromptResponse)(nil),      // 6: askback.v1.GetPromptResponse
+	(*WatchPromptsRequest)(nil),    // 7: askback.v1.WatchPromptsRequest
+	(*WatchPromptsResponse)(nil),   // 8: askback.v1.WatchPromptsResponse
+	(*PromptEvent)(nil),            // 9: askback.v1.PromptEvent
+	(*PromptUpserted)(nil),         // 10: askback.v1.PromptUpserted
+	(*PromptClosed)(nil),           // 11: askback.v1.PromptClosed
+	(*PromptRemoved)(nil),          // 12: askback.v1.PromptRemoved
+	(*PromptsCaughtUp)(nil),        // 13: askback.v1.PromptsCaughtUp
+	(*PromptsReset)(nil),           // 14: askback.v1.PromptsReset
+	(*PromptsBookmark)(nil),        // 15: askback.v1.PromptsBookmark
+	(*AnswerPromptRequest)(nil),    // 16: askback.v1.AnswerPromptRequest
+	(*AnswerPromptResponse)(nil),   // 17: askback.v1.AnswerPromptResponse
+	(*AnswerResult)(nil),           // 18: askback.v1.AnswerResult
+	(*AnswerPromptsRequest)(nil),   // 19: askback.v1.AnswerPromptsRequest
+	(*AnswerPromptsItem)(nil),      // 20: askback.v1.AnswerPromptsItem
+	(*AnswerPromptsResponse)(nil),  // 21: askback.v1.AnswerPromptsResponse
+	(*AnswerPromptsResult)(nil),    // 22: askback.v1.AnswerPromptsResult
+	(*OverridePromptRequest)(nil),  // 23: askback.v1.OverridePromptRequest
+	(*OverridePromptResponse)(nil), // 24: askback.v1.OverridePromptResponse
+	(*WithdrawAnswerRequest)(nil),  // 25: askback.v1.WithdrawAnswerRequest
+	(*WithdrawAnswerResponse)(nil), // 26: askback.v1.WithdrawAnswerResponse
+	(*ClaimPromptRequest)(nil),     // 27: askback.v1.ClaimPromptRequest
+	(*ClaimPromptResponse)(nil),    // 28: askback.v1.ClaimPromptResponse
+	(*ReleasePromptRequest)(nil),   // 29: askback.v1.ReleasePromptRequest
+	(*ReleasePromptResponse)(nil),  // 30: askback.v1.ReleasePromptResponse
+	(*DelegatePromptRequest)(nil),  // 31: askback.v1.DelegatePromptRequest
+	(*DelegatePromptResponse)(nil), // 32: askback.v1.DelegatePromptResponse
+	(*ReroutePromptRequest)(nil),   // 33: askback.v1.ReroutePromptRequest
+	(*ReroutePromptResponse)(nil),  // 34: askback.v1.ReroutePromptResponse
+	(*CancelPromptRequest)(nil),    // 35: askback.v1.CancelPromptRequest
+	(*CancelPromptResponse)(nil),   // 36: askback.v1.CancelPromptResponse
+	(*ListAnswersRequest)(nil),     // 37: askback.v1.ListAnswersRequest
+	(*ListAnswersResponse)(nil),    // 38: askback.v1.ListAnswersResponse
+	(*ConverseRequest)(nil),        // 39: askback.v1.ConverseRequest
+	(*ConverseResponse)(nil),       // 40: askback.v1.ConverseResponse
+	(*ConverseClientFrame)(nil),    // 41: askback.v1.ConverseClientFrame
+	(*ConverseServerFrame)(nil),    // 42: askback.v1.ConverseServerFrame
+	(*ConverseHello)(nil),          // 43: askback.v1.ConverseHello
+	(*ConverseWelcome)(nil),        // 44: askback.v1.ConverseWelcome
+	(*ConverseHeartbeat)(nil),      // 45: askback.v1.ConverseHeartbeat
+	(*ConverseCredit)(nil),         // 46: askback.v1.ConverseCredit
+	(*ConverseGoodbye)(nil),        // 47: askback.v1.ConverseGoodbye
+	(*ConverseGoAway)(nil),         // 48: askback.v1.ConverseGoAway
+	nil,                            // 49: askback.v1.PromptFilter.LabelsEntry
+	(PromptState)(0),               // 50: askback.v1.PromptState
+	(*timestamppb.Timestamp)(nil),  // 51: google.protobuf.Timestamp
+	(*LabelCondition)(nil),         // 52: askback.v1.LabelCondition
+	(*Prompt)(nil),                 // 53: askback.v1.Prompt
+	(*Resolution)(nil),             // 54: askback.v1.Resolution
+	(Decision)(0),                  // 55: askback.v1.Decision
+	(*Edit)(nil),                   // 56: askback.v1.Edit
+	(AnswerStatus)(0),              // 57: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),         // 58: askback.v1.FieldViolation
+	(*FrameError)(nil),             // 59: askback.v1.FrameError
+	(*durationpb.Duration)(nil),    // 60: google.protobuf.Duration
+	(*Audience)(nil),               // 61: askback.v1.Audience
+	(*Escalation)(nil),             // 62: askback.v1.Escalation
+	(*AnswerRecord)(nil),           // 63: askback.v1.AnswerRecord
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
-	44, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
-	45, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	46, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
-	47, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
-	1,  // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	0,  // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
-	48, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	48, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
-	1,  // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	8,  // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
-	9,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
-	10, // 11: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
-	11, // 12: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
-	12, // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
-	13, // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
-	14, // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	48, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	49, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	50, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	51, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
-	17, // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	52, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	48, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	53, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	19, // 24: askback.v1.AnswerPromptsRequest.items:type_name -> askback.v1.AnswerPromptsItem
-	50, // 25: askback.v1.AnswerPromptsRequest.decision:type_name -> askback.v1.Decision
-	51, // 26: askback.v1.AnswerPromptsRequest.edits:type_name -> askback.v1.Edit
-	21, // 27: askback.v1.AnswerPromptsResponse.results:type_name -> askback.v1.AnswerPromptsResult
-	52, // 28: askback.v1.AnswerPromptsResult.status:type_name -> askback.v1.AnswerStatus
-	53, // 29: askback.v1.AnswerPromptsResult.violations:type_name -> askback.v1.FieldViolation
-	45, // 30: askback.v1.AnswerPromptsResult.state:type_name -> askback.v1.PromptState
-	54, // 31: askback.v1.AnswerPromptsResult.error:type_name -> askback.v1.FrameError
-	50, // 32: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
-	51, // 33: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
-	17, // 34: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
-	48, // 35: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
-	55, // 36: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	48, // 37: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	48, // 38: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
-	48, // 39: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	56, // 40: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	36, // 41: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	37, // 42: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	38, // 43: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	40, // 44: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	41, // 45: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	42, // 46: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	15, // 47: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	26, // 48: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	28, // 49: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	30, // 50: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
-	2,  // 51: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
-	4,  // 52: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	32, // 53: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	24, // 54: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
-	22, // 55: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
-	18, // 56: askback.v1.ConverseClientFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsRequest
-	39, // 57: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	40, // 58: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	43, // 59: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	54, // 60: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	8,  // 61: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	16, // 62: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	27, // 63: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	29, // 64: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	31, // 65: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	3,  // 66: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	5,  // 67: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	33, // 68: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	25, // 69: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
-	23, // 70: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
-	20, // 71: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
-	1,  // 72: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	55, // 73: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	46, // 74: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	55, // 75: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	34, // 76: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	6,  // 77: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	2,  // 78: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	4,  // 79: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	15, // 80: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	18, // 81: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
-	22, // 82: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
-	24, // 83: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
-	26, // 84: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	28, // 85: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	30, // 86: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	32, // 87: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	35, // 88: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	7,  // 89: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	3,  // 90: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	5,  // 91: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	16, // 92: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	20, // 93: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
-	23, // 94: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
-	25, // 95: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
-	27, // 96: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	29, // 97: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	31, // 98: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	33, // 99: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	88, // [88:100] is the sub-list for method output_type
-	76, // [76:88] is the sub-list for method input_type
-	76, // [76:76] is the sub-list for extension type_name
-	76, // [76:76] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	49,  // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
+	50,  // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
+	51,  // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
+	52,  // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	2,   // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	0,   // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
+	53,  // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	53,  // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	2,   // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	9,   // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
+	10,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
+	11,  // 11: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
+	12,  // 12: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
+	13,  // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
+	14,  // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
+	15,  // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
+	53,  // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	54,  // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	55,  // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	56,  // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	18,  // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
+	57,  // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	53,  // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	58,  // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	20,  // 24: askback.v1.AnswerPromptsRequest.items:type_name -> askback.v1.AnswerPromptsItem
+	55,  // 25: askback.v1.AnswerPromptsRequest.decision:type_name -> askback.v1.Decision
+	56,  // 26: askback.v1.AnswerPromptsRequest.edits:type_name -> askback.v1.Edit
+	22,  // 27: askback.v1.AnswerPromptsResponse.results:type_name -> askback.v1.AnswerPromptsResult
+	57,  // 28: askback.v1.AnswerPromptsResult.status:type_name -> askback.v1.AnswerStatus
+	58,  // 29: askback.v1.AnswerPromptsResult.violations:type_name -> askback.v1.FieldViolation
+	50,  // 30: askback.v1.AnswerPromptsResult.state:type_name -> askback.v1.PromptState
+	59,  // 31: askback.v1.AnswerPromptsResult.error:type_name -> askback.v1.FrameError
+	55,  // 32: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
+	56,  // 33: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
+	18,  // 34: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
+	53,  // 35: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
+	60,  // 36: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	53,  // 37: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	53,  // 38: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	1,   // 39: askback.v1.DelegatePromptRequest.mode:type_name -> askback.v1.DelegationMode
+	53,  // 40: askback.v1.DelegatePromptResponse.prompt:type_name -> askback.v1.Prompt
+	61,  // 41: askback.v1.ReroutePromptRequest.audience:type_name -> askback.v1.Audience
+	60,  // 42: askback.v1.ReroutePromptRequest.timeout:type_name -> google.protobuf.Duration
+	51,  // 43: askback.v1.ReroutePromptRequest.deadline:type_name -> google.protobuf.Timestamp
+	62,  // 44: askback.v1.ReroutePromptRequest.escalation:type_name -> askback.v1.Escalation
+	53,  // 45: askback.v1.ReroutePromptResponse.prompt:type_name -> askback.v1.Prompt
+	53,  // 46: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	63,  // 47: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	41,  // 48: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	42,  // 49: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	43,  // 50: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	45,  // 51: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	46,  // 52: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	47,  // 53: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	16,  // 54: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	27,  // 55: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	29,  // 56: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	35,  // 57: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	3,   // 58: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
+	5,   // 59: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
+	37,  // 60: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	25,  // 61: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
+	23,  // 62: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
+	19,  // 63: askback.v1.ConverseClientFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsRequest
+	31,  // 64: askback.v1.ConverseClientFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptRequest
+	33,  // 65: askback.v1.ConverseClientFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptRequest
+	44,  // 66: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	45,  // 67: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	48,  // 68: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	59,  // 69: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	9,   // 70: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	17,  // 71: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	28,  // 72: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	30,  // 73: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	36,  // 74: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	4,   // 75: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	6,   // 76: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	38,  // 77: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	26,  // 78: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
+	24,  // 79: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
+	21,  // 80: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
+	32,  // 81: askback.v1.ConverseServerFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptResponse
+	34,  // 82: askback.v1.ConverseServerFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptResponse
+	2,   // 83: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	60,  // 84: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	51,  // 85: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	60,  // 86: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	39,  // 87: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	7,   // 88: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	3,   // 89: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	5,   // 90: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	16,  // 91: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	19,  // 92: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
+	23,  // 93: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
+	25,  // 94: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
+	27,  // 95: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	29,  // 96: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	31,  // 97: askback.v1.HitlService.DelegatePrompt:input_type -> askback.v1.DelegatePromptRequest
+	33,  // 98: askback.v1.HitlService.ReroutePrompt:input_type -> askback.v1.ReroutePromptRequest
+	35,  // 99: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	37,  // 100: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	40,  // 101: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	8,   // 102: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	4,   // 103: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	6,   // 104: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	17,  // 105: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	21,  // 106: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
+	24,  // 107: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
+	26,  // 108: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
+	28,  // 109: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	30,  // 110: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	32,  // 111: askback.v1.HitlService.DelegatePrompt:output_type -> askback.v1.DelegatePromptResponse
+	34,  // 112: askback.v1.HitlService.ReroutePrompt:output_type -> askback.v1.ReroutePromptResponse
+	36,  // 113: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	38,  // 114: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	101, // [101:115] is the sub-list for method output_type
+	87,  // [87:101] is the sub-list for method input_type
+	87,  // [87:87] is the sub-list for extension type_name
+	87,  // [87:87] is the sub-list for extension extendee
+	0,   // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -4005,7 +4535,11 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*PromptEvent_ResetView)(nil),
 		(*PromptEvent_Bookmark)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[35].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[31].OneofWrappers = []any{
+		(*ReroutePromptRequest_Timeout)(nil),
+		(*ReroutePromptRequest_Deadline)(nil),
+	}
+	file_askback_v1_hitl_service_proto_msgTypes[39].OneofWrappers = []any{
 		(*ConverseClientFrame_Hello)(nil),
 		(*ConverseClientFrame_Heartbeat)(nil),
 		(*ConverseClientFrame_Credit)(nil),
@@ -4020,8 +4554,10 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseClientFrame_WithdrawAnswer)(nil),
 		(*ConverseClientFrame_OverridePrompt)(nil),
 		(*ConverseClientFrame_AnswerPrompts)(nil),
+		(*ConverseClientFrame_DelegatePrompt)(nil),
+		(*ConverseClientFrame_ReroutePrompt)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[36].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[40].OneofWrappers = []any{
 		(*ConverseServerFrame_Welcome)(nil),
 		(*ConverseServerFrame_Heartbeat)(nil),
 		(*ConverseServerFrame_GoAway)(nil),
@@ -4037,14 +4573,16 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseServerFrame_WithdrawAnswer)(nil),
 		(*ConverseServerFrame_OverridePrompt)(nil),
 		(*ConverseServerFrame_AnswerPrompts)(nil),
+		(*ConverseServerFrame_DelegatePrompt)(nil),
+		(*ConverseServerFrame_ReroutePrompt)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_hitl_service_proto_rawDesc), len(file_askback_v1_hitl_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   44,
+			NumEnums:      2,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,8 @@ const (
 	HitlService_WithdrawAnswer_FullMethodName = "/askback.v1.HitlService/WithdrawAnswer"
 	HitlService_ClaimPrompt_FullMethodName    = "/askback.v1.HitlService/ClaimPrompt"
 	HitlService_ReleasePrompt_FullMethodName  = "/askback.v1.HitlService/ReleasePrompt"
+	HitlService_DelegatePrompt_FullMethodName = "/askback.v1.HitlService/DelegatePrompt"
+	HitlService_ReroutePrompt_FullMethodName  = "/askback.v1.HitlService/ReroutePrompt"
 	HitlService_CancelPrompt_FullMethodName   = "/askback.v1.HitlService/CancelPrompt"
 	HitlService_ListAnswers_FullMethodName    = "/askback.v1.HitlService/ListAnswers"
 )
@@ -45,11 +47,12 @@ const (
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
 //	Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+//	DelegatePrompt                       console
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
 //	GetPrompt, ListAnswers               console, client or worker
-//	CancelPrompt                         client or worker (the asker's side)
+//	CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 //
 // A console sees and answers the prompts whose audience includes its principal. Every other prompt
 // is NOT_FOUND, as if it did not exist.
@@ -135,6 +138,17 @@ type HitlServiceClient interface {
 	// Gives a claim back. It changes nothing where there is no claim; only the holder and admins may.
 	// Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLAIMED).
 	ReleasePrompt(ctx context.Context, in *ReleasePromptRequest, opts ...grpc.CallOption) (*ReleasePromptResponse, error)
+	// Gives the caller's right to answer an open prompt to another person or to a group, or returns one. The right
+	// stays that of its holder, who is in the audience: of all who act for one person one answer counts, and
+	// `Answer.on_behalf_of` names that person. A right can be passed on three times, never to a person who had it
+	// before. Repeating the call changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+	// (INVALID_FIELD), FAILED_PRECONDITION (DELEGATION_REFUSED, PROMPT_CLOSED), PERMISSION_DENIED (EXCLUDED, and
+	// PERMISSION_DENIED for an admin who is not in the audience).
+	DelegatePrompt(ctx context.Context, in *DelegatePromptRequest, opts ...grpc.CallOption) (*DelegatePromptResponse, error)
+	// Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
+	// so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+	// FAILED_PRECONDITION (PROMPT_CLOSED).
+	ReroutePrompt(ctx context.Context, in *ReroutePromptRequest, opts ...grpc.CallOption) (*ReroutePromptResponse, error)
 	// Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
 	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
 	CancelPrompt(ctx context.Context, in *CancelPromptRequest, opts ...grpc.CallOption) (*CancelPromptResponse, error)
@@ -263,6 +277,26 @@ func (c *hitlServiceClient) ReleasePrompt(ctx context.Context, in *ReleasePrompt
 	return out, nil
 }
 
+func (c *hitlServiceClient) DelegatePrompt(ctx context.Context, in *DelegatePromptRequest, opts ...grpc.CallOption) (*DelegatePromptResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DelegatePromptResponse)
+	err := c.cc.Invoke(ctx, HitlService_DelegatePrompt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hitlServiceClient) ReroutePrompt(ctx context.Context, in *ReroutePromptRequest, opts ...grpc.CallOption) (*ReroutePromptResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReroutePromptResponse)
+	err := c.cc.Invoke(ctx, HitlService_ReroutePrompt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *hitlServiceClient) CancelPrompt(ctx context.Context, in *CancelPromptRequest, opts ...grpc.CallOption) (*CancelPromptResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelPromptResponse)
@@ -293,11 +327,12 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
 //	Converse, WatchPrompts, AnswerPrompt, AnswerPrompts, WithdrawAnswer, ClaimPrompt, ReleasePrompt    console
+//	DelegatePrompt                       console
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
 //	GetPrompt, ListAnswers               console, client or worker
-//	CancelPrompt                         client or worker (the asker's side)
+//	CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 //
 // A console sees and answers the prompts whose audience includes its principal. Every other prompt
 // is NOT_FOUND, as if it did not exist.
@@ -383,6 +418,17 @@ type HitlServiceServer interface {
 	// Gives a claim back. It changes nothing where there is no claim; only the holder and admins may.
 	// Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLAIMED).
 	ReleasePrompt(context.Context, *ReleasePromptRequest) (*ReleasePromptResponse, error)
+	// Gives the caller's right to answer an open prompt to another person or to a group, or returns one. The right
+	// stays that of its holder, who is in the audience: of all who act for one person one answer counts, and
+	// `Answer.on_behalf_of` names that person. A right can be passed on three times, never to a person who had it
+	// before. Repeating the call changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+	// (INVALID_FIELD), FAILED_PRECONDITION (DELEGATION_REFUSED, PROMPT_CLOSED), PERMISSION_DENIED (EXCLUDED, and
+	// PERMISSION_DENIED for an admin who is not in the audience).
+	DelegatePrompt(context.Context, *DelegatePromptRequest) (*DelegatePromptResponse, error)
+	// Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
+	// so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
+	// FAILED_PRECONDITION (PROMPT_CLOSED).
+	ReroutePrompt(context.Context, *ReroutePromptRequest) (*ReroutePromptResponse, error)
 	// Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
 	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
 	CancelPrompt(context.Context, *CancelPromptRequest) (*CancelPromptResponse, error)
@@ -428,6 +474,12 @@ func (UnimplementedHitlServiceServer) ClaimPrompt(context.Context, *ClaimPromptR
 }
 func (UnimplementedHitlServiceServer) ReleasePrompt(context.Context, *ReleasePromptRequest) (*ReleasePromptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleasePrompt not implemented")
+}
+func (UnimplementedHitlServiceServer) DelegatePrompt(context.Context, *DelegatePromptRequest) (*DelegatePromptResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DelegatePrompt not implemented")
+}
+func (UnimplementedHitlServiceServer) ReroutePrompt(context.Context, *ReroutePromptRequest) (*ReroutePromptResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReroutePrompt not implemented")
 }
 func (UnimplementedHitlServiceServer) CancelPrompt(context.Context, *CancelPromptRequest) (*CancelPromptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelPrompt not implemented")
@@ -618,6 +670,42 @@ func _HitlService_ReleasePrompt_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HitlService_DelegatePrompt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DelegatePromptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HitlServiceServer).DelegatePrompt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HitlService_DelegatePrompt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HitlServiceServer).DelegatePrompt(ctx, req.(*DelegatePromptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HitlService_ReroutePrompt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReroutePromptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HitlServiceServer).ReroutePrompt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HitlService_ReroutePrompt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HitlServiceServer).ReroutePrompt(ctx, req.(*ReroutePromptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _HitlService_CancelPrompt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelPromptRequest)
 	if err := dec(in); err != nil {
@@ -692,6 +780,14 @@ var HitlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleasePrompt",
 			Handler:    _HitlService_ReleasePrompt_Handler,
+		},
+		{
+			MethodName: "DelegatePrompt",
+			Handler:    _HitlService_DelegatePrompt_Handler,
+		},
+		{
+			MethodName: "ReroutePrompt",
+			Handler:    _HitlService_ReroutePrompt_Handler,
 		},
 		{
 			MethodName: "CancelPrompt",

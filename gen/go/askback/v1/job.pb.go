@@ -196,6 +196,19 @@ const (
 	JobEventType_JOB_EVENT_TYPE_PROMPT_VOTED JobEventType = 45
 	// A person withdrew its vote. Data: `answer_id`.
 	JobEventType_JOB_EVENT_TYPE_VOTE_WITHDRAWN JobEventType = 46
+	// A right to answer was delegated, by a person or because one is away, or the end of an absence was moved. Data:
+	// `number` (of the delegation), `holder`, `giver`, `user` or `group`, `mode` (TRANSFER, ADD), `cause` (PERSON,
+	// ABSENCE), `at`, `until`, `comment`.
+	JobEventType_JOB_EVENT_TYPE_PROMPT_DELEGATED JobEventType = 47
+	// Delegations ended before the prompt. Data: `numbers`, `why` (RETURNED, ABSENCE), `comment`; with `votes`, the ids
+	// of votes that ended with them.
+	JobEventType_JOB_EVENT_TYPE_DELEGATION_ENDED JobEventType = 48
+	// The asker or an admin changed who is asked, the priority, the deadline or the escalation. Data: what was
+	// changed, `reason`; with `votes` and `delegations`, those that ended by it.
+	JobEventType_JOB_EVENT_TYPE_PROMPT_REROUTED JobEventType = 49
+	// The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
+	// it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
+	JobEventType_JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED JobEventType = 50
 	// An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 	// console that watches a job of which it sees the head (`Job.head_only`).
 	JobEventType_JOB_EVENT_TYPE_WITHHELD JobEventType = 43
@@ -240,6 +253,10 @@ var (
 		44: "JOB_EVENT_TYPE_PROMPT_EXCLUDED",
 		45: "JOB_EVENT_TYPE_PROMPT_VOTED",
 		46: "JOB_EVENT_TYPE_VOTE_WITHDRAWN",
+		47: "JOB_EVENT_TYPE_PROMPT_DELEGATED",
+		48: "JOB_EVENT_TYPE_DELEGATION_ENDED",
+		49: "JOB_EVENT_TYPE_PROMPT_REROUTED",
+		50: "JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED",
 		43: "JOB_EVENT_TYPE_WITHHELD",
 	}
 	JobEventType_value = map[string]int32{
@@ -279,6 +296,10 @@ var (
 		"JOB_EVENT_TYPE_PROMPT_EXCLUDED":       44,
 		"JOB_EVENT_TYPE_PROMPT_VOTED":          45,
 		"JOB_EVENT_TYPE_VOTE_WITHDRAWN":        46,
+		"JOB_EVENT_TYPE_PROMPT_DELEGATED":      47,
+		"JOB_EVENT_TYPE_DELEGATION_ENDED":      48,
+		"JOB_EVENT_TYPE_PROMPT_REROUTED":       49,
+		"JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED":    50,
 		"JOB_EVENT_TYPE_WITHHELD":              43,
 	}
 )
@@ -1250,8 +1271,7 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x16JOB_STATE_PENDING_HITL\x10\x03\x12\x17\n" +
 	"\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x06*\x92\n" +
-	"\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x06*\xa7\v\n" +
 	"\fJobEventType\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_JOB_CREATED\x10\x01\x12\x1d\n" +
@@ -1289,7 +1309,11 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x18JOB_EVENT_TYPE_JOB_WAITS\x10*\x12\"\n" +
 	"\x1eJOB_EVENT_TYPE_PROMPT_EXCLUDED\x10,\x12\x1f\n" +
 	"\x1bJOB_EVENT_TYPE_PROMPT_VOTED\x10-\x12!\n" +
-	"\x1dJOB_EVENT_TYPE_VOTE_WITHDRAWN\x10.\x12\x1b\n" +
+	"\x1dJOB_EVENT_TYPE_VOTE_WITHDRAWN\x10.\x12#\n" +
+	"\x1fJOB_EVENT_TYPE_PROMPT_DELEGATED\x10/\x12#\n" +
+	"\x1fJOB_EVENT_TYPE_DELEGATION_ENDED\x100\x12\"\n" +
+	"\x1eJOB_EVENT_TYPE_PROMPT_REROUTED\x101\x12%\n" +
+	"!JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED\x102\x12\x1b\n" +
 	"\x17JOB_EVENT_TYPE_WITHHELD\x10+BT\n" +
 	"\x0edev.askback.v1B\bJobProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 

@@ -352,6 +352,120 @@ func (AnswerStatus) EnumDescriptor() ([]byte, []int) {
 	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
 }
 
+// Why a right was delegated.
+type DelegationCause int32
+
+const (
+	// The zero value. Never sent by the server.
+	DelegationCause_DELEGATION_CAUSE_UNSPECIFIED DelegationCause = 0
+	// The person has delegated it.
+	DelegationCause_DELEGATION_CAUSE_PERSON DelegationCause = 1
+	// The person is away (SetAbsence), and keeps its right.
+	DelegationCause_DELEGATION_CAUSE_ABSENCE DelegationCause = 2
+)
+
+// Enum value maps for DelegationCause.
+var (
+	DelegationCause_name = map[int32]string{
+		0: "DELEGATION_CAUSE_UNSPECIFIED",
+		1: "DELEGATION_CAUSE_PERSON",
+		2: "DELEGATION_CAUSE_ABSENCE",
+	}
+	DelegationCause_value = map[string]int32{
+		"DELEGATION_CAUSE_UNSPECIFIED": 0,
+		"DELEGATION_CAUSE_PERSON":      1,
+		"DELEGATION_CAUSE_ABSENCE":     2,
+	}
+)
+
+func (x DelegationCause) Enum() *DelegationCause {
+	p := new(DelegationCause)
+	*p = x
+	return p
+}
+
+func (x DelegationCause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DelegationCause) Descriptor() protoreflect.EnumDescriptor {
+	return file_askback_v1_prompt_proto_enumTypes[5].Descriptor()
+}
+
+func (DelegationCause) Type() protoreflect.EnumType {
+	return &file_askback_v1_prompt_proto_enumTypes[5]
+}
+
+func (x DelegationCause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DelegationCause.Descriptor instead.
+func (DelegationCause) EnumDescriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
+}
+
+// To whom people may delegate a prompt.
+type DelegationScope int32
+
+const (
+	// The zero value: ANYONE.
+	DelegationScope_DELEGATION_SCOPE_UNSPECIFIED DelegationScope = 0
+	// To every active person and every group of the namespace.
+	DelegationScope_DELEGATION_SCOPE_ANYONE DelegationScope = 1
+	// Within the audience: who is asked already answers in the place of who was.
+	DelegationScope_DELEGATION_SCOPE_AUDIENCE DelegationScope = 2
+	// To those that `users` and `groups` name.
+	DelegationScope_DELEGATION_SCOPE_LISTED DelegationScope = 3
+	// To no one.
+	DelegationScope_DELEGATION_SCOPE_NO_ONE DelegationScope = 4
+)
+
+// Enum value maps for DelegationScope.
+var (
+	DelegationScope_name = map[int32]string{
+		0: "DELEGATION_SCOPE_UNSPECIFIED",
+		1: "DELEGATION_SCOPE_ANYONE",
+		2: "DELEGATION_SCOPE_AUDIENCE",
+		3: "DELEGATION_SCOPE_LISTED",
+		4: "DELEGATION_SCOPE_NO_ONE",
+	}
+	DelegationScope_value = map[string]int32{
+		"DELEGATION_SCOPE_UNSPECIFIED": 0,
+		"DELEGATION_SCOPE_ANYONE":      1,
+		"DELEGATION_SCOPE_AUDIENCE":    2,
+		"DELEGATION_SCOPE_LISTED":      3,
+		"DELEGATION_SCOPE_NO_ONE":      4,
+	}
+)
+
+func (x DelegationScope) Enum() *DelegationScope {
+	p := new(DelegationScope)
+	*p = x
+	return p
+}
+
+func (x DelegationScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DelegationScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_askback_v1_prompt_proto_enumTypes[6].Descriptor()
+}
+
+func (DelegationScope) Type() protoreflect.EnumType {
+	return &file_askback_v1_prompt_proto_enumTypes[6]
+}
+
+func (x DelegationScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DelegationScope.Descriptor instead.
+func (DelegationScope) EnumDescriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
+}
+
 // One question to people, asked by a job. Output only. It is the same for every reader, so one
 // message can be sent to all consoles.
 type Prompt struct {
@@ -432,7 +546,10 @@ type Prompt struct {
 	VoteCounts []*VoteCount `protobuf:"bytes,35,rep,name=vote_counts,json=voteCounts,proto3" json:"vote_counts,omitempty"`
 	// Where the directory of people knew fewer people than the approval needs, when the prompt was asked or amended,
 	// and could not know whether there are more. Empty: enough are known.
-	Shortfalls    []*ApprovalShortfall `protobuf:"bytes,36,rep,name=shortfalls,proto3" json:"shortfalls,omitempty"`
+	Shortfalls []*ApprovalShortfall `protobuf:"bytes,36,rep,name=shortfalls,proto3" json:"shortfalls,omitempty"`
+	// Who may act in place of whom: by DelegatePrompt, and because people are away. Oldest first; those that have ended
+	// are left out. They stay when the prompt is closed.
+	Delegations   []*Delegation `protobuf:"bytes,37,rep,name=delegations,proto3" json:"delegations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -677,6 +794,132 @@ func (x *Prompt) GetShortfalls() []*ApprovalShortfall {
 	return nil
 }
 
+func (x *Prompt) GetDelegations() []*Delegation {
+	if x != nil {
+		return x.Delegations
+	}
+	return nil
+}
+
+// One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
+// audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups.
+type Delegation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person in whose place the others act.
+	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Who delegated: the holder, or one to whom it was delegated.
+	Giver string `protobuf:"bytes,2,opt,name=giver,proto3" json:"giver,omitempty"`
+	// The person who got the right. Empty: `group` got it.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// The group that got the right.
+	Group string `protobuf:"bytes,4,opt,name=group,proto3" json:"group,omitempty"`
+	// True: the giver may not answer any more. False: it may too.
+	Transferred bool `protobuf:"varint,5,opt,name=transferred,proto3" json:"transferred,omitempty"`
+	// Why it was delegated.
+	Cause DelegationCause `protobuf:"varint,6,opt,name=cause,proto3,enum=askback.v1.DelegationCause" json:"cause,omitempty"`
+	// When it was delegated, or moved to another end.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// What the giver said.
+	Comment string `protobuf:"bytes,8,opt,name=comment,proto3" json:"comment,omitempty"`
+	// When it ends by itself, with the absence. Unset: with the prompt.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delegation) Reset() {
+	*x = Delegation{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delegation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delegation) ProtoMessage() {}
+
+func (x *Delegation) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delegation.ProtoReflect.Descriptor instead.
+func (*Delegation) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Delegation) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *Delegation) GetGiver() string {
+	if x != nil {
+		return x.Giver
+	}
+	return ""
+}
+
+func (x *Delegation) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Delegation) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Delegation) GetTransferred() bool {
+	if x != nil {
+		return x.Transferred
+	}
+	return false
+}
+
+func (x *Delegation) GetCause() DelegationCause {
+	if x != nil {
+		return x.Cause
+	}
+	return DelegationCause_DELEGATION_CAUSE_UNSPECIFIED
+}
+
+func (x *Delegation) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Delegation) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *Delegation) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
 // The answer of a person to a prompt with an `approval`.
 type Vote struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -698,14 +941,16 @@ type Vote struct {
 	// When the vote was taken.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The groups of the person at that time, as far as the approval names them.
-	Groups        []string `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []string `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
+	// The person in whose place it was given, by a delegation. Empty: in the person's own.
+	OnBehalfOf    string `protobuf:"bytes,10,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Vote) Reset() {
 	*x = Vote{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	mi := &file_askback_v1_prompt_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +962,7 @@ func (x *Vote) String() string {
 func (*Vote) ProtoMessage() {}
 
 func (x *Vote) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[1]
+	mi := &file_askback_v1_prompt_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +975,7 @@ func (x *Vote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vote.ProtoReflect.Descriptor instead.
 func (*Vote) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{1}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Vote) GetAnswerId() string {
@@ -796,6 +1041,13 @@ func (x *Vote) GetGroups() []string {
 	return nil
 }
 
+func (x *Vote) GetOnBehalfOf() string {
+	if x != nil {
+		return x.OnBehalfOf
+	}
+	return ""
+}
+
 // The votes for one outcome.
 type VoteCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -815,7 +1067,7 @@ type VoteCount struct {
 
 func (x *VoteCount) Reset() {
 	*x = VoteCount{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[2]
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +1079,7 @@ func (x *VoteCount) String() string {
 func (*VoteCount) ProtoMessage() {}
 
 func (x *VoteCount) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[2]
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +1092,7 @@ func (x *VoteCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoteCount.ProtoReflect.Descriptor instead.
 func (*VoteCount) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{2}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VoteCount) GetOutcome() string {
@@ -893,7 +1145,7 @@ type ApprovalShortfall struct {
 
 func (x *ApprovalShortfall) Reset() {
 	*x = ApprovalShortfall{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +1157,7 @@ func (x *ApprovalShortfall) String() string {
 func (*ApprovalShortfall) ProtoMessage() {}
 
 func (x *ApprovalShortfall) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1170,7 @@ func (x *ApprovalShortfall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalShortfall.ProtoReflect.Descriptor instead.
 func (*ApprovalShortfall) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApprovalShortfall) GetGroup() string {
@@ -955,7 +1207,7 @@ type PromptRewording struct {
 
 func (x *PromptRewording) Reset() {
 	*x = PromptRewording{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1219,7 @@ func (x *PromptRewording) String() string {
 func (*PromptRewording) ProtoMessage() {}
 
 func (x *PromptRewording) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1232,7 @@ func (x *PromptRewording) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptRewording.ProtoReflect.Descriptor instead.
 func (*PromptRewording) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PromptRewording) GetDigest() string {
@@ -1069,6 +1321,8 @@ type PromptContent struct {
 	Exclude *Exclusion `protobuf:"bytes,21,opt,name=exclude,proto3" json:"exclude,omitempty"`
 	// How many people must decide alike. Unset: the first valid answer decides. It is part of the question.
 	Approval *Approval `protobuf:"bytes,22,opt,name=approval,proto3" json:"approval,omitempty"`
+	// To whom people may delegate it, and who may be a substitute. Unset: to anyone. It is no part of the question.
+	Delegation *DelegationPolicy `protobuf:"bytes,24,opt,name=delegation,proto3" json:"delegation,omitempty"`
 	// The same for similar questions, at most 200 bytes: consoles show them together, and people may answer them with
 	// one decision (AnswerPrompts). Empty: it belongs to no group. It is no part of the question.
 	GroupKey      string `protobuf:"bytes,23,opt,name=group_key,json=groupKey,proto3" json:"group_key,omitempty"`
@@ -1078,7 +1332,7 @@ type PromptContent struct {
 
 func (x *PromptContent) Reset() {
 	*x = PromptContent{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1344,7 @@ func (x *PromptContent) String() string {
 func (*PromptContent) ProtoMessage() {}
 
 func (x *PromptContent) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1357,7 @@ func (x *PromptContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptContent.ProtoReflect.Descriptor instead.
 func (*PromptContent) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PromptContent) GetKind() string {
@@ -1271,6 +1525,13 @@ func (x *PromptContent) GetApproval() *Approval {
 	return nil
 }
 
+func (x *PromptContent) GetDelegation() *DelegationPolicy {
+	if x != nil {
+		return x.Delegation
+	}
+	return nil
+}
+
 func (x *PromptContent) GetGroupKey() string {
 	if x != nil {
 		return x.GroupKey
@@ -1326,7 +1587,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1599,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1612,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Approval) GetRequired() int32 {
@@ -1395,7 +1656,7 @@ type GroupApproval struct {
 
 func (x *GroupApproval) Reset() {
 	*x = GroupApproval{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1668,7 @@ func (x *GroupApproval) String() string {
 func (*GroupApproval) ProtoMessage() {}
 
 func (x *GroupApproval) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1681,7 @@ func (x *GroupApproval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupApproval.ProtoReflect.Descriptor instead.
 func (*GroupApproval) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GroupApproval) GetGroup() string {
@@ -1462,7 +1723,7 @@ type Exclusion struct {
 
 func (x *Exclusion) Reset() {
 	*x = Exclusion{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1735,7 @@ func (x *Exclusion) String() string {
 func (*Exclusion) ProtoMessage() {}
 
 func (x *Exclusion) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1748,7 @@ func (x *Exclusion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
 func (*Exclusion) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Exclusion) GetRequester() bool {
@@ -1540,7 +1801,7 @@ type Correction struct {
 
 func (x *Correction) Reset() {
 	*x = Correction{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1813,7 @@ func (x *Correction) String() string {
 func (*Correction) ProtoMessage() {}
 
 func (x *Correction) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1826,7 @@ func (x *Correction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correction.ProtoReflect.Descriptor instead.
 func (*Correction) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Correction) GetKey() string {
@@ -1578,6 +1839,116 @@ func (x *Correction) GetKey() string {
 func (x *Correction) GetViolations() []*FieldViolation {
 	if x != nil {
 		return x.Violations
+	}
+	return nil
+}
+
+// To whom people may delegate a prompt, and which substitutes of absent people may answer it.
+type DelegationPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far. Default: ANYONE.
+	Scope DelegationScope `protobuf:"varint,1,opt,name=scope,proto3,enum=askback.v1.DelegationScope" json:"scope,omitempty"`
+	// With LISTED: subjects of people.
+	Users []string `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
+	// With LISTED: groups, each as a whole.
+	Groups        []string `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegationPolicy) Reset() {
+	*x = DelegationPolicy{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegationPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegationPolicy) ProtoMessage() {}
+
+func (x *DelegationPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegationPolicy.ProtoReflect.Descriptor instead.
+func (*DelegationPolicy) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DelegationPolicy) GetScope() DelegationScope {
+	if x != nil {
+		return x.Scope
+	}
+	return DelegationScope_DELEGATION_SCOPE_UNSPECIFIED
+}
+
+func (x *DelegationPolicy) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *DelegationPolicy) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// Steps of an escalation.
+type Escalation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The steps, by rising `after`, at most 10. Empty: none.
+	Steps         []*EscalationStep `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Escalation) Reset() {
+	*x = Escalation{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Escalation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Escalation) ProtoMessage() {}
+
+func (x *Escalation) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Escalation.ProtoReflect.Descriptor instead.
+func (*Escalation) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Escalation) GetSteps() []*EscalationStep {
+	if x != nil {
+		return x.Steps
 	}
 	return nil
 }
@@ -1602,7 +1973,7 @@ type EscalationStep struct {
 
 func (x *EscalationStep) Reset() {
 	*x = EscalationStep{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1985,7 @@ func (x *EscalationStep) String() string {
 func (*EscalationStep) ProtoMessage() {}
 
 func (x *EscalationStep) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1998,7 @@ func (x *EscalationStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EscalationStep.ProtoReflect.Descriptor instead.
 func (*EscalationStep) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EscalationStep) GetAfter() *durationpb.Duration {
@@ -1675,7 +2046,7 @@ type Reminders struct {
 
 func (x *Reminders) Reset() {
 	*x = Reminders{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +2058,7 @@ func (x *Reminders) String() string {
 func (*Reminders) ProtoMessage() {}
 
 func (x *Reminders) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +2071,7 @@ func (x *Reminders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reminders.ProtoReflect.Descriptor instead.
 func (*Reminders) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Reminders) GetAfter() *durationpb.Duration {
@@ -1749,7 +2120,7 @@ type PromptPart struct {
 
 func (x *PromptPart) Reset() {
 	*x = PromptPart{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2132,7 @@ func (x *PromptPart) String() string {
 func (*PromptPart) ProtoMessage() {}
 
 func (x *PromptPart) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2145,7 @@ func (x *PromptPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptPart.ProtoReflect.Descriptor instead.
 func (*PromptPart) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PromptPart) GetContentId() string {
@@ -1860,7 +2231,7 @@ type QuestionForm struct {
 
 func (x *QuestionForm) Reset() {
 	*x = QuestionForm{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +2243,7 @@ func (x *QuestionForm) String() string {
 func (*QuestionForm) ProtoMessage() {}
 
 func (x *QuestionForm) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +2256,7 @@ func (x *QuestionForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuestionForm.ProtoReflect.Descriptor instead.
 func (*QuestionForm) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *QuestionForm) GetQuestions() []*Question {
@@ -1927,7 +2298,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2310,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2323,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Question) GetQuestionId() string {
@@ -2132,7 +2503,7 @@ type Option struct {
 
 func (x *Option) Reset() {
 	*x = Option{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2515,7 @@ func (x *Option) String() string {
 func (*Option) ProtoMessage() {}
 
 func (x *Option) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2528,7 @@ func (x *Option) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Option.ProtoReflect.Descriptor instead.
 func (*Option) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Option) GetValue() string {
@@ -2199,7 +2570,7 @@ type BooleanInput struct {
 
 func (x *BooleanInput) Reset() {
 	*x = BooleanInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2582,7 @@ func (x *BooleanInput) String() string {
 func (*BooleanInput) ProtoMessage() {}
 
 func (x *BooleanInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2595,7 @@ func (x *BooleanInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BooleanInput.ProtoReflect.Descriptor instead.
 func (*BooleanInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BooleanInput) GetDefaultValue() bool {
@@ -2249,7 +2620,7 @@ type SingleInput struct {
 
 func (x *SingleInput) Reset() {
 	*x = SingleInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2632,7 @@ func (x *SingleInput) String() string {
 func (*SingleInput) ProtoMessage() {}
 
 func (x *SingleInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2645,7 @@ func (x *SingleInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SingleInput.ProtoReflect.Descriptor instead.
 func (*SingleInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SingleInput) GetOptions() []*Option {
@@ -2317,7 +2688,7 @@ type MultiInput struct {
 
 func (x *MultiInput) Reset() {
 	*x = MultiInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2700,7 @@ func (x *MultiInput) String() string {
 func (*MultiInput) ProtoMessage() {}
 
 func (x *MultiInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2713,7 @@ func (x *MultiInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MultiInput.ProtoReflect.Descriptor instead.
 func (*MultiInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *MultiInput) GetOptions() []*Option {
@@ -2401,7 +2772,7 @@ type TextInput struct {
 
 func (x *TextInput) Reset() {
 	*x = TextInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2784,7 @@ func (x *TextInput) String() string {
 func (*TextInput) ProtoMessage() {}
 
 func (x *TextInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2797,7 @@ func (x *TextInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TextInput.ProtoReflect.Descriptor instead.
 func (*TextInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TextInput) GetDefaultValue() string {
@@ -2479,7 +2850,7 @@ type IntegerInput struct {
 
 func (x *IntegerInput) Reset() {
 	*x = IntegerInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2491,7 +2862,7 @@ func (x *IntegerInput) String() string {
 func (*IntegerInput) ProtoMessage() {}
 
 func (x *IntegerInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2504,7 +2875,7 @@ func (x *IntegerInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegerInput.ProtoReflect.Descriptor instead.
 func (*IntegerInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *IntegerInput) GetDefaultValue() int64 {
@@ -2543,7 +2914,7 @@ type NumberInput struct {
 
 func (x *NumberInput) Reset() {
 	*x = NumberInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2926,7 @@ func (x *NumberInput) String() string {
 func (*NumberInput) ProtoMessage() {}
 
 func (x *NumberInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2939,7 @@ func (x *NumberInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberInput.ProtoReflect.Descriptor instead.
 func (*NumberInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *NumberInput) GetDefaultValue() float64 {
@@ -2607,7 +2978,7 @@ type DateInput struct {
 
 func (x *DateInput) Reset() {
 	*x = DateInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2619,7 +2990,7 @@ func (x *DateInput) String() string {
 func (*DateInput) ProtoMessage() {}
 
 func (x *DateInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2632,7 +3003,7 @@ func (x *DateInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateInput.ProtoReflect.Descriptor instead.
 func (*DateInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DateInput) GetDefaultValue() string {
@@ -2673,7 +3044,7 @@ type DecisionOption struct {
 
 func (x *DecisionOption) Reset() {
 	*x = DecisionOption{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +3056,7 @@ func (x *DecisionOption) String() string {
 func (*DecisionOption) ProtoMessage() {}
 
 func (x *DecisionOption) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +3069,7 @@ func (x *DecisionOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionOption.ProtoReflect.Descriptor instead.
 func (*DecisionOption) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DecisionOption) GetDecision() Decision {
@@ -2736,7 +3107,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[24]
+	mi := &file_askback_v1_prompt_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2748,7 +3119,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[24]
+	mi := &file_askback_v1_prompt_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2761,7 +3132,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Audience) GetUsers() []string {
@@ -2793,7 +3164,7 @@ type DefaultAnswer struct {
 
 func (x *DefaultAnswer) Reset() {
 	*x = DefaultAnswer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[25]
+	mi := &file_askback_v1_prompt_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2805,7 +3176,7 @@ func (x *DefaultAnswer) String() string {
 func (*DefaultAnswer) ProtoMessage() {}
 
 func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[25]
+	mi := &file_askback_v1_prompt_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2818,7 +3189,7 @@ func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefaultAnswer.ProtoReflect.Descriptor instead.
 func (*DefaultAnswer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{25}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DefaultAnswer) GetDecision() Decision {
@@ -2855,7 +3226,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[26]
+	mi := &file_askback_v1_prompt_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2867,7 +3238,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[26]
+	mi := &file_askback_v1_prompt_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2880,7 +3251,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{26}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Edit) GetContentId() string {
@@ -2921,14 +3292,17 @@ type Answer struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The name of the AnswerPrompts call by which it was given, together with other answers. Empty: it was given to one
 	// prompt alone.
-	BatchId       string `protobuf:"bytes,10,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	BatchId string `protobuf:"bytes,10,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// The person in whose place it was given: the holder of the right that was delegated to `user_id`
+	// (`Prompt.delegations`). Empty: it was given by a right of its own.
+	OnBehalfOf    string `protobuf:"bytes,11,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[27]
+	mi := &file_askback_v1_prompt_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3314,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[27]
+	mi := &file_askback_v1_prompt_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3327,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{27}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Answer) GetAnswerId() string {
@@ -3026,6 +3400,13 @@ func (x *Answer) GetBatchId() string {
 	return ""
 }
 
+func (x *Answer) GetOnBehalfOf() string {
+	if x != nil {
+		return x.OnBehalfOf
+	}
+	return ""
+}
+
 // How a prompt ended. There is exactly one, and every reader sees the same.
 type Resolution struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3046,7 +3427,7 @@ type Resolution struct {
 
 func (x *Resolution) Reset() {
 	*x = Resolution{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[28]
+	mi := &file_askback_v1_prompt_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3439,7 @@ func (x *Resolution) String() string {
 func (*Resolution) ProtoMessage() {}
 
 func (x *Resolution) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[28]
+	mi := &file_askback_v1_prompt_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3452,7 @@ func (x *Resolution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolution.ProtoReflect.Descriptor instead.
 func (*Resolution) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{28}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Resolution) GetState() PromptState {
@@ -3124,7 +3505,7 @@ type AnswerRecord struct {
 
 func (x *AnswerRecord) Reset() {
 	*x = AnswerRecord{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[29]
+	mi := &file_askback_v1_prompt_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3517,7 @@ func (x *AnswerRecord) String() string {
 func (*AnswerRecord) ProtoMessage() {}
 
 func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[29]
+	mi := &file_askback_v1_prompt_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3530,7 @@ func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRecord.ProtoReflect.Descriptor instead.
 func (*AnswerRecord) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{29}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AnswerRecord) GetAnswer() *Answer {
@@ -3186,7 +3567,7 @@ type FieldViolation struct {
 
 func (x *FieldViolation) Reset() {
 	*x = FieldViolation{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[30]
+	mi := &file_askback_v1_prompt_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3198,7 +3579,7 @@ func (x *FieldViolation) String() string {
 func (*FieldViolation) ProtoMessage() {}
 
 func (x *FieldViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[30]
+	mi := &file_askback_v1_prompt_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3211,7 +3592,7 @@ func (x *FieldViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldViolation.ProtoReflect.Descriptor instead.
 func (*FieldViolation) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{30}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FieldViolation) GetField() string {
@@ -3233,8 +3614,7 @@ var File_askback_v1_prompt_proto protoreflect.FileDescriptor
 const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"\x17askback/v1/prompt.proto\x12\n" +
-	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\n" +
-	"\n" +
+	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\v\n" +
 	"\x06Prompt\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1c\n" +
@@ -3275,7 +3655,20 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"voteCounts\x12=\n" +
 	"\n" +
 	"shortfalls\x18$ \x03(\v2\x1d.askback.v1.ApprovalShortfallR\n" +
-	"shortfalls\"\xc0\x02\n" +
+	"shortfalls\x128\n" +
+	"\vdelegations\x18% \x03(\v2\x16.askback.v1.DelegationR\vdelegations\"\xc7\x02\n" +
+	"\n" +
+	"Delegation\x12\x16\n" +
+	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x14\n" +
+	"\x05giver\x18\x02 \x01(\tR\x05giver\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x14\n" +
+	"\x05group\x18\x04 \x01(\tR\x05group\x12 \n" +
+	"\vtransferred\x18\x05 \x01(\bR\vtransferred\x121\n" +
+	"\x05cause\x18\x06 \x01(\x0e2\x1b.askback.v1.DelegationCauseR\x05cause\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x18\n" +
+	"\acomment\x18\b \x01(\tR\acomment\x125\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xe2\x02\n" +
 	"\x04Vote\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x120\n" +
@@ -3287,7 +3680,10 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\acomment\x18\a \x01(\tR\acomment\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
-	"\x06groups\x18\t \x03(\tR\x06groups\"\xbe\x01\n" +
+	"\x06groups\x18\t \x03(\tR\x06groups\x12 \n" +
+	"\fon_behalf_of\x18\n" +
+	" \x01(\tR\n" +
+	"onBehalfOf\"\xbe\x01\n" +
 	"\tVoteCount\x12\x18\n" +
 	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x14\n" +
@@ -3300,7 +3696,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x05known\x18\x03 \x01(\x05R\x05known\"L\n" +
 	"\x0fPromptRewording\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12!\n" +
-	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xed\b\n" +
+	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xab\t\n" +
 	"\rPromptContent\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -3329,7 +3725,10 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"correction\x18\x14 \x01(\v2\x16.askback.v1.CorrectionR\n" +
 	"correction\x12/\n" +
 	"\aexclude\x18\x15 \x01(\v2\x15.askback.v1.ExclusionR\aexclude\x120\n" +
-	"\bapproval\x18\x16 \x01(\v2\x14.askback.v1.ApprovalR\bapproval\x12\x1b\n" +
+	"\bapproval\x18\x16 \x01(\v2\x14.askback.v1.ApprovalR\bapproval\x12<\n" +
+	"\n" +
+	"delegation\x18\x18 \x01(\v2\x1c.askback.v1.DelegationPolicyR\n" +
+	"delegation\x12\x1b\n" +
 	"\tgroup_key\x18\x17 \x01(\tR\bgroupKey\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -3354,7 +3753,14 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12:\n" +
 	"\n" +
 	"violations\x18\x02 \x03(\v2\x1a.askback.v1.FieldViolationR\n" +
-	"violations\"\xa8\x01\n" +
+	"violations\"s\n" +
+	"\x10DelegationPolicy\x121\n" +
+	"\x05scope\x18\x01 \x01(\x0e2\x1b.askback.v1.DelegationScopeR\x05scope\x12\x14\n" +
+	"\x05users\x18\x02 \x03(\tR\x05users\x12\x16\n" +
+	"\x06groups\x18\x03 \x03(\tR\x06groups\">\n" +
+	"\n" +
+	"Escalation\x120\n" +
+	"\x05steps\x18\x01 \x03(\v2\x1a.askback.v1.EscalationStepR\x05steps\"\xa8\x01\n" +
 	"\x0eEscalationStep\x12/\n" +
 	"\x05after\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12$\n" +
 	"\x02to\x18\x02 \x01(\v2\x14.askback.v1.AudienceR\x02to\x12\x18\n" +
@@ -3468,7 +3874,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x04Edit\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x01 \x01(\tR\tcontentId\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xf9\x02\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\x9b\x03\n" +
 	"\x06Answer\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x1f\n" +
@@ -3482,7 +3888,9 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x19\n" +
 	"\bbatch_id\x18\n" +
-	" \x01(\tR\abatchId\"\xc5\x01\n" +
+	" \x01(\tR\abatchId\x12 \n" +
+	"\fon_behalf_of\x18\v \x01(\tR\n" +
+	"onBehalfOf\"\xc5\x01\n" +
 	"\n" +
 	"Resolution\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.askback.v1.PromptStateR\x05state\x12*\n" +
@@ -3531,7 +3939,17 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x16ANSWER_STATUS_RECORDED\x10\x02\x12\x18\n" +
 	"\x14ANSWER_STATUS_CLOSED\x10\x03\x12\x17\n" +
 	"\x13ANSWER_STATUS_STALE\x10\x04\x12\x19\n" +
-	"\x15ANSWER_STATUS_INVALID\x10\x05BW\n" +
+	"\x15ANSWER_STATUS_INVALID\x10\x05*n\n" +
+	"\x0fDelegationCause\x12 \n" +
+	"\x1cDELEGATION_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17DELEGATION_CAUSE_PERSON\x10\x01\x12\x1c\n" +
+	"\x18DELEGATION_CAUSE_ABSENCE\x10\x02*\xa9\x01\n" +
+	"\x0fDelegationScope\x12 \n" +
+	"\x1cDELEGATION_SCOPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17DELEGATION_SCOPE_ANYONE\x10\x01\x12\x1d\n" +
+	"\x19DELEGATION_SCOPE_AUDIENCE\x10\x02\x12\x1b\n" +
+	"\x17DELEGATION_SCOPE_LISTED\x10\x03\x12\x1b\n" +
+	"\x17DELEGATION_SCOPE_NO_ONE\x10\x04BW\n" +
 	"\x0edev.askback.v1B\vPromptProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 
 var (
@@ -3546,118 +3964,130 @@ func file_askback_v1_prompt_proto_rawDescGZIP() []byte {
 	return file_askback_v1_prompt_proto_rawDescData
 }
 
-var file_askback_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_askback_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_askback_v1_prompt_proto_goTypes = []any{
 	(PromptState)(0),              // 0: askback.v1.PromptState
 	(Decision)(0),                 // 1: askback.v1.Decision
 	(FinalAction)(0),              // 2: askback.v1.FinalAction
 	(AnswerSource)(0),             // 3: askback.v1.AnswerSource
 	(AnswerStatus)(0),             // 4: askback.v1.AnswerStatus
-	(*Prompt)(nil),                // 5: askback.v1.Prompt
-	(*Vote)(nil),                  // 6: askback.v1.Vote
-	(*VoteCount)(nil),             // 7: askback.v1.VoteCount
-	(*ApprovalShortfall)(nil),     // 8: askback.v1.ApprovalShortfall
-	(*PromptRewording)(nil),       // 9: askback.v1.PromptRewording
-	(*PromptContent)(nil),         // 10: askback.v1.PromptContent
-	(*Approval)(nil),              // 11: askback.v1.Approval
-	(*GroupApproval)(nil),         // 12: askback.v1.GroupApproval
-	(*Exclusion)(nil),             // 13: askback.v1.Exclusion
-	(*Correction)(nil),            // 14: askback.v1.Correction
-	(*EscalationStep)(nil),        // 15: askback.v1.EscalationStep
-	(*Reminders)(nil),             // 16: askback.v1.Reminders
-	(*PromptPart)(nil),            // 17: askback.v1.PromptPart
-	(*QuestionForm)(nil),          // 18: askback.v1.QuestionForm
-	(*Question)(nil),              // 19: askback.v1.Question
-	(*Option)(nil),                // 20: askback.v1.Option
-	(*BooleanInput)(nil),          // 21: askback.v1.BooleanInput
-	(*SingleInput)(nil),           // 22: askback.v1.SingleInput
-	(*MultiInput)(nil),            // 23: askback.v1.MultiInput
-	(*TextInput)(nil),             // 24: askback.v1.TextInput
-	(*IntegerInput)(nil),          // 25: askback.v1.IntegerInput
-	(*NumberInput)(nil),           // 26: askback.v1.NumberInput
-	(*DateInput)(nil),             // 27: askback.v1.DateInput
-	(*DecisionOption)(nil),        // 28: askback.v1.DecisionOption
-	(*Audience)(nil),              // 29: askback.v1.Audience
-	(*DefaultAnswer)(nil),         // 30: askback.v1.DefaultAnswer
-	(*Edit)(nil),                  // 31: askback.v1.Edit
-	(*Answer)(nil),                // 32: askback.v1.Answer
-	(*Resolution)(nil),            // 33: askback.v1.Resolution
-	(*AnswerRecord)(nil),          // 34: askback.v1.AnswerRecord
-	(*FieldViolation)(nil),        // 35: askback.v1.FieldViolation
-	nil,                           // 36: askback.v1.PromptContent.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
+	(DelegationCause)(0),          // 5: askback.v1.DelegationCause
+	(DelegationScope)(0),          // 6: askback.v1.DelegationScope
+	(*Prompt)(nil),                // 7: askback.v1.Prompt
+	(*Delegation)(nil),            // 8: askback.v1.Delegation
+	(*Vote)(nil),                  // 9: askback.v1.Vote
+	(*VoteCount)(nil),             // 10: askback.v1.VoteCount
+	(*ApprovalShortfall)(nil),     // 11: askback.v1.ApprovalShortfall
+	(*PromptRewording)(nil),       // 12: askback.v1.PromptRewording
+	(*PromptContent)(nil),         // 13: askback.v1.PromptContent
+	(*Approval)(nil),              // 14: askback.v1.Approval
+	(*GroupApproval)(nil),         // 15: askback.v1.GroupApproval
+	(*Exclusion)(nil),             // 16: askback.v1.Exclusion
+	(*Correction)(nil),            // 17: askback.v1.Correction
+	(*DelegationPolicy)(nil),      // 18: askback.v1.DelegationPolicy
+	(*Escalation)(nil),            // 19: askback.v1.Escalation
+	(*EscalationStep)(nil),        // 20: askback.v1.EscalationStep
+	(*Reminders)(nil),             // 21: askback.v1.Reminders
+	(*PromptPart)(nil),            // 22: askback.v1.PromptPart
+	(*QuestionForm)(nil),          // 23: askback.v1.QuestionForm
+	(*Question)(nil),              // 24: askback.v1.Question
+	(*Option)(nil),                // 25: askback.v1.Option
+	(*BooleanInput)(nil),          // 26: askback.v1.BooleanInput
+	(*SingleInput)(nil),           // 27: askback.v1.SingleInput
+	(*MultiInput)(nil),            // 28: askback.v1.MultiInput
+	(*TextInput)(nil),             // 29: askback.v1.TextInput
+	(*IntegerInput)(nil),          // 30: askback.v1.IntegerInput
+	(*NumberInput)(nil),           // 31: askback.v1.NumberInput
+	(*DateInput)(nil),             // 32: askback.v1.DateInput
+	(*DecisionOption)(nil),        // 33: askback.v1.DecisionOption
+	(*Audience)(nil),              // 34: askback.v1.Audience
+	(*DefaultAnswer)(nil),         // 35: askback.v1.DefaultAnswer
+	(*Edit)(nil),                  // 36: askback.v1.Edit
+	(*Answer)(nil),                // 37: askback.v1.Answer
+	(*Resolution)(nil),            // 38: askback.v1.Resolution
+	(*AnswerRecord)(nil),          // 39: askback.v1.AnswerRecord
+	(*FieldViolation)(nil),        // 40: askback.v1.FieldViolation
+	nil,                           // 41: askback.v1.PromptContent.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 43: google.protobuf.Duration
 }
 var file_askback_v1_prompt_proto_depIdxs = []int32{
 	0,  // 0: askback.v1.Prompt.state:type_name -> askback.v1.PromptState
-	10, // 1: askback.v1.Prompt.content:type_name -> askback.v1.PromptContent
-	37, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
-	37, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
-	37, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
-	37, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
-	33, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
-	37, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
-	37, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
-	37, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
-	37, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
-	37, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
-	9,  // 12: askback.v1.Prompt.rewording:type_name -> askback.v1.PromptRewording
-	6,  // 13: askback.v1.Prompt.votes:type_name -> askback.v1.Vote
-	7,  // 14: askback.v1.Prompt.vote_counts:type_name -> askback.v1.VoteCount
-	8,  // 15: askback.v1.Prompt.shortfalls:type_name -> askback.v1.ApprovalShortfall
-	1,  // 16: askback.v1.Vote.decision:type_name -> askback.v1.Decision
-	31, // 17: askback.v1.Vote.edits:type_name -> askback.v1.Edit
-	37, // 18: askback.v1.Vote.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 19: askback.v1.VoteCount.decision:type_name -> askback.v1.Decision
-	12, // 20: askback.v1.VoteCount.missing:type_name -> askback.v1.GroupApproval
-	17, // 21: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
-	18, // 22: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
-	28, // 23: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
-	29, // 24: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
-	36, // 25: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
-	2,  // 26: askback.v1.PromptContent.final_action:type_name -> askback.v1.FinalAction
-	30, // 27: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
-	38, // 28: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
-	15, // 29: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
-	16, // 30: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
-	37, // 31: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
-	14, // 32: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
-	13, // 33: askback.v1.PromptContent.exclude:type_name -> askback.v1.Exclusion
-	11, // 34: askback.v1.PromptContent.approval:type_name -> askback.v1.Approval
-	12, // 35: askback.v1.Approval.per_group:type_name -> askback.v1.GroupApproval
-	35, // 36: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
-	38, // 37: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
-	29, // 38: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
-	38, // 39: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
-	38, // 40: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
-	19, // 41: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
-	21, // 42: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
-	22, // 43: askback.v1.Question.single:type_name -> askback.v1.SingleInput
-	23, // 44: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
-	24, // 45: askback.v1.Question.text:type_name -> askback.v1.TextInput
-	25, // 46: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
-	26, // 47: askback.v1.Question.number:type_name -> askback.v1.NumberInput
-	27, // 48: askback.v1.Question.date:type_name -> askback.v1.DateInput
-	20, // 49: askback.v1.SingleInput.options:type_name -> askback.v1.Option
-	20, // 50: askback.v1.MultiInput.options:type_name -> askback.v1.Option
-	1,  // 51: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
-	1,  // 52: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
-	1,  // 53: askback.v1.Answer.decision:type_name -> askback.v1.Decision
-	31, // 54: askback.v1.Answer.edits:type_name -> askback.v1.Edit
-	3,  // 55: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
-	37, // 56: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 57: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
-	32, // 58: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
-	37, // 59: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
-	32, // 60: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
-	4,  // 61: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
-	35, // 62: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	13, // 1: askback.v1.Prompt.content:type_name -> askback.v1.PromptContent
+	42, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
+	42, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
+	42, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
+	42, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
+	38, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
+	42, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
+	42, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
+	42, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
+	42, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
+	42, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
+	12, // 12: askback.v1.Prompt.rewording:type_name -> askback.v1.PromptRewording
+	9,  // 13: askback.v1.Prompt.votes:type_name -> askback.v1.Vote
+	10, // 14: askback.v1.Prompt.vote_counts:type_name -> askback.v1.VoteCount
+	11, // 15: askback.v1.Prompt.shortfalls:type_name -> askback.v1.ApprovalShortfall
+	8,  // 16: askback.v1.Prompt.delegations:type_name -> askback.v1.Delegation
+	5,  // 17: askback.v1.Delegation.cause:type_name -> askback.v1.DelegationCause
+	42, // 18: askback.v1.Delegation.create_time:type_name -> google.protobuf.Timestamp
+	42, // 19: askback.v1.Delegation.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 20: askback.v1.Vote.decision:type_name -> askback.v1.Decision
+	36, // 21: askback.v1.Vote.edits:type_name -> askback.v1.Edit
+	42, // 22: askback.v1.Vote.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 23: askback.v1.VoteCount.decision:type_name -> askback.v1.Decision
+	15, // 24: askback.v1.VoteCount.missing:type_name -> askback.v1.GroupApproval
+	22, // 25: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
+	23, // 26: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
+	33, // 27: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
+	34, // 28: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
+	41, // 29: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
+	2,  // 30: askback.v1.PromptContent.final_action:type_name -> askback.v1.FinalAction
+	35, // 31: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
+	43, // 32: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
+	20, // 33: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
+	21, // 34: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
+	42, // 35: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
+	17, // 36: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
+	16, // 37: askback.v1.PromptContent.exclude:type_name -> askback.v1.Exclusion
+	14, // 38: askback.v1.PromptContent.approval:type_name -> askback.v1.Approval
+	18, // 39: askback.v1.PromptContent.delegation:type_name -> askback.v1.DelegationPolicy
+	15, // 40: askback.v1.Approval.per_group:type_name -> askback.v1.GroupApproval
+	40, // 41: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
+	6,  // 42: askback.v1.DelegationPolicy.scope:type_name -> askback.v1.DelegationScope
+	20, // 43: askback.v1.Escalation.steps:type_name -> askback.v1.EscalationStep
+	43, // 44: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
+	34, // 45: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
+	43, // 46: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
+	43, // 47: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
+	24, // 48: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
+	26, // 49: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
+	27, // 50: askback.v1.Question.single:type_name -> askback.v1.SingleInput
+	28, // 51: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
+	29, // 52: askback.v1.Question.text:type_name -> askback.v1.TextInput
+	30, // 53: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
+	31, // 54: askback.v1.Question.number:type_name -> askback.v1.NumberInput
+	32, // 55: askback.v1.Question.date:type_name -> askback.v1.DateInput
+	25, // 56: askback.v1.SingleInput.options:type_name -> askback.v1.Option
+	25, // 57: askback.v1.MultiInput.options:type_name -> askback.v1.Option
+	1,  // 58: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
+	1,  // 59: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
+	1,  // 60: askback.v1.Answer.decision:type_name -> askback.v1.Decision
+	36, // 61: askback.v1.Answer.edits:type_name -> askback.v1.Edit
+	3,  // 62: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
+	42, // 63: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 64: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
+	37, // 65: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
+	42, // 66: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
+	37, // 67: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
+	4,  // 68: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
+	40, // 69: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
+	70, // [70:70] is the sub-list for method output_type
+	70, // [70:70] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_prompt_proto_init() }
@@ -3665,15 +4095,15 @@ func file_askback_v1_prompt_proto_init() {
 	if File_askback_v1_prompt_proto != nil {
 		return
 	}
-	file_askback_v1_prompt_proto_msgTypes[5].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[6].OneofWrappers = []any{
 		(*PromptContent_Questions)(nil),
 		(*PromptContent_SchemaJson)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[12].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[15].OneofWrappers = []any{
 		(*PromptPart_Text)(nil),
 		(*PromptPart_Url)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[14].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[17].OneofWrappers = []any{
 		(*Question_Boolean)(nil),
 		(*Question_Single)(nil),
 		(*Question_Multi)(nil),
@@ -3682,20 +4112,20 @@ func file_askback_v1_prompt_proto_init() {
 		(*Question_Number)(nil),
 		(*Question_Date)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[16].OneofWrappers = []any{}
-	file_askback_v1_prompt_proto_msgTypes[17].OneofWrappers = []any{}
-	file_askback_v1_prompt_proto_msgTypes[18].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[19].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[20].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[21].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[22].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[23].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[24].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_prompt_proto_rawDesc), len(file_askback_v1_prompt_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   32,
+			NumEnums:      7,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

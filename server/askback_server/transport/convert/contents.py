@@ -25,6 +25,7 @@ from askback_server.domain.content import (
     Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption
+from askback_server.domain.delegations import DelegationPolicy, DelegationScope
 from askback_server.domain.json_text import Violation
 from askback_server.domain.violations import Violations
 from askback_server.transport.convert.forms import form, put_form
@@ -37,6 +38,9 @@ ONE_OF_DECISIONS = "must be one of: " + ", ".join(f"DECISION_{d}" for d in Decis
 
 _FINAL_NUMBERS = {a: prompt_pb2.FinalAction.Value(f"FINAL_ACTION_{a}") for a in FinalAction}
 _FINALS: dict[int, FinalAction] = {0: FinalAction.EXPIRE, **{n: a for a, n in _FINAL_NUMBERS.items()}}
+
+_SCOPE_NUMBERS = {s: prompt_pb2.DelegationScope.Value(f"DELEGATION_SCOPE_{s}") for s in DelegationScope}
+_SCOPES: dict[int, DelegationScope] = {0: DelegationScope.ANYONE} | {n: s for s, n in _SCOPE_NUMBERS.items()}
 
 _EVERYONE = Audience()
 
@@ -57,13 +61,14 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
     if message.HasField("default_answer"):
         default = _default_answer(message.default_answer, check)
     decisions = tuple(_options(message.decisions, check)) if message.decisions else ()
-    steps = tuple(_steps(message.escalation, check)) if message.escalation else ()
+    steps = tuple(escalation_steps(message.escalation, check)) if message.escalation else ()
     if message.HasField("reminders"):
         reminders = _reminders(message.reminders, check)
     correction = None
     if message.HasField("correction"):
         faults = tuple(Violation(v.field, v.description) for v in message.correction.violations)
         correction = Correction(message.correction.key, faults)
+    policy = _policy(message.delegation, check) if message.HasField("delegation") else None
     prompt_form = form(message, check)
     check.done()
     return PromptContent(
@@ -74,7 +79,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         form=prompt_form,
         decisions=decisions,
         priority=message.priority,
-        audience=_audience(message.audience) if message.HasField("audience") else _EVERYONE,
+        audience=audience(message.audience) if message.HasField("audience") else _EVERYONE,
         labels=dict(message.labels),
         blocking=message.blocking,
         final_action=final,
@@ -88,6 +93,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         correction=correction,
         exclusion=_exclusion(message.exclude) if message.HasField("exclude") else None,
         approval=_approval(message.approval) if message.HasField("approval") else None,
+        delegation_policy=policy,
     )
 
 
@@ -95,7 +101,8 @@ def _parts(messages: Iterable[prompt_pb2.PromptPart]) -> Iterable[Part]:
     return (Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in messages)
 
 
-def _audience(message: prompt_pb2.Audience) -> Audience:
+def audience(message: prompt_pb2.Audience) -> Audience:
+    """Users and groups."""
     return Audience(frozenset(message.users), frozenset(message.groups))
 
 
@@ -109,10 +116,21 @@ def _approval(message: prompt_pb2.Approval) -> Approval:
     return Approval(message.required, groups, message.reject_at, message.shared)
 
 
-def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
+def _policy(message: prompt_pb2.DelegationPolicy, check: Violations) -> DelegationPolicy | None:
+    scope = _SCOPES.get(message.scope)
+    if scope is None:
+        check.bad("delegation.scope", f"{message.scope} is not a DelegationScope")
+        return None
+    return DelegationPolicy(scope, frozenset(message.users), frozenset(message.groups))
+
+
+def escalation_steps(
+    messages: Iterable[prompt_pb2.EscalationStep], check: Violations
+) -> Iterable[EscalationStep]:
+    """The steps of an escalation. Notes violations."""
     for index, message in enumerate(messages):
         after = _required_span(message, f"escalation[{index}]", "after", check)
-        yield EscalationStep(after, _audience(message.to), message.replace, message.raise_priority)
+        yield EscalationStep(after, audience(message.to), message.replace, message.raise_priority)
 
 
 def _reminders(message: prompt_pb2.Reminders, check: Violations) -> Reminders:
@@ -191,6 +209,10 @@ def _serialise(content: PromptContent) -> bytes:
         _put_exclusion(target.exclude, content.exclusion)
     if content.approval is not None:
         _put_approval(target.approval, content.approval)
+    if content.delegation_policy is not None:
+        target.delegation.scope = _SCOPE_NUMBERS[content.delegation_policy.scope]
+        target.delegation.users.extend(sorted(content.delegation_policy.users))
+        target.delegation.groups.extend(sorted(content.delegation_policy.groups))
     return target.SerializeToString()
 
 

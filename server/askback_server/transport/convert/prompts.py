@@ -32,7 +32,7 @@ from askback_server.transport.convert.values import (
     namespace,
     put_time,
 )
-from askback_server.transport.convert.votes import put_votes
+from askback_server.transport.convert.votes import put_approval_state
 from askback_server.transport.wire import EncodeCache, within
 
 STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
@@ -208,8 +208,7 @@ def _serialise_prompt(prompt: Prompt) -> bytes:
     target.submissions = prompt.submissions
     if prompt.nudges is not None:
         _put_nudges(target, prompt.nudges)
-    if prompt.votes is not None:
-        put_votes(target, prompt)
+    put_approval_state(target, prompt)
     return target.SerializeToString() + _CONTENT(content_bytes(prompt.content))
 
 
@@ -263,6 +262,7 @@ def put_answer(target: prompt_pb2.Answer, answer: Answer) -> None:
     target.user_id = answer.user_id
     target.revision = answer.revision
     target.batch_id = answer.batch_id
+    target.on_behalf_of = answer.on_behalf_of
     put_time(target.create_time, answer.created_at)
 
 

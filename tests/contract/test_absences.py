@@ -1,0 +1,224 @@
+"""Absences over two replicas: what is stored, who knows it when, and which prompts follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting
+from askback_server.domain.absences import Absence
+from askback_server.domain.content import Audience, EscalationStep
+from askback_server.domain.errors import InvalidField, PermissionDenied
+from askback_server.domain.events import EventType
+from askback_server.domain.limits import Limits
+from askback_server.domain.people import PersonSetting, set_person
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt
+from askback_server.engine import absences as engine
+from askback_server.engine.absences import AbsenceKeeper
+from askback_server.ports.absences import AbsencePage, Claim
+from askback_server.storage.absence_table import absences as table
+from tests.support.aggregates import ADMIN, question
+from tests.support.plans import plan_of, statements_of
+from tests.support.storage import Node, check_job, execute
+
+HOUR = timedelta(hours=1)
+CONSOLE = frozenset({Role.CONSOLE})
+AMY, BEN = Principal("amy", CONSOLE), Principal("ben", CONSOLE)
+FOR_AMY = Audience(frozenset({"amy"}))
+
+
+class Keeper(AbsenceKeeper):
+    """The keeper of a node, with a clock that tests move."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        database = node.database
+        super().__init__(
+            database.absences,
+            node.absences,
+            database.people,
+            database.jobs,
+            node.engine,
+            node.clock,
+            Limits(),
+        )
+
+    async def set(self, who: Principal = AMY, **fields: Any) -> Absence:
+        fields = {"subject": who.subject, "until_at": self.node.clock.now() + HOUR, **fields}
+        return await self.set_absence(who, AbsenceSetting("default", **fields))
+
+    async def list(self, **fields: Any) -> list[Absence]:
+        return [*await self.list_absences(AMY, AbsencePage("default", **fields), 10, "")]
+
+
+@pytest.fixture
+async def mine(here: Node) -> Keeper:
+    for name in ("amy", "ben", "cat"):
+        known = set_person(PersonSetting("default", name, active=True), "root")
+        await here.database.people.change("default", [name], lambda _, known=known: known)
+    return Keeper(here)
+
+
+@pytest.fixture
+def theirs(mine: Keeper, there: Node) -> Keeper:
+    assert mine
+    return Keeper(there)
+
+
+async def now_of(prompt: Prompt, node: Node) -> Prompt:
+    [stored] = await node.database.jobs.get_prompts([prompt.prompt_id])
+    return stored
+
+
+async def stand_ins(prompt: Prompt, node: Node) -> list[str]:
+    given = (await now_of(prompt, node)).content.delegations
+    return [each.user for each in given.active] if given is not None else []
+
+
+async def test_open_prompts_and_new_ones_at_every_replica_follow(mine: Keeper, theirs: Keeper) -> None:
+    job, prompt = await mine.node.waiting(question(audience=FOR_AMY))
+    _, other = await mine.node.waiting(question(audience=Audience(frozenset({"cat"}))))
+    absence = await mine.set(substitute="ben", comment="hols")
+    await mine.update()
+    assert await stand_ins(prompt, mine.node) == ["ben"]
+    assert await stand_ins(other, mine.node) == []
+    await theirs.update()
+    _, new = await theirs.node.waiting(question(audience=FOR_AMY))
+    assert await stand_ins(new, mine.node) == ["ben"]
+    assert (await now_of(prompt, mine.node)).due_at == absence.until_at
+    await theirs.delete_absence(AMY, "default", absence.absence_id)
+    await theirs.update()
+    assert await stand_ins(prompt, mine.node) == await stand_ins(new, mine.node) == []
+    _, events = await check_job(mine.node.database, job.job_id)
+    assert [e.type for e in events[-2:]] == [EventType.PROMPT_DELEGATED, EventType.DELEGATION_ENDED]
+
+
+async def test_a_prompt_of_a_replica_that_did_not_know_is_found_by_the_second_review(
+    mine: Keeper, theirs: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mine.set(substitute="ben")
+    await mine.update()
+    _, late = await theirs.node.waiting(question(audience=FOR_AMY))  # it has not read the absence yet
+    assert await stand_ins(late, mine.node) == []
+    monkeypatch.setattr(engine, "REPEAT", timedelta(microseconds=1))
+    await mine.update()
+    assert await stand_ins(late, mine.node) == ["ben"]
+
+
+async def test_one_replica_reviews_and_another_takes_over_after_a_crash(mine: Keeper, theirs: Keeper) -> None:
+    _, prompt = await mine.node.waiting(question(audience=FOR_AMY))
+    absence = await mine.set(substitute="ben")
+    store, until = mine.node.database.absences, absence.updated_at
+    assert until is not None
+    lease = timedelta(seconds=60)
+    assert await store.claim_review(absence.absence_id, until, lease) is Claim.GRANTED  # and then it crashes
+    await theirs.update()
+    assert await stand_ins(prompt, mine.node) == []
+    past = mine.node.clock.now() - HOUR
+    await execute(mine.node.database, sa.update(table).values(leased_until=past))
+    await theirs.update()
+    assert await stand_ins(prompt, mine.node) == ["ben"]
+    assert await store.claim_review(absence.absence_id, until, lease) is Claim.DONE
+
+
+async def test_a_planned_absence_begins_by_itself(mine: Keeper) -> None:
+    _, prompt = await mine.node.waiting(question(audience=FOR_AMY))
+    begin = mine.node.clock.now() + HOUR
+    absence = await mine.set(substitute="ben", from_at=begin, until_at=begin + HOUR)
+    await mine.update()
+    assert await stand_ins(prompt, mine.node) == []
+    begun = now(mine)
+    await execute(mine.node.database, sa.update(table).values(from_at=begun))  # as if the hour were over
+    mine.node.absences.learn([replace(absence, from_at=begun)])
+    await mine.update()
+    assert await stand_ins(prompt, mine.node) == ["ben"]
+
+
+async def test_where_all_are_away_the_next_step_is_taken(mine: Keeper) -> None:
+    step = EscalationStep(HOUR, Audience(frozenset({"cat"})))
+    job, prompt = await mine.node.waiting(question(audience=FOR_AMY, escalation=(step,)))
+    await mine.set(AMY)
+    await mine.update()
+    assert (await now_of(prompt, mine.node)).content.audience.users == {"amy", "cat"}
+    await check_job(mine.node.database, job.job_id)
+
+
+async def test_calls_are_repeated_without_effect_and_lists_show_what_is_there(
+    mine: Keeper, theirs: Keeper
+) -> None:
+    begin = mine.node.clock.now() + HOUR
+    fields: dict[str, Any] = {"from_at": begin, "until_at": begin + HOUR, "substitute": "ben"}
+    first = await mine.set(**fields)
+    assert await theirs.set(**fields) == first
+    assert (first.set_by, first.created_at, first.updated_at) == ("amy", first.updated_at, first.created_at)
+    changed = await theirs.set(absence_id=first.absence_id, **{**fields, "comment": "hols"})
+    assert (changed.absence_id, changed.comment, changed.created_at) == (
+        first.absence_id,
+        "hols",
+        first.created_at,
+    )
+    other = await mine.set(ADMIN, subject="ben", until_at=begin)
+    assert (other.subject, other.set_by) == ("ben", "root")
+    assert await mine.list() == [changed, other]
+    assert await mine.list(subject="ben") == [other]
+    ended = await mine.delete_absence(AMY, "default", first.absence_id)
+    assert ended.from_at == ended.until_at == ended.updated_at
+    assert await mine.delete_absence(AMY, "default", first.absence_id) == ended
+    assert await mine.list() == [other]
+    assert await mine.list(include_past=True) == [ended, other]
+
+
+def now(keeper: Keeper) -> datetime:
+    return keeper.node.clock.now()
+
+
+async def test_only_the_person_and_admins_set_and_end_it(mine: Keeper) -> None:
+    with pytest.raises(PermissionDenied):
+        await mine.set(BEN, subject="amy")
+    absence = await mine.set(AMY)
+    for who, absence_id in ((BEN, absence.absence_id), (AMY, "x"), (ADMIN, "x")):
+        with pytest.raises(AbsenceNotFound):
+            await mine.delete_absence(who, "default", absence_id)
+    with pytest.raises(AbsenceNotFound):
+        await mine.delete_absence(AMY, "other", absence.absence_id)
+    with pytest.raises(AbsenceNotFound):
+        await mine.set(BEN, absence_id=absence.absence_id)
+    with pytest.raises(AbsenceNotFound):
+        await mine.set(BEN, absence_id="x")
+    ended = await mine.delete_absence(ADMIN, "default", absence.absence_id)
+    assert ended.until_at == ended.updated_at
+
+
+async def test_a_substitute_is_an_active_person(mine: Keeper) -> None:
+    gone = set_person(PersonSetting("default", "cat", active=False), "root")
+    await mine.node.database.people.change("default", ["cat"], lambda _: gone)
+    for name in ("zoe", "cat"):
+        with pytest.raises(InvalidField):
+            await mine.set(substitute=name)
+    assert await mine.list() == []
+
+
+async def test_what_is_long_over_is_forgotten_and_deleted(
+    mine: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absence = await mine.set()
+    long_ago = now(mine) - timedelta(days=500)
+    old = replace(absence, from_at=long_ago - HOUR, until_at=long_ago, updated_at=long_ago)
+    changes = {"from_at": old.from_at, "until_at": old.until_at, "updated_at": old.updated_at}
+    await execute(mine.node.database, sa.update(table).values(**changes))
+    mine.node.absences.learn([old])
+    assert mine.node.absences.all == ()
+    assert await mine.list(include_past=True) == [old]
+    monkeypatch.setattr(mine, "_clean_at", now(mine))
+    await mine.update()
+    assert await mine.list(include_past=True) == []
+
+
+async def test_changes_are_read_by_an_index(mine: Keeper) -> None:
+    [statement] = await statements_of(mine.node.database.absences.list_since(now(mine)))
+    assert "ix_absences_updated" in await plan_of(mine.node.database, statement)
