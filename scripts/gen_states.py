@@ -113,6 +113,12 @@ EVENTS: Mapping[EventType, Meaning] = {
         ("round", "key", "answer_id", "decision", "outcome", "groups", "entry", "status"),
         ("replaces", "votes", "lapsed", "on_behalf_of", "delegation", "via"),
     ),
+    _E.PROMPT_RULED: Meaning(
+        "Rules match the prompt that was asked or amended, or could not be evaluated. With the `outcome` ASK "
+        "people are asked.",
+        ("round", "key", "outcome", "matched", "inputs", "rules_version"),
+        ("evaluator", "errors", "routed", "hindered", "conflict", "asked_digest"),
+    ),
     _E.VOTE_WITHDRAWN: Meaning("A person withdrew its vote.", ("round", "key", "answer_id")),
     _E.PROMPT_EXCLUDED: Meaning(
         "The people (`users`) who answered another prompt (`answered`, its key) may not answer this one; "
@@ -165,7 +171,15 @@ EVENTS: Mapping[EventType, Meaning] = {
 KEYS: Mapping[str, str] = {
     "answer_id": "the client's name of the answer; `default:` and the prompt's id for a default",
     "answers": "a list of `key`, `decision`, `by` (its author), `at`, `from` (the job in which it was given)",
-    "asked_digest": "the digest of the new wording",
+    "asked_digest": "the digest of the new wording; of PROMPT_RULED, of the content as the job asked it",
+    "conflict": "why rules that match do not answer",
+    "errors": "rules whose expression could not be evaluated",
+    "evaluator": "the library that evaluated expressions, with its version",
+    "hindered": "by rule, why its author could not give its answer alone",
+    "inputs": "the digest of the values that expressions may read; empty if they could not be read",
+    "matched": "rules that match, each as id@revision",
+    "routed": "rules that changed audience, approval, priority or timeout",
+    "rules_version": "the version of the namespace's rules",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
     "entry": "the groups by which the person, or the holder, was asked; null: by name, or as everyone",
@@ -184,7 +198,8 @@ KEYS: Mapping[str, str] = {
     "job_type": "the job's type",
     "keep": "ALL or NOTHING: what a retried job takes over from the job that it repeats",
     "lapsed": "the `groups` and `entry` that are left to votes, by answer_id",
-    "outcome": "a digest of what a vote decides; votes with the same one count together",
+    "outcome": "of a vote, a digest of what it decides: equal ones count together; of rules, ANSWER, REFUSE "
+    "or ASK",
     "replaces": "the answer_id of the person's vote before",
     "votes": "the answer_ids of votes",
     "at": "when",
@@ -223,7 +238,7 @@ KEYS: Mapping[str, str] = {
     "revision": "the prompt's revision after the event",
     "round": "the prompt's number in its job",
     "shortfalls": "lists of a group (empty: in all), how many are needed, and how many the directory knows",
-    "source": "HUMAN or TIMEOUT_DEFAULT",
+    "source": "HUMAN, TEST, OVERRIDE, RULE or TIMEOUT_DEFAULT",
     "status": "the verdict on the answer: INVALID, STALE or CLOSED",
     "step": "the number of the step of the escalation, from 1",
     "title": "the prompt's title",

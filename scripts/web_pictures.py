@@ -439,6 +439,34 @@ class Studio:
         await page.wait_for_selector('[data-command="vote-for"][aria-disabled="false"]')
         return page
 
+    async def delegated(self) -> Page:
+        """A question that ben was asked and has delegated to ana."""
+        content = question(
+            "confirm",
+            "Move the office to the second floor?",
+            body="The rooms are free from **1 February** on. The landlord wants an answer this week.",
+            audience=prompt_pb2.Audience(users=["ben"]),
+        )
+        asked = await Person(self._channel, "shop").ask("office", content)
+        request = hitl.DelegatePromptRequest(
+            prompt_id=asked.prompt_id,
+            mode=hitl.DELEGATION_MODE_TRANSFER,
+            user="ana",
+            comment="You know the landlord",
+        )
+        await Person(self._channel, "ben", "desk").call(request)
+        self.prompts["office"] = asked
+        return await self.open_prompt("office", **WIDE)
+
+    async def delegate(self) -> Page:
+        """The window in which ana delegates a question."""
+        page = await self.open_prompt("refund", **WIDE)
+        await page.locator("[data-command=delegate]").click()
+        await page.get_by_label("Name of the person").fill("ben")
+        await page.get_by_label("Why, for the one who gets it").fill("You know this customer")
+        await page.wait_for_selector('[data-command="delegate-confirm"][aria-disabled="false"]')
+        return page
+
     async def offline(self) -> Page:
         """The page without a connection: the last picture, because it stops the service."""
         page = await self.open_prompt("release", **WIDE)
@@ -463,7 +491,7 @@ NAMES = (
         "dark",
         "decided",
     ),
-    *("phone_list", "phone_detail", "closed", "votes", "offline"),
+    *("phone_list", "phone_detail", "closed", "votes", "delegated", "delegate", "offline"),
 )
 
 
@@ -517,6 +545,9 @@ async def take_all(names: list[str]) -> None:
             browser = await playwright.chromium.launch(executable_path=find_chromium())
             studio = Studio(browser, service, channel)
             studio.prompts = await fill(channel, clock)
+            for name in ("ana", "ben"):  # Prompts are delegated to people of the directory only.
+                await Person(channel, name, "desk").call(hitl.ListPromptsRequest())
+            await service.replica.directory.write()
             for name in names:
                 await take(name, getattr(studio, name))
             await browser.close()

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from askback._console.console_prompt import ConsolePrompt as ConsolePrompt
     from askback._console.console_view import CaughtUp as CaughtUp
     from askback._console.console_view import Closing as Closing
+    from askback._model.absences import Absence as Absence
     from askback._model.approvals import Approval as Approval
     from askback._model.approvals import Shortfall as Shortfall
     from askback._model.approvals import Vote as Vote
     from askback._model.approvals import VoteCount as VoteCount
+    from askback._model.delegations import Delegation as Delegation
+    from askback._model.delegations import DelegationPolicy as DelegationPolicy
     from askback._model.enums import AnswerSource as AnswerSource
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
     from askback._model.enums import DecisionKind as DecisionKind
+    from askback._model.enums import DelegationCause as DelegationCause
+    from askback._model.enums import DelegationScope as DelegationScope
     from askback._model.enums import FinalAction as FinalAction
     from askback._model.enums import JobState as JobState
     from askback._model.enums import Keep as Keep
@@ -66,11 +71,23 @@ if TYPE_CHECKING:
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
     from askback._model.prompts import PromptInfo as PromptInfo
+    from askback._model.receipt_keys import verify_receipt as verify_receipt
+    from askback._model.receipts import InvalidReceipt as InvalidReceipt
+    from askback._model.receipts import Receipt as Receipt
     from askback._model.resolutions import AnswerInfo as AnswerInfo
     from askback._model.resolutions import Resolution as Resolution
+    from askback._model.rule_specs import RuleSpec as RuleSpec
+    from askback._model.rules import PreviewCell as PreviewCell
+    from askback._model.rules import Rule as Rule
+    from askback._model.rules import RulePreview as RulePreview
+    from askback._model.rules import RuleSample as RuleSample
+    from askback._model.rules import RuleState as RuleState
+    from askback._model.rules import RuleSuggestion as RuleSuggestion
     from askback._model.understanding import Understanding as Understanding
     from askback._wire.batch import BatchResult as BatchResult
     from askback._wire.channel import Tls as Tls
+    from askback._wire.receipt_errors import AuditFailed as AuditFailed
+    from askback._wire.receipt_errors import ReceiptUnavailable as ReceiptUnavailable
     from askback._worker.job import Job as Job
     from askback._worker.worker import Worker as Worker
     from askback.errors import Aborted as Aborted
@@ -79,6 +96,7 @@ if TYPE_CHECKING:
     from askback.errors import AskbackError as AskbackError
     from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
+    from askback.errors import DelegationRefused as DelegationRefused
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
     from askback.errors import InvalidArgument as InvalidArgument
@@ -111,10 +129,12 @@ _HOME = {
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
+    "askback._model.absences": "Absence",
     "askback._model.approvals": "Approval Shortfall Vote VoteCount",
+    "askback._model.delegations": "Delegation DelegationPolicy",
     "askback._model.enums": (
-        "AnswerSource AnswerStatus Authentication DecisionKind FinalAction JobState Keep MembershipSource "
-        "PromptOrder PromptState"
+        "AnswerSource AnswerStatus Authentication DecisionKind DelegationCause DelegationScope FinalAction "
+        "JobState Keep MembershipSource PromptOrder PromptState"
     ),
     "askback._model.escalation": "After Exclude Remind",
     "askback._model.identity": "Identity",
@@ -126,19 +146,24 @@ _HOME = {
     "askback._model.options": "Option",
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
     "askback._model.prompts": "AnswerOutcome Content PromptInfo",
+    "askback._model.receipt_keys": "verify_receipt",
+    "askback._model.receipts": "InvalidReceipt Receipt",
     "askback._model.resolutions": "AnswerInfo Resolution",
+    "askback._model.rule_specs": "RuleSpec",
+    "askback._model.rules": "PreviewCell Rule RulePreview RuleSample RuleState RuleSuggestion",
     "askback._model.people": "Group Membership Person",
     "askback._model.understanding": "Understanding",
     "askback._wire.batch": "BatchResult",
     "askback._wire.channel": "Tls",
+    "askback._wire.receipt_errors": "AuditFailed ReceiptUnavailable",
     "askback._worker.job": "Job",
     "askback._worker.worker": "Worker",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
-        "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
-        "NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
-        "PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted SessionNotFound "
-        "Unauthenticated Unavailable Unimplemented Violation"
+        "DelegationRefused FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost "
+        "MessageTooLarge NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed "
+        "PromptDeclined PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted "
+        "SessionNotFound Unauthenticated Unavailable Unimplemented Violation"
     ),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}

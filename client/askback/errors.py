@@ -11,7 +11,8 @@
     ├── FailedPrecondition       the present state does not allow it; do not retry as is
     │   ├── LeaseLost              stop working on the job
     │   ├── PromptClosed           another answer, the deadline or a cancellation won: `resolution`
-    │   └── PromptClaimed          another person has claimed the prompt
+    │   ├── PromptClaimed          another person has claimed the prompt
+    │   └── DelegationRefused      the prompt cannot be delegated so: `because`
     ├── Aborted                  read again, then retry
     │   └── PromptStale            the prompt changed; `prompt` is the present one
     ├── Unauthenticated, PermissionDenied
@@ -232,6 +233,15 @@ class PromptClaimed(FailedPrecondition):
     def claimed_by(self) -> str:
         """The name of that person."""
         return self.metadata.get("claimed_by", "")
+
+
+class DelegationRefused(FailedPrecondition):
+    """The prompt cannot be delegated to this person or group, or not by you."""
+
+    @property
+    def because(self) -> str:
+        """Why: CHAIN, EXCLUDED, VOTED, DELEGATE, ABSENT, POLICY, UNKNOWN, MEMBER, SHORTAGE or LIMIT."""
+        return self.metadata.get("because", "")
 
 
 class JobFailed(AskbackError):

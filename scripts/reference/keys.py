@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from askback.terminal.keys import GROUP_KEYS, KEYS, SCREEN_KEYS, VOTE_KEYS
+from askback.terminal.keys import DELEGATION_KEYS, GROUP_KEYS, KEYS, SCREEN_KEYS, VOTE_KEYS
 from scripts.reference.tables import table
 
 
@@ -50,6 +50,12 @@ def lines() -> Iterator[str]:
     yield ""
     yield from table(
         ("key", "word", "what it does"), ((f"`{key.key}`", str(key.action), key.does) for key in GROUP_KEYS)
+    )
+    yield "Prompts can be passed on there, too:"
+    yield ""
+    yield from table(
+        ("key", "word", "what it does"),
+        ((f"`{key.key}`", str(key.action), key.does) for key in DELEGATION_KEYS),
     )
     yield "`askback tui` has these keys too:"
     yield ""

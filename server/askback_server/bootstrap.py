@@ -22,12 +22,17 @@ from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.overview import Overviews
 from askback_server.engine.pace import Pace
+from askback_server.engine.policy import Policy
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.purge import Purge
 from askback_server.engine.queries import Queries
+from askback_server.engine.receipts import Receipts
+from askback_server.engine.rule_history import RuleHistory
+from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
+from askback_server.expressions import load_expressions
 from askback_server.feed.feed import Feed
 from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
@@ -35,7 +40,7 @@ from askback_server.ports.clock import Clock, DatabaseClock, SystemClock
 from askback_server.ports.database import Storage
 from askback_server.sessions.progress import ProgressWriter
 from askback_server.sessions.replica import Replica
-from askback_server.signing import signer
+from askback_server.signing import FileSigner, signer
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -64,6 +69,9 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups)
     await feed.start()
 
+    expressions = load_expressions()
+    rules = Rules(storage.rules, expressions)
+    await rules.load()
     known_absences = KnownAbsences(storage.absences, time)
     await known_absences.load()
     observers = Observers(EventLog(), observer or NullObserver())
@@ -78,6 +86,7 @@ async def build(
         observer=observers,
         attended=index.is_attended,
         read_electorate=storage.people.read_electorate,
+        rules=rules,
         absences=lambda: known_absences.book,
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
@@ -97,12 +106,15 @@ async def build(
         storage.absences, known_absences, storage.people, storage.jobs, engine, time, limits
     )
     secret = await storage.secret()
+    queries = Queries(storage.jobs, hot)
+    receipt_signer = FileSigner(config.signing_keys) if config.signing_keys else None
     return Replica(
         replica=config.name,
         limits=limits,
         clock=clock,
         engine=engine,
-        queries=Queries(storage.jobs, hot),
+        queries=queries,
+        receipts=Receipts(storage.audit, queries, receipt_signer),
         feed=feed,
         bus=bus,
         horizon=HorizonWatch(storage.feed),
@@ -116,6 +128,9 @@ async def build(
         presence=presence,
         sign_outs=sign_outs,
         directory=directory,
+        rules=rules,
+        policy=Policy(storage.rules, storage.jobs, engine, rules, expressions, time, limits),
+        rule_history=RuleHistory(storage.jobs, rules, expressions, time, limits),
         absences=absences,
         timers=timers,
         sweep=Sweep(

@@ -115,6 +115,8 @@ class Service:
             self._run("presence", replica.presence.run())
             self._run("sign-outs", replica.sign_outs.run())
             self._run("people", replica.directory.run())
+            self._run("rules", replica.rules.run())
+            self._run("policy", replica.policy.run())
             self._run("absences", replica.absences.run())
             self._run("sweep", replica.sweep.run())
             ageing = Ageing(replica.streams, config.stream_age, replica.clock.monotonic)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from askback_server.domain.checkpoints import BadSigningKeys
 
@@ -20,36 +21,56 @@ if TYPE_CHECKING:
     from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
+RECEIPT_TYPE = "askback-receipt"
+"""The type in the header of a receipt."""
 Keys: TypeAlias = "list[OKPKey]"
 """Keys, the one that signs first."""
 
 
 def signer(path: str) -> Callable[[str], str]:
-    """A function that makes the statement of a payload, with the first key of a file.
+    """A function that makes the statement of a checkpoint's payload, with the first key of a file.
 
     The file is read for each statement, so a new key is used without a restart. Without a path the statement
     is the payload. Raises BadSigningKeys.
     """
     if not path:
         return str
-
-    def sign(payload: str) -> str:
-        key = read_keys(path)[0]
-        from joserfc import jws
-        from joserfc.errors import JoseError
-
-        try:
-            return jws.serialize_compact(_header(key), payload, key, algorithms=[ALGORITHM])
-        except (JoseError, ValueError, TypeError) as error:
-            problem = "its first key cannot sign: it must be private, and for signatures"
-            raise BadSigningKeys(f"signing keys {path}: {problem} ({error})") from error
-
+    sign = partial(_sign, path, {})
     sign("{}")  # an unusable key is an error at the start
     return sign
 
 
-def _header(key: OKPKey) -> dict[str, Any]:
-    return {"alg": ALGORITHM, "kid": key.kid}
+class FileSigner:
+    """Signs receipts with the first key of a file: the ReceiptSigner port.
+
+    Their header has a type, so that no other statement of the same key can be taken for a receipt (RFC 8725).
+    """
+
+    def __init__(self, path: str) -> None:
+        """Raises BadSigningKeys if the key is not usable."""
+        self._path = path
+        self.sign("{}")
+
+    def sign(self, payload: str) -> str:
+        """The receipt of a payload. Raises BadSigningKeys."""
+        return _sign(self._path, {"typ": RECEIPT_TYPE}, payload)
+
+    def public_keys(self) -> str:
+        """The public keys of the file, as a JSON Web Key Set. Raises BadSigningKeys."""
+        return public_set(self._path)
+
+
+def _sign(path: str, header: Mapping[str, str], payload: str) -> str:
+    key = read_keys(path)[0]
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    named = {"alg": ALGORITHM, "kid": key.kid, **header}
+    try:
+        return jws.serialize_compact(named, payload, key, algorithms=[ALGORITHM])
+    except (JoseError, ValueError, TypeError) as error:
+        problem = "its first key cannot sign: it must be private, and for signatures"
+        raise BadSigningKeys(f"signing keys {path}: {problem} ({error})") from error
 
 
 def open_statement(statement: str, keys: Keys) -> tuple[str, str]:

@@ -114,6 +114,6 @@ def test_only_the_domain_rules_use_the_transition_tables() -> None:
         if path.startswith(SERVER)
         and re.search(r"\bnext_(job|prompt)_state\b", (ROOT / path).read_text(encoding="utf-8"))
     }
-    modules = ("transitions", "life", "prompt_rules", "voting_rules", "exclusions", "due")
+    modules = ("transitions", "life", "prompt_rules", "rule_answers", "voting_rules", "exclusions", "due")
     modules += ("delegation_rules", "rerouting_rules", "substitutes")
     assert asking == {f"{SERVER}/domain/{name}.py" for name in modules}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +12,11 @@ import sqlalchemy as sa
 
 from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting
 from askback_server.domain.absences import Absence
-from askback_server.domain.content import Audience, EscalationStep
-from askback_server.domain.errors import InvalidField, PermissionDenied
+from askback_server.domain.approvals import Approval
+from askback_server.domain.content import Audience, EscalationStep, Exclusion
+from askback_server.domain.errors import Contention, InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
+from askback_server.domain.exclusions import Excluded
 from askback_server.domain.limits import Limits
 from askback_server.domain.people import PersonSetting, set_person
 from askback_server.domain.principals import Principal, Role
@@ -110,6 +113,22 @@ async def test_a_prompt_of_a_replica_that_did_not_know_is_found_by_the_second_re
     assert await stand_ins(late, mine.node) == ["ben"]
 
 
+@pytest.mark.parametrize("approval", [None, Approval(1)])
+async def test_the_substitute_of_a_person_in_an_excluded_group_does_not_answer(
+    mine: Keeper, approval: Approval | None
+) -> None:
+    member = set_person(PersonSetting("default", "amy", groups=frozenset({"law"}), active=True), "root")
+    await mine.node.database.people.change("default", ["amy"], lambda _: member)
+    await mine.set(substitute="ben")
+    audience, exclusion = Audience(frozenset({"amy", "cat"})), Exclusion(groups=frozenset({"law"}))
+    job, prompt = await mine.node.waiting(question(audience=audience, exclusion=exclusion, approval=approval))
+    assert await stand_ins(prompt, mine.node) == ["ben"]
+    with pytest.raises(Excluded, match="amy, in whose place you act"):
+        await mine.node.answer(prompt, principal=BEN)
+    assert (await now_of(prompt, mine.node)).is_open
+    await check_job(mine.node.database, job.job_id)
+
+
 async def test_one_replica_reviews_and_another_takes_over_after_a_crash(mine: Keeper, theirs: Keeper) -> None:
     _, prompt = await mine.node.waiting(question(audience=FOR_AMY))
     absence = await mine.set(substitute="ben")
@@ -124,6 +143,59 @@ async def test_one_replica_reviews_and_another_takes_over_after_a_crash(mine: Ke
     await theirs.update()
     assert await stand_ins(prompt, mine.node) == ["ben"]
     assert await store.claim_review(absence.absence_id, until, lease) is Claim.DONE
+
+
+async def test_what_others_change_is_known_during_a_long_review(
+    mine: Keeper, theirs: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "INTERVAL_SECONDS", 0.0)
+    await mine.set(substitute="ben")
+    review = mine._review
+
+    async def long(absence: Absence) -> bool:
+        await theirs.set(BEN)
+        return await review(absence)
+
+    monkeypatch.setattr(mine, "_review", long)
+    await mine.update()
+    assert {each.subject for each in mine.node.absences.all} == {"amy", "ben"}
+
+
+async def test_a_job_that_cannot_be_reviewed_keeps_no_other_from_it(
+    mine: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong, first = await mine.node.waiting(question(audience=FOR_AMY))
+    _, prompt = await mine.node.waiting(question(audience=FOR_AMY))
+    _, other = await mine.node.waiting(question(audience=Audience(frozenset({"ben"}))))
+    execute_command = mine.node.engine.execute
+
+    async def refuse(command: Any) -> Any:
+        if command.job_id == wrong.job_id:
+            raise Contention(wrong.job_id)
+        return await execute_command(command)
+
+    monkeypatch.setattr(mine.node.engine, "execute", refuse)
+    absence = await mine.set(substitute="cat")
+    await mine.set(BEN, substitute="cat")
+    await mine.update()
+    found = [await stand_ins(each, mine.node) for each in (first, prompt, other)]
+    assert found == [[], ["cat"], ["cat"]]
+    until = absence.updated_at
+    assert until is not None
+    claim = mine.node.database.absences.claim_review(absence.absence_id, until, HOUR)
+    assert await claim is Claim.BUSY  # it is tried again after the lease
+
+
+async def test_old_changes_are_not_read_again(mine: Keeper) -> None:
+    await mine.set()
+    old = now(mine) - 2 * engine.OVERLAP
+    await execute(mine.node.database, sa.update(table).values(updated_at=old))
+    known = engine.KnownAbsences(mine.node.database.absences, mine.node.clock)
+    await known.load()
+    [first] = known.all
+    await execute(mine.node.database, sa.update(table).values(comment="unseen"))
+    await known.load()
+    assert known.all == (first,)
 
 
 async def test_a_planned_absence_begins_by_itself(mine: Keeper) -> None:
@@ -175,6 +247,23 @@ async def test_calls_are_repeated_without_effect_and_lists_show_what_is_there(
 
 def now(keeper: Keeper) -> datetime:
     return keeper.node.clock.now()
+
+
+async def test_calls_at_two_replicas_at_once_make_one_absence_and_no_circle(
+    mine: Keeper, theirs: Keeper
+) -> None:
+    begin = mine.node.clock.now() + HOUR
+    for day in range(5):
+        fields: dict[str, Any] = {
+            "from_at": begin + day * 24 * HOUR,
+            "until_at": begin + (day * 24 + 1) * HOUR,
+        }
+        one, two = await asyncio.gather(mine.set(**fields), theirs.set(**fields))
+        assert one == two
+        fields = {name: at + HOUR for name, at in fields.items()}
+        calls = mine.set(AMY, substitute="ben", **fields), theirs.set(BEN, substitute="amy", **fields)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in done].count(InvalidField) == 1
 
 
 async def test_only_the_person_and_admins_set_and_end_it(mine: Keeper) -> None:

@@ -32,7 +32,7 @@ def _parse_contents(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def of_version_0_1(columns: tuple[str, ...], values: tuple[Any, ...]) -> Mapping[str, Any]:
     """The values by column that a program of version 0.1 writes."""
-    newer = ("shown_digest", "chain", "requesters", "votes")
+    newer = ("shown_digest", "asked_digest", "chain", "requesters", "votes")
     return {c: v for c, v in zip(columns, values, strict=True) if c not in newer}
 
 
@@ -53,7 +53,7 @@ async def test_prompts_from_before_the_column_have_the_digest_of_their_content(d
     database = await Database.open(db_url)
     for prompt in asked:
         [found] = await database.jobs.get_prompts([prompt.prompt_id])
-        assert found == replace(prompt, votes=None)
+        assert found == replace(prompt, votes=None, asked_digest="")
         assert found.shown_digest == shown_digest(prompt.content)
     await database.close()
 

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from askback.cli.profiles import read_profiles
+from askback.cli.rules.spec_file import read_spec
 from askback.cli.web import read_settings, web
 from askback_server.config.settings import Config
 from askback_server.config.sources import load
@@ -61,6 +62,7 @@ def loaders() -> dict[str, Any]:
     return {
         "askback.toml": lambda path: load({"config": str(path)}, {}),
         "config.toml": read_profiles,
+        "ls.toml": lambda path: read_spec(str(path)),
         "pyproject.toml": Path.read_text,
         "tokens.toml": TokenFile,
         "web.toml": read_web_settings,

@@ -103,7 +103,7 @@ def hot_store_without_invalidation() -> None:
 @plant(2, says="answers were ACCEPTED")
 def second_answer_accepted() -> None:
     """A second answer is reported as ACCEPTED too."""
-    judged = prompt_rules._judge_answer
+    judged = prompt_rules.judge_answer
 
     def accept_closed(change: Change, command: Any, prompt: Any, digest: str) -> RuleResult:
         decided = judged(change, command, prompt, digest)
@@ -111,7 +111,7 @@ def second_answer_accepted() -> None:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.ACCEPTED))
         return decided
 
-    prompt_rules._judge_answer = accept_closed
+    prompt_rules.judge_answer = accept_closed
 
 
 @plant(3, says="and then")

@@ -22,6 +22,7 @@ from askback._wire.stream_writes import StreamEnded, write
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import policy_service_pb2 as policy
 from askback.v1 import worker_service_pb2 as workers
 from tests.hostile.secret_store import USERS, StoredSecrets, User, store_secrets
 from tests.support.refusals import refusal_of
@@ -32,6 +33,7 @@ SERVICES = {
     "WorkerService": (workers, "workers"),
     "HitlService": (hitl, "hitl"),
     "AccessService": (access, "access"),
+    "PolicyService": (policy, "policies"),
 }
 METHODS = [
     (stub, method)

@@ -75,6 +75,7 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
         worker={"roles": ["worker"]},
         console={"groups": ["law"]},
         admin={"roles": ["admin"]},
+        policy={"roles": ["policy"]},
         other={"roles": ["client", "worker", "console"], "namespaces": ["elsewhere"]},
         roving={"roles": ["client", "console"], "namespaces": ["default", "elsewhere"]},
         eve={},

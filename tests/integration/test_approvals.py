@@ -21,7 +21,7 @@ RECORDED, ACCEPTED = prompts.ANSWER_STATUS_RECORDED, prompts.ANSWER_STATUS_ACCEP
 # Converse have the same names, in snake case.
 DECIDING = {"AnswerPrompt", "AnswerPrompts", "ClaimPrompt", "DelegatePrompt"}
 OTHER = {
-    "Converse", "WatchPrompts", "ListPrompts", "GetPrompt", "ListAnswers", "ReleasePrompt",
+    "Converse", "WatchPrompts", "ListPrompts", "GetPrompt", "GetReceipt", "ListAnswers", "ReleasePrompt",
     "OverridePrompt",  # for admins, where the namespace allows it
     "WithdrawAnswer", "CancelPrompt",  # end a vote, or the prompt without an answer
     "ReroutePrompt",  # by the asker, and an exclusion applies to all whom it names

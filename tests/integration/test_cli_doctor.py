@@ -67,7 +67,9 @@ async def test_doctor_reports_ok_for_a_healthy_server(
     assert found["extra server"][1].startswith("installed")
     assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"
     assert f"schema {SCHEMA}" in found["database"][1]
-    assert found["health"][1] == "serving: JobService, WorkerService, HitlService, AccessService"
+    assert (
+        found["health"][1] == "serving: JobService, WorkerService, HitlService, AccessService, PolicyService"
+    )
     assert found["contract"][1].startswith("client and server agree")
     assert found["identity"][1] == (
         "ana (by its own word: this server does not authenticate); namespaces default, all others; "

@@ -127,7 +127,7 @@ async def test_the_asker_is_told_that_too_few_approvers_are_known(run: Any) -> N
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        (["--exclude", "amy"], "--to, --exclude and --escalate take user:NAME and group:NAME"),
+        (["--exclude", "amy"], "--to, --exclude, --escalate and --delegate-to take"),
         (["--group-approval", "release"], "'release' is not GROUP=N"),
         (["--hide-from-excluded"], "--hide-from-excluded needs --exclude"),
         (

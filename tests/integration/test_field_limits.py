@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.field_limits import FIELD_LIMITS, limit_value
 from askback_server.domain.limits import Limits
-from tests.support.field_paths import entries, field_paths
+from tests.support.field_paths import SERVICES, entries, field_paths
 from tests.support.refusals import expect_refusal
 from tests.support.service import ServiceWorld
 
@@ -20,10 +18,11 @@ async def test_every_list_and_map_of_every_call_is_limited(lite: ServiceWorld) -
     for path in field_paths():
         if not path.field.is_repeated or path.fields[0].name == "frames":
             continue
-        service = {"Job": lite.jobs, "Wor": lite.workers, "Hit": lite.hitl, "Acc": lite.access}[
+        stubs = {"Job": lite.jobs, "Wor": lite.workers, "Hit": lite.hitl, "Acc": lite.access}
+        service = (stubs | {"Pol": lite.policies})[
             next(
                 name[:3]
-                for module in (jobs, workers, hitl, access)
+                for module in SERVICES
                 for name, s in module.DESCRIPTOR.services_by_name.items()
                 if path.method in s.methods_by_name
             )

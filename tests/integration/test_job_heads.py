@@ -161,7 +161,9 @@ def test_every_event_type_is_shown_or_withheld_explicitly() -> None:
         EventType.CHECKPOINT_SAVED,
         EventType.UNDERSTANDING_UPDATED,
     }
-    of_prompts = {t for t in EventType if t.startswith(("PROMPT_", "ANSWER_", "VOTE_"))}
+    of_prompts = {
+        t for t in EventType if t.startswith(("PROMPT_", "ANSWER_", "VOTE_", "DELEGATION_", "SUBSTITUTE_"))
+    }
     assert set(_EVENTS) == set(EventType) - withheld - of_prompts
 
 

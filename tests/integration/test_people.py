@@ -119,6 +119,11 @@ async def test_the_use_of_prompts_and_figures_is_a_sighting(shared: ServiceWorld
     await listed(root, {"root"}, namespace="by-watch")
     await root.hitl.ListPrompts(hitl.ListPromptsRequest(namespace="by-list"))
     await listed(root, {"root"}, namespace="by-list")
+    ask = jobs.CreateJobRequest(namespace="by-reading", job_type="t", prompt=confirm())
+    asked = (await root.jobs.CreateJob(ask)).prompt
+    assert await people(root, namespace="by-reading") == {}
+    await root.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=asked.prompt_id))
+    await listed(root, {"root"}, namespace="by-reading")
     await root.jobs.GetOverview(jobs.GetOverviewRequest(namespace="by-figures"))
     found = await listed(root, {"root"}, namespace="by-figures")
     assert found["root"].HasField("last_seen_time")

@@ -7,17 +7,18 @@ import pytest
 
 from askback.v1 import access_service_pb2 as apb
 from askback.v1 import hitl_service_pb2 as hpb
-from askback.v1 import job_pb2
+from askback.v1 import job_pb2, rule_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import policy_service_pb2 as ppb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
+from tests.support import rule_requests
 from tests.support.refusals import expect_refusal, outcome
 from tests.support.requests import answer, audience, confirm, seconds
 from tests.support.service import Caller, ServiceWorld
 from tests.support.streams import ABSENT_ID
 
-ROLES = ("client", "worker", "console", "admin")
+ROLES = ("client", "worker", "console", "policy", "admin")
 
 
 def person(world: ServiceWorld, name: str) -> Caller:
@@ -33,7 +34,8 @@ DEEP = {
 }
 BY_JOB = hpb.PromptFilter(job_id=ABSENT_ID)
 
-CL, WO, CO = "client", "worker", "console"
+CL, WO, CO, PO = "client", "worker", "console", "policy"
+ASKS = rule_requests.spec(ask=rule_pb2.RuleAsk())
 
 # Every RPC with a valid request. A caller with the role gets NOT_FOUND or a reply.
 CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
@@ -66,6 +68,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "ReleasePrompt": ((CO,), "hitl", hpb.ReleasePromptRequest(**P)),
     "ListPrompts": ((CO,), "hitl", hpb.ListPromptsRequest()),
     "ListPrompts of a job": ((CL, WO, CO), "hitl", hpb.ListPromptsRequest(filter=BY_JOB)),
+    "GetReceipt": ((CL, WO, CO), "hitl", hpb.GetReceiptRequest(**P)),
     "GetPrompt": ((CL, WO, CO), "hitl", hpb.GetPromptRequest(**P)),
     "ListAnswers": ((CL, WO, CO), "hitl", hpb.ListAnswersRequest(**P)),
     "CancelPrompt": ((CL, WO), "hitl", hpb.CancelPromptRequest(**P)),
@@ -82,15 +85,22 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "CompleteJob": ((WO,), "workers", wpb.CompleteJobRequest(**NAMED)),
     "FailJob": ((WO,), "workers", wpb.FailJobRequest(**NAMED)),
     "ReleaseJob": ((WO,), "workers", wpb.ReleaseJobRequest(**NAMED)),
-    "WhoAmI": ((CL, WO, CO), "access", apb.WhoAmIRequest()),
-    "EndSession": ((CL, WO, CO), "access", apb.EndSessionRequest(session_id="s")),
+    "WhoAmI": ((CL, WO, CO, PO), "access", apb.WhoAmIRequest()),
+    "EndSession": ((CL, WO, CO, PO), "access", apb.EndSessionRequest(session_id="s")),
     "SetPerson": ((), "access", apb.SetPersonRequest(subject="ana")),
     "ListPeople": ((), "access", apb.ListPeopleRequest()),
     "DeletePerson": ((), "access", apb.DeletePersonRequest(subject="nn")),
     "SetGroup": ((), "access", apb.SetGroupRequest(name="ops")),
     "ListGroups": ((), "access", apb.ListGroupsRequest()),
+    "CreateRule": ((PO,), "policies", ppb.CreateRuleRequest(spec=ASKS, validate_only=True)),
+    "UpdateRule": ((PO,), "policies", ppb.UpdateRuleRequest(rule_id=ABSENT_ID)),
+    "DeleteRule": ((PO,), "policies", ppb.DeleteRuleRequest(rule_id=ABSENT_ID)),
+    "ListRules": ((PO,), "policies", ppb.ListRulesRequest()),
+    "PreviewRule": ((PO,), "policies", ppb.PreviewRuleRequest(spec=ASKS)),
+    "SuggestRules": ((PO,), "policies", ppb.SuggestRulesRequest()),
     "SetAbsence": ((CO,), "policies", ppb.SetAbsenceRequest(until_time={"seconds": int(time.time()) + 3600})),
     "DeleteAbsence": ((CO,), "policies", ppb.DeleteAbsenceRequest(absence_id=ABSENT_ID)),
+    "ListReceiptKeys": ((CL, WO, CO, PO), "policies", ppb.ListReceiptKeysRequest()),
     "ListAbsences": ((CL, WO, CO), "policies", ppb.ListAbsencesRequest()),
 }
 

@@ -18,10 +18,13 @@ from askback import Client, DecisionKind, InvalidArgument, InvalidTime, Job, Job
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
+from askback.v1 import policy_service_pb2 as ppb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
+from askback.v1.rule_pb2 import RuleRoute
 from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, confirm, seconds
+from tests.support.rule_requests import create
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import ABSENT_ID
 
@@ -49,6 +52,10 @@ def create_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
 
 def ask_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return create_with(prompt=confirm(**fields))
+
+
+def reroute_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
+    return lambda world: world.hitl.ReroutePrompt(hpb.ReroutePromptRequest(prompt_id=ABSENT_ID, **fields))
 
 
 def list_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
@@ -83,6 +90,10 @@ SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
         w
     ),
     "duration": lambda w, d: w.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=ABSENT_ID, duration=d)),
+    "timeout (reroute)": lambda w, d: reroute_with(timeout=d)(w),
+    "escalation.steps[0].after": lambda w, d: reroute_with(
+        escalation=prompts.Escalation(steps=[prompts.EscalationStep(after=d, to=AUDIENCE)])
+    )(w),
     "retry_delay": lambda w, d: w.workers.FailJob(wpb.FailJobRequest(job_id=ABSENT_ID, retry_delay=d)),
     "wait": lambda w, d: w.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=ABSENT_ID, wait=d)),
     "wait (lease)": lambda w, d: w.workers.LeaseJobs(
@@ -95,10 +106,27 @@ MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
     "filter.created_after": lambda w, t: list_with(created_after=t)(w),
     "filter.created_before": lambda w, t: list_with(created_before=t)(w),
     "filter.created_after (watch)": watch_created_after,
+    "deadline (reroute)": lambda w, t: reroute_with(deadline=t)(w),
+    "from_time": lambda w, t: w.policies.SetAbsence(
+        ppb.SetAbsenceRequest(from_time=t, until_time={"seconds": 1})
+    ),
+    "until_time": lambda w, t: w.policies.SetAbsence(ppb.SetAbsenceRequest(until_time=t)),
     "filter.expires_before": lambda w, t: w.hitl.ListPrompts(
         hpb.ListPromptsRequest(filter=hpb.PromptFilter(expires_before=t))
     ),
 }
+
+
+async def test_rules_refuse_invalid_spans_and_times(world_with_tokens: ServiceWorld) -> None:
+    policies = world_with_tokens.with_token("policy-token").policies
+    for what, span in NO_SPANS.items():
+        call = policies.CreateRule(create(route=RuleRoute(timeout=span)))
+        found = await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+        assert set(found.violations) == {"spec.route.timeout"}, what
+    for what, moment in NO_MOMENTS.items():
+        call = policies.CreateRule(create(ask={}, expire_time=moment))
+        found = await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+        assert set(found.violations) == {"spec.expire_time"}, what
 
 
 async def test_every_field_refuses_invalid_spans_and_times(lite: ServiceWorld) -> None:
@@ -127,16 +155,18 @@ async def test_filters_accept_any_time_of_the_calendar(world: ServiceWorld) -> N
 async def test_the_table_has_every_span_of_the_contract() -> None:
     """A new field of the contract must be added above, so that its invalid values are tested too."""
     found = set()
-    for module in (jpb, hpb, wpb):
+    for module in (jpb, hpb, wpb, ppb):
         for name, message in module.DESCRIPTOR.message_types_by_name.items():
             if name.endswith("Request"):
                 found |= set(_time_fields(message, "", ()))
     known = {name.partition(" ")[0].replace("[0]", "") for name in (*SPANS, *MOMENTS)}
+    known |= {"spec.route.timeout", "spec.expire_time"}
     ignored = {name for name in found if name.startswith("job.")} - {"job.retention"}  # not in the mask
     ignored |= {name for name in found if name.startswith("deep_understanding.")}
     as_content = {name.replace("content.", "prompt.", 1) for name in found if name.startswith("content.")}
     rest = {n for n in found - ignored if not n.startswith(("content.", "frames."))}
-    assert rest | as_content == known
+    examples = {n for n in rest if ".content." in n}  # of rules: their times match nothing
+    assert (rest - examples) | as_content == known
 
 
 def _time_fields(message: Any, path: str, above: tuple[str, ...]) -> Any:

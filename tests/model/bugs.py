@@ -13,6 +13,7 @@ from askback_server.domain.aggregate import ANY_EPOCH, Change
 from askback_server.domain.answers import Answer
 from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import SessionRef
+from askback_server.domain.delegations import Delegations
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.votes import Votes
@@ -134,7 +135,18 @@ def _keep_votes_of_other_content(patch: Patch) -> None:
     patch.setattr(Votes, "end_all", lambda self, shortfalls=(): replace(self, shortfalls=shortfalls))
 
 
+def _keep_votes_of_ended_delegations(patch: Patch) -> None:
+    patch.setattr(Delegations, "ended", lambda *_: [])
+
+
+def _let_who_gave_its_right_away_answer(patch: Patch) -> None:
+    patch.setattr(Delegations, "gone", frozenset())
+    patch.setattr(Delegations, "has_given", lambda *_: False)
+
+
 BUGS: dict[str, Plant] = {
+    "delegations do not end": _keep_votes_of_ended_delegations,
+    "a right that was given away remains": _let_who_gave_its_right_away_answer,
     "excluded people answer": _let_excluded_people_answer,
     "resolved with too few votes": _count_one_vote_less,
     "withdrawn votes count": _keep_withdrawn_votes,

@@ -6,10 +6,12 @@ from random import Random
 from typing import Any
 
 from tests.model.reference import ENDED, Reference
+from tests.model.rights import right_of
 
 Call = tuple[str, dict[str, Any]]
 JOBS = ("r1", "r2")
 KEYS = ("a", "bb", "c", "dd", "e")
+PEOPLE = ("ann", "bob", "cid", "dan")
 
 
 def draw_replica(rng: Random) -> int:
@@ -107,7 +109,11 @@ def draw_user_call(rng: Random, model: Reference, job: str) -> Call:
     prompts = model.jobs[job]["prompts"]
     still = [k for k, p in prompts.items() if p["state"] == "PENDING"]
     key = rng.choice([*still, *still, *prompts])
-    verb = rng.choice(["answer"] * 8 + ["claim", "unclaim", "unvote", "override"])
+    verb = rng.choice(
+        ["answer"] * 8 + ["claim", "unclaim", "unvote", "override", "delegate", "delegate", "take_back"]
+    )
+    if verb in ("delegate", "take_back"):
+        return draw_delegation(rng, verb, job, key, prompts[key])
     if verb == "answer":
         return draw_answer(rng, model, job, key)
     if verb == "override":
@@ -122,11 +128,23 @@ def draw_user_call(rng: Random, model: Reference, job: str) -> Call:
             "decision": decision,
         }
     if verb == "unvote":
-        votes = [(job, key, who, id) for key, p in prompts.items() for who, id, _ in p["votes"]]
+        votes = [(job, key, who, id) for key, p in prompts.items() for who, id, *_ in p["votes"]]
         if votes and rng.random() < 0.8:
             return verb, dict(zip(("job", "key", "who", "id"), rng.choice(votes), strict=True))
         return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"]), "id": rng.choice("xyz")}
     return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"])}
+
+
+def draw_delegation(rng: Random, verb: str, job: str, key: str, p: dict[str, Any]) -> Call:
+    who, to = rng.choice(PEOPLE), rng.choice(PEOPLE)
+    if verb == "delegate":
+        able = [each for each in PEOPLE if right_of(p, each) is not None] or [who]
+        who = rng.choice([*able, who])
+        return verb, {"job": job, "key": key, "who": who, "to": to, "moved": rng.random() < 0.5}
+    if p["given"] and rng.random() < 0.8:
+        d = rng.choice(p["given"])
+        who, to = rng.choice([(d["giver"], d["to"]), (d["to"], "")])
+    return verb, {"job": job, "key": key, "who": who, "to": to}
 
 
 def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
@@ -136,7 +154,7 @@ def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
         id = rng.choice(known)
         (who, revision, decision, why), _ = p["answers"][id]
     else:
-        id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob", "cid"])
+        id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob", "cid", "dan"])
         revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
         choices = [
             ("ACCEPT", ""),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from tests.model import rights
+
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 GRACE, KEEP, CLAIM = 30.0, 60.0, 600.0
 
@@ -140,6 +142,9 @@ class Reference:
             until = self.now + ask["timeout"] if ask["timeout"] else None
             known.update(ask=ask, revision=known["revision"] + 1, until=until, out=self._barred(j, ask))
             known.update(votes=[], voted=self._voters(known))
+            rights.end(known, [*rights.unasked(known), *rights.of_people(known, known["out"])])
+            if known["claim"][0] in known["out"]:
+                known["claim"] = ("", None)
             new = known
         else:
             for old in instead:
@@ -230,13 +235,26 @@ class Reference:
         if status == "ACCEPTED" and p["ask"]["needs"]:
             p["answers"][id] = (content, self._vote(j, p, who, id, decision))
         elif status == "ACCEPTED":
+            p["for"][id] = self._holder(p, who)
             self._close(j, p, "ANSWERED", winner=id)
         status = p["answers"][id][1]
         return (status, False, p["winner"])
 
+    def _holder(self, p: dict[str, Any], who: str) -> str:
+        """In whose place a person answers; itself by a right of its own."""
+        right = rights.right_of(p, who)
+        return right[0] if right is not None else who
+
     def _vote(self, j: dict[str, Any], p: dict[str, Any], who: str, id: str, decision: str) -> str:
-        p["votes"] = [v for v in p["votes"] if v[0] != who] + [(who, id, decision)]
-        p["voted"] -= {who}
+        right = rights.right_of(p, who)
+        assert right is not None
+        slot, by = right
+        before = [v for v in p["votes"] if v[0] != who and v[3] == slot]
+        if by is not None and before:
+            raise Refused("PermissionDenied")  # the holder or another delegate has voted
+        p["votes"] = [v for v in p["votes"] if v[0] != who and v[3] != slot]
+        p["votes"].append((who, id, decision, slot, by["n"] if by is not None else 0))
+        p["voted"] = (p["voted"] | {v[0] for v in before}) - {who}
         if p["claim"][0] == who:
             p["claim"] = ("", None)
         required, reject_at = p["ask"]["needs"]
@@ -249,7 +267,7 @@ class Reference:
 
     def override(self, job: str, key: str, id: str, revision: int, decision: str) -> Reply:
         """By an admin: exclusions, votes and claims do not count."""
-        j, p = self._find_prompt(job, key, "ann")
+        j, p = self._find_prompt(job, key, None)
         content = ("root", revision, decision, "so")
         if id in p["answers"]:
             if p["answers"][id][0] != content:
@@ -269,9 +287,7 @@ class Reference:
         return (status, False, p["winner"])
 
     def unvote(self, job: str, key: str, who: str, id: str) -> Reply:
-        p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
-        if p is None or (p["ask"]["law"] and who != "ann"):
-            raise Refused("PromptNotFound")
+        _, p = self._find_prompt(job, key, who)
         own = id in p["answers"] and p["answers"][id][0][0] == who
         if not own or p["answers"][id][1] not in ("RECORDED", "ACCEPTED"):
             raise Refused("AnswerNotFound")
@@ -281,6 +297,35 @@ class Reference:
         if any(v[:2] == (who, id) for v in p["votes"]):
             p["votes"] = [v for v in p["votes"] if v[0] != who]
             p["voted"] |= {who}
+        return ("ok",)
+
+    def delegate(self, job: str, key: str, who: str, to: str, moved: bool) -> Reply:
+        p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
+        if p is not None and p["state"] == "PENDING":
+            same = (who, to, moved)
+            if any((d["giver"], d["to"], d["moved"]) == same for d in p["given"]):
+                return ("ok",)
+        j, p = self._find_prompt(job, key, who)
+        self._expire_due(j)
+        if p["state"] != "PENDING":
+            return ("refused", "PromptClosed")
+        if who in p["out"]:
+            raise Refused("Excluded")
+        if not rights.may_get(p, who, to):
+            raise Refused("DelegationRefused")
+        rights.give(p, who, to, moved)
+        return ("ok",)
+
+    def take_back(self, job: str, key: str, who: str, to: str) -> Reply:
+        """End the delegation to `to` that a person made; without `to` the one to the person."""
+        p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
+        if p is None or not any(d["giver"] == who for d in p["given"]):
+            _, p = self._find_prompt(job, key, who)
+        self._expire_due(self.jobs[job])
+        if p["state"] != "PENDING":
+            return ("refused", "PromptClosed")
+        mine = [d for d in p["given"] if (d["giver"], d["to"]) == (who, to) or (not to and d["to"] == who)]
+        rights.end(p, [d["n"] for d in mine])
         return ("ok",)
 
     def claim(self, job: str, key: str, who: str) -> Reply:
@@ -386,9 +431,10 @@ class Reference:
         """Why the session of the last command may not write: it has moved to another stream or expired."""
         return "SessionMoved" if self._moved else "LeaseLost"
 
-    def _find_prompt(self, job: str, key: str, who: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _find_prompt(self, job: str, key: str, who: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A prompt that a person may see; None is an admin."""
         p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
-        if p is None or (p["ask"]["law"] and who != "ann"):
+        if p is None or (who is not None and rights.right_of(p, who) is None):
             raise Refused("PromptNotFound")
         return self.jobs[job], p
 
@@ -413,16 +459,22 @@ class Reference:
             "votes": [],
             "voted": set(),
             "out": self._barred(j, ask),
+            "given": [],
+            "last": 0,
+            "for": {},
         }
         return p
 
     def _voters(self, p: dict[str, Any]) -> set[str]:
-        return p["voted"] | {who for who, _, _ in p["votes"]}
+        return p["voted"] | {vote[0] for vote in p["votes"]}
 
     def _answerers(self, p: dict[str, Any]) -> set[str]:
-        """Who has voted on a prompt or given its answer."""
-        author = p["answers"][p["winner"]][0][0] if p["winner"] in p["answers"] else None
-        return self._voters(p) | ({author} if author is not None else set())
+        """Who has voted on a prompt or given its answer, and in whose place."""
+        found = self._voters(p) | {vote[3] for vote in p["votes"]}
+        if p["winner"] in p["answers"]:
+            author = p["answers"][p["winner"]][0][0]
+            found |= {author, p["for"].get(p["winner"], author)}
+        return found
 
     def _barred(self, j: dict[str, Any], ask: dict[str, Any]) -> set[str]:
         """The answerers of the prompts that a question names, so far."""
@@ -436,8 +488,9 @@ class Reference:
             if p["state"] != "PENDING" or key not in p["ask"]["not_by"] or names <= p["out"]:
                 continue
             p["out"] |= names
-            p["voted"] |= names & {who for who, _, _ in p["votes"]}
-            p["votes"] = [v for v in p["votes"] if v[0] not in names]
+            p["voted"] |= {v[0] for v in p["votes"] if names & {v[0], v[3]}}
+            p["votes"] = [v for v in p["votes"] if not names & {v[0], v[3]}]
+            rights.end(p, rights.of_people(p, names))
             if p["claim"][0] in names:
                 p["claim"] = ("", None)
 

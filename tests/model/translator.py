@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from askback_server.domain import commands as c
+from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
 from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import Audience, DefaultAnswer, Exclusion, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
+from askback_server.domain.delegations import DelegationMode
 from askback_server.domain.jobs import Failure, Job, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
@@ -21,7 +23,8 @@ from tests.model.reference import Reply
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
 CID = Principal("cid", frozenset({Role.CONSOLE}))
-PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, CID, WORKER, OTHER_WORKER)}
+DAN = Principal("dan", frozenset({Role.CONSOLE}))
+PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, CID, DAN, WORKER, OTHER_WORKER)}
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
 
@@ -148,6 +151,13 @@ class Translator:
     def _unvote(self, job: str, job_id: str, key: str, who: str, id: str) -> c.Command:
         return v.WithdrawAnswer(principal=PEOPLE[who], ref=self._ref(job, job_id, key), answer_id=id)
 
+    def _delegate(self, job: str, job_id: str, key: str, who: str, to: str, moved: bool) -> c.Command:
+        mode = DelegationMode.TRANSFER if moved else DelegationMode.ADD
+        return r.DelegatePrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key), user=to, mode=mode)
+
+    def _take_back(self, job: str, job_id: str, key: str, who: str, to: str) -> c.Command:
+        return r.ReturnPrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key), user=to)
+
     def _claim(self, job: str, job_id: str, key: str, who: str) -> c.Command:
         return c.ClaimPrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key))
 
@@ -211,6 +221,7 @@ class Translator:
                 "votes": [(v.user_id, v.answer.answer_id) for v in p.votes.live] if p.votes else [],
                 "voted": p.votes.earlier if p.votes else frozenset(),
                 "out": p.content.exclusion.users if p.content.exclusion else frozenset(),
+                "given": _given(p),
             }
         return {
             "state": str(job.state),
@@ -230,6 +241,12 @@ class Translator:
         }
 
 
+def _given(prompt: Prompt) -> list[tuple[str, str, str, bool]]:
+    given = prompt.content.delegations
+    active = given.active if given is not None else ()
+    return [(d.holder, d.giver, d.user, d.mode is DelegationMode.TRANSFER) for d in active]
+
+
 def winner_of(prompt: Prompt) -> str:
     """What resolved a prompt: an answer's id, `default`, or the state of a prompt without an answer."""
     end = prompt.resolution
@@ -247,7 +264,8 @@ def to_comparable(job: dict[str, Any]) -> dict[str, Any]:
         answers = {i: status for i, (_, status) in p["answers"].items()}
         kept = {k: p[k] for k in ("round", "revision", "state", "until", "claim", "received", "winner")}
         votes = [vote[:2] for vote in p["votes"]]
-        more = {"votes": votes, "voted": p["voted"], "out": p["out"]}
+        given = [(d["holder"], d["giver"], d["to"], d["moved"]) for d in p["given"]]
+        more = {"votes": votes, "voted": p["voted"], "out": p["out"], "given": given}
         prompts[key] = {**kept, **more, "title": p["ask"]["title"], "answers": answers}
     kept = {k: v for k, v in job.items() if k not in ("request", "attempts", "workerless", "prompts")}
     return {**kept, "prompts": prompts}

@@ -30,7 +30,7 @@ from askback_server.ports.storage import (
 )
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
-from tests.simulate.idle_stores import IdleCheckpoints, IdleStores
+from tests.simulate.idle_stores import IdleCheckpoints, IdleRules, IdleStores
 from tests.simulate.virtual_time import LoopClock
 from tests.simulate.wakeups import SimulatedChannel, SimulatedWakeups
 from tests.simulate.worker_sessions import SimulatedSessions
@@ -75,6 +75,7 @@ class SimulatedDatabase:
         self.census = self.presence = self.queue_locks = self.sign_outs = idle
         self.overview = self.people = self.absences = idle
         self.checkpoints = IdleCheckpoints()
+        self.rules = IdleRules()
         self._channel = SimulatedChannel(seed)
         self.sessions = SimulatedSessions(self)
 

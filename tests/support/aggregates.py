@@ -27,6 +27,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt, Submission
 from askback_server.domain.replies import JobCreated, PromptAsked
+from askback_server.domain.rules import NO_RULES, RuleBook
 from tests.support.invariants import check_aggregate, check_change
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -69,6 +70,7 @@ class JobWorld:
     ids: int = 0
     present: tuple[Principal, ...] | None = None
     """The people at a console; None: presence is not tracked, so every prompt counts as attended."""
+    rules: RuleBook = NO_RULES
     absences: Absences = NO_ABSENCES
     electorate: Electorate = UNKNOWN
 
@@ -103,6 +105,7 @@ class JobWorld:
             f"command-{self.ids}",
             dead,
             electorate=self.electorate,
+            rules=self.rules,
             absences=self.absences,
         )
         there = self.present

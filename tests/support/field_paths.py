@@ -65,6 +65,9 @@ class FieldPath:
         return ".".join([*parts, self.field.name])
 
 
+SERVICES = (job_service_pb2, worker_service_pb2, hitl_service_pb2, access_service_pb2, policy_service_pb2)
+
+
 def is_map(field: FieldDescriptor) -> bool:
     """Whether the field is a map."""
     return field.message_type is not None and field.message_type.GetOptions().map_entry
@@ -81,13 +84,7 @@ def entries(field: FieldDescriptor, count: int, text: str = "x") -> Any:
 
 def field_paths() -> Iterator[FieldPath]:
     """The field paths of the requests of all methods."""
-    for module in (
-        job_service_pb2,
-        worker_service_pb2,
-        hitl_service_pb2,
-        access_service_pb2,
-        policy_service_pb2,
-    ):
+    for module in SERVICES:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 for fields in _walk(method.input_type, ()):

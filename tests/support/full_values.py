@@ -202,6 +202,7 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
         nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG),
         unattended_since=at,
         same_digest="d2",
+        asked_digest="d3",
         requested_by="carl",
         votes=full_votes(at),
         **changed,

@@ -97,6 +97,8 @@ def _check_steps(before: Aggregate, command: c.Command[object], change: Change) 
 def _party(command: c.Command[object], event: Event) -> Actor:
     if event.actor == "system":
         return Actor.SYSTEM
+    if (event.data or {}).get("source") == AnswerSource.RULE:
+        return Actor.PERSON
     if isinstance(command, c.HolderCommand):
         return Actor.WORKER
     if isinstance(command, c.CancelPrompt):
@@ -142,7 +144,10 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
         assert guard.not_before == max((d for d in deadlines if d), default=None)
     of_people = [e for e in change.events if e.type in _BEFORE_THE_DEADLINE and e.actor != "system"]
     answered = {e.prompt_id for e in of_people} - timed
-    ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]
+    ruled = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_RULED}
+    # What a rule answers has the deadline of this change.
+    ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered - ruled]
+    ends += [p.expires_at for p in change.prompts.values() if p.prompt_id in answered & ruled]
     if isinstance(command, c.UpdateJob) and "retention" in command.values and before.job is not None:
         ends = [before.job.purge_at]
     if before.job is not None and any(e.type is EventType.ANSWER_LATE for e in change.events):
@@ -282,8 +287,12 @@ def _check_prompt_step(old: Prompt, new: Prompt, events: set[EventType]) -> None
         )
         assert unchanged == old, "a closed prompt keeps its resolution"
         assert old.consumed_at in (None, new.consumed_at)
-    same = new.digest == old.digest
-    assert (new.shown_digest == old.shown_digest) == same
+    same = EventType.PROMPT_AMENDED not in events
+    # What a job asks differently may be the same question after the rules that route it.
+    routed_by_rules = old.asked_digest or new.asked_digest
+    assert (new.digest == old.digest) == same or routed_by_rules
+    assert new.digest == old.digest or not same
+    assert (new.shown_digest == old.shown_digest) == (new.digest == old.digest)
     assert new.revision == old.revision + (0 if same else 1)
     rerouted = EventType.PROMPT_REROUTED in events
     assert new.expires_at == old.expires_at or not same or rerouted

@@ -33,6 +33,8 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.queries import Queries
+from askback_server.engine.rules import Rules
+from askback_server.expressions import load_expressions
 from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.ports.queries import JobFilter, PromptFilter
@@ -214,6 +216,7 @@ class Node:
     queries: Queries
     clock: DatabaseClock
     store: Any
+    rules: Rules
     absences: KnownAbsences
     received: list[Committed] = field(default_factory=list)
     """Everything that a follower of all jobs has received."""
@@ -351,12 +354,13 @@ async def node(
             feed.publish,
             attended=presence.is_attended,
             read_electorate=database.people.read_electorate,
+            rules=(rules := Rules(database.rules, load_expressions())),
             absences=lambda: absences.book,
             **settings,
         )
         running = asyncio.create_task(engine.run())
         queries = Queries(database.jobs, hot)
-        made = Node(database, engine, bus, presence, feed, hot, queries, clock, store, absences)
+        made = Node(database, engine, bus, presence, feed, hot, queries, clock, store, rules, absences)
         feed.follow_prompts(PromptFilter("default"), made.changed.append)
         feed.follow_prompts(PromptFilter("other"), _nothing)
         for namespace in ("default", "other"):

@@ -6,6 +6,7 @@ from typing import Any
 from askback._model.enums import JobState
 from askback._model.jobs import Event
 from askback._model.times import timestamp
+from askback._text.spans import day_words
 from askback.cli.event_words import JobStatus, event_record, event_words
 from askback.cli.record import record
 from askback.v1 import job_pb2, prompt_pb2
@@ -112,3 +113,53 @@ def test_the_job_status_takes_the_title_from_an_open_prompt() -> None:
     assert status.description == "waiting for a human"
     status.add_open_prompt("p", "Pay\x1b[2J?")
     assert status.description == "waiting for a human: Pay<U+001B>[2J?"
+
+
+def test_events_of_delegations_say_who_acts_for_whom() -> None:
+    given = {
+        "round": 2,
+        "holder": "ana",
+        "giver": "ana",
+        "user": "ben",
+        "mode": "TRANSFER",
+        "cause": "PERSON",
+    }
+    away = {**given, "mode": "ADD", "cause": "ABSENCE", "until": "2030-01-04T00:00:00+00:00"}
+    passed_on = {**given, "giver": "ben", "user": "", "group": "ops", "mode": "ADD", "comment": "look"}
+    skipped = {"round": 2, "giver": "ana", "user": "ben", "why": "SELF_REVIEW"}
+    for kind, data, words in (
+        ("PROMPT_DELEGATED", given, "ana delegates it to ben"),
+        (
+            "PROMPT_DELEGATED",
+            passed_on,
+            "ben delegates it to the group ops on behalf of ana, and ben may answer too: look",
+        ),
+        ("PROMPT_DELEGATED", away, f"ana is away until {local_day('2030-01-04')}; ben stands in"),
+        (
+            "DELEGATION_ENDED",
+            {"round": 2, "why": "ABSENCE"},
+            "the substitute's right has ended with the absence",
+        ),
+        ("DELEGATION_ENDED", {"round": 2, "votes": ["a"]}, "ana ends a delegation; 1 vote ended by it"),
+        ("SUBSTITUTE_SKIPPED", skipped, "ana is away, and the substitute ben asked for it"),
+        (
+            "SUBSTITUTE_SKIPPED",
+            {**skipped, "why": "NEW"},
+            "ana is away, and the substitute ben may not answer it",
+        ),
+        (
+            "PROMPT_REROUTED",
+            {"round": 2, "users": [], "groups": ["ops"], "timeout_s": 60.0, "escalation": 2, "reason": "ill"},
+            "ana reroutes it (asked of group ops; 1 min from then; escalation of 2 steps): ill",
+        ),
+    ):
+        assert event_words(event(kind, prompt="p", **data)) == f"question 2: {words}"
+    answered = event("PROMPT_ANSWERED", prompt="p", round=2, decision="ACCEPT", on_behalf_of="bob")
+    assert event_words(answered) == "question 2 answered by ana on behalf of bob: ACCEPT"
+    voted = event("PROMPT_VOTED", prompt="p", round=2, decision="ACCEPT", on_behalf_of="bob")
+    assert event_words(voted) == "question 2: ana on behalf of bob votes ACCEPT"
+
+
+def local_day(date: str) -> str:
+    """The beginning of a day in UTC, as the words name it in the zone of this machine."""
+    return day_words(datetime.fromisoformat(f"{date}T00:00:00+00:00"), NOW)

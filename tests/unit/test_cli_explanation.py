@@ -78,3 +78,14 @@ def test_suggested_commands_do_not_impersonate_when_a_token_is_sent() -> None:
     assert _explain_prompt(prompt, Connection(token="t"))["commands"] == ["askback inbox approve p"]
     ours = Connection(groups=("release",), flags=" --group release")
     assert _explain_prompt(prompt, ours)["commands"] == ["askback inbox approve p --group release"]
+
+
+def test_the_commands_are_those_of_a_person_to_whom_the_prompt_was_delegated() -> None:
+    content = pb.PromptContent(
+        decisions=[pb.DecisionOption(decision=pb.DECISION_ACCEPT)], audience=pb.Audience(users=["ana"])
+    )
+    prompt = pb.Prompt(prompt_id="p", content=content)
+    prompt.delegations.add(holder="ana", giver="ana", user="ben", transferred=True)
+    explained = _explain_prompt(prompt, Connection(user="ben", flags=" --user ben"))
+    assert explained["commands"] == ["askback inbox approve p --user ben"]
+    assert explained["delegated"] == ["ana to ben"]

@@ -125,6 +125,13 @@ def test_job_ends_lost_leases_and_refused_answers_are_counted() -> None:
     assert meter.refused == {"INVALID": 1, "STALE": 1, "CLOSED": 1}
 
 
+def test_rules_that_could_not_be_evaluated_are_counted() -> None:
+    meter, job = Meter(), new_job()
+    for data in ({"errors": ["a@1", "b@2"]}, {"matched": ["a@1"]}):
+        meter.on_commit([commit_of(event(job, EventType.PROMPT_RULED, data=data))])
+    assert meter.rule_errors == 2
+
+
 def test_batches_and_writes_are_counted() -> None:
     meter = Meter()
     for commands in (1, 3, 300):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,10 +11,17 @@ import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain import routing_commands as r
-from askback_server.domain.absence_rules import AbsenceNotFound, AbsenceSetting, end_absence, set_absence
+from askback_server.domain.absence_rules import (
+    MAX_PER_PERSON,
+    AbsenceNotFound,
+    AbsenceSetting,
+    end_absence,
+    set_absence,
+)
 from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
+from askback_server.domain.delegation_rules import DelegationRefused
 from askback_server.domain.delegations import DelegationMode, DelegationPolicy, DelegationScope
 from askback_server.domain.errors import InvalidField, PromptNotFound
 from askback_server.domain.events import Event, EventType
@@ -21,6 +29,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerStatus
 from tests.support.aggregates import (
+    ADMIN,
     ANN,
     BOB,
     CLIENT,
@@ -93,6 +102,8 @@ def test_an_answer_after_the_end_is_refused_though_no_timer_fired() -> None:
     set_away(world, away("ann", "bob"))
     world.tick(HOUR)
     with pytest.raises(PromptNotFound):
+        world.on_prompt(c.ClaimPrompt, principal=BOB)
+    with pytest.raises(PromptNotFound):
         world.answer(principal=BOB)
     assert stand_ins(world) == []
 
@@ -123,6 +134,70 @@ def test_a_claim_of_the_substitute_outlasts_the_absence() -> None:
     assert prompt.due_at == prompt.claimed_until
     world.tick(claim).expire()
     assert stand_ins(world) == []
+
+
+def test_a_claim_of_a_substitutes_substitute_outlasts_the_absence_too() -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"), away("bob", "cid", end=9 * HOUR))
+    world.on_prompt(c.ClaimPrompt, principal=CID, duration=5 * HOUR)
+    world.tick(HOUR).expire()
+    assert stand_ins(world) == [("ann", "bob"), ("bob", "cid")]
+    assert (world.prompt().claimed_by, world.prompt().is_for(CID)) == ("cid", True)
+    world.tick(4 * HOUR).expire()
+    assert stand_ins(world) == []
+
+
+def test_a_substitute_does_not_keep_its_right_by_extending_the_claim() -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(c.ClaimPrompt, principal=BOB, duration=HOUR / 2)
+    world.tick(HOUR / 4)
+    first = world.on_prompt(c.ClaimPrompt, principal=BOB, duration=HOUR).claimed_until
+    assert first == world.now + HOUR  # the absence goes on
+    world.tick(0.9 * HOUR).expire()
+    assert world.on_prompt(c.ClaimPrompt, principal=BOB, duration=20 * HOUR).claimed_until == first
+    world.on_prompt(c.ReleasePrompt, principal=BOB)
+    assert stand_ins(world) == []
+
+
+def test_a_right_that_only_a_claim_keeps_is_not_passed_on() -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(c.ClaimPrompt, principal=BOB, duration=2 * HOUR)
+    world.tick(HOUR).expire()
+    with pytest.raises(DelegationRefused, match="not away any more"):
+        world.on_prompt(r.DelegatePrompt, principal=BOB, user="dan", mode=DelegationMode.TRANSFER)
+    assert world.answer(principal=BOB).status is AnswerStatus.ACCEPTED
+
+
+def test_of_overlapping_absences_every_replica_takes_the_same() -> None:
+    both = [away("ann", "bob", id="1"), away("ann", "cid", id="2")]
+    found = {Absences.of(order).find("default", "ann", START) for order in (both, both[::-1])}
+    assert found == {both[0]}
+
+
+@pytest.mark.parametrize(("who", "user"), [(BOB, ""), (ANN, "bob"), (ADMIN, "bob")])
+def test_a_substitute_is_not_returned_because_it_would_be_one_again_at_once(
+    who: Principal, user: str
+) -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    with pytest.raises(DelegationRefused, match="end the absence") as refused:
+        world.on_prompt(r.ReturnPrompt, principal=who, user=user)
+    assert refused.value.metadata["because"] == "ABSENT"
+    assert stand_ins(world) == [("ann", "bob")]
+
+
+@pytest.mark.parametrize("target", [{"user": "cid"}, {"group": "ops"}])
+def test_a_claim_of_those_whom_the_substitute_asked_ends_with_the_absence(target: dict[str, str]) -> None:
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(r.DelegatePrompt, principal=BOB, mode=DelegationMode.ADD, **target)
+    ops = replace(CID, groups=frozenset({"ops"}))
+    world.on_prompt(c.ClaimPrompt, principal=ops, duration=20 * HOUR)
+    world.tick(HOUR).expire()
+    assert world.prompt().claimed_by == ""
+    assert world.answer(principal=ANN).status is AnswerStatus.ACCEPTED
 
 
 def test_with_a_claim_both_may_answer_after_the_end() -> None:
@@ -288,6 +363,14 @@ def test_a_circle_of_substitutes_is_refused_if_they_are_away_at_the_same_time(le
     assert wrong(*others, substitute="bob") == {"substitute"}
     assert put(*others, substitute="bob", from_at=START + 2 * HOUR, until_at=START + 3 * HOUR)
     assert put(*others, substitute="dan")
+
+
+def test_a_person_plans_a_limited_number_of_absences() -> None:
+    planned = [
+        away("ann", begin=i * HOUR, end=(i + 1) * HOUR, id=str(i)) for i in range(1, MAX_PER_PERSON + 1)
+    ]
+    assert wrong(*planned) == {"from_time"}
+    assert put(*planned[1:]).absence_id == "new"
 
 
 def test_an_unknown_absence_is_not_changed() -> None:

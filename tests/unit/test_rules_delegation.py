@@ -15,7 +15,12 @@ from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.content import Audience, EscalationStep, Exclusion, PromptContent
 from askback_server.domain.delegation_rules import DelegationRefused
-from askback_server.domain.delegations import DelegationMode, DelegationPolicy, DelegationScope
+from askback_server.domain.delegations import (
+    MAX_DELEGATIONS,
+    DelegationMode,
+    DelegationPolicy,
+    DelegationScope,
+)
 from askback_server.domain.electorate import Departures, Electorate, GroupMembers
 from askback_server.domain.errors import InvalidField, PermissionDenied, PromptClosed, PromptNotFound
 from askback_server.domain.events import EventType
@@ -107,8 +112,41 @@ def test_a_person_with_a_right_of_its_own_answers_for_itself() -> None:
 def test_repeating_a_delegation_changes_nothing() -> None:
     world = for_ann()
     first = give(world, ANN, "bob")
-    assert give(world, ANN, "bob") == first
+    again = give(world, ANN, "bob")
+    assert (again.version, again.content.delegations) == (first.version, first.content.delegations)
     assert world.change is None
+    assert give(world, BOB, "cid", ADD) == give(world, BOB, "cid", ADD)
+
+
+def test_who_gave_its_right_away_reads_nothing_by_calling_again() -> None:
+    world = for_ann()
+    give(world, ANN, "bob")
+    give(world, BOB, "cid", ADD, comment="between us")
+    world.ask(content=question("The new secret?", audience=Audience(frozenset({"ann"}))))
+    world.on_prompt(c.ClaimPrompt, principal=CID)
+    calls = [lambda: give(world, ANN, "bob"), lambda: give_back(world, ANN, user="nora")]
+    for call in calls:
+        prompt = call()
+        assert prompt.content.delegations is not None
+        assert [each.user for each in prompt.content.delegations.active] == ["bob"]
+        assert (prompt.content.title, prompt.shown_digest, prompt.claimed_by) == ("", "", "")
+    assert give_back(world, BOB, user="cid").content.title == "The new secret?"
+    give_back(world, ANN, user="bob")
+    give(world, ANN, "bob")
+    give(world, BOB, "cid")
+    assert give_back(world, BOB, user="cid").content.title == "The new secret?"  # it sees it again
+
+
+def test_of_an_approval_two_people_do_not_give_their_rights_to_one_group() -> None:
+    both = Audience(frozenset({"ann", "bob"}))
+    for approval, refusals in ((Approval(2), ["DELEGATE"]), (None, [])):
+        world = waiting(question(audience=both, approval=approval))
+        world.electorate = DIRECTORY
+        give(world, ANN, group="ops")
+        found = [because(world, BOB, group="ops")] if refusals else []
+        assert found == refusals
+    give(world, BOB, group="ops")
+    assert world.answer(principal=DAN).status is AnswerStatus.ACCEPTED
 
 
 def test_the_right_is_passed_on_three_times_at_most_and_never_back() -> None:
@@ -139,6 +177,22 @@ def test_a_returned_right_is_the_givers_again_with_all_that_followed() -> None:
     assert [p.subject for p in (ANN, BOB, CID) if prompt.is_for(p)] == ["ann"]
     assert give_back(world, ANN, user="bob") == prompt
     assert world.change is None
+
+
+@pytest.mark.parametrize("mode", [ADD, TRANSFER])
+def test_a_claim_by_a_delegation_to_a_group_ends_with_it(mode: DelegationMode) -> None:
+    world = for_ann()
+    give(world, ANN, group="ops", mode=mode)
+    world.on_prompt(c.ClaimPrompt, principal=DAN)
+    assert give_back(world, ANN, group="ops").claimed_by == ""
+    assert world.answer(principal=ANN).status is AnswerStatus.ACCEPTED
+
+
+def test_the_claim_of_a_person_who_is_asked_by_name_stays_when_a_group_is_not_asked_any_more() -> None:
+    world = waiting(question(audience=Audience(frozenset({"ann", "bob"}))))
+    give(world, ANN, group="ops", mode=ADD)
+    world.on_prompt(c.ClaimPrompt, principal=BOB)
+    assert give_back(world, ANN, group="ops").claimed_by == "bob"
 
 
 def test_an_admin_ends_any_delegation_and_gives_no_right_that_it_has_not() -> None:
@@ -241,6 +295,15 @@ def test_a_person_acts_for_one_other_only() -> None:
     world = waiting(question(audience=Audience(frozenset({"ann", "bob"}))))
     give(world, ANN, "cid")
     assert because(world, BOB, "cid") == "DELEGATE"
+
+
+def test_a_prompt_has_a_limited_number_of_delegations() -> None:
+    world = waiting(question(audience=Audience(frozenset({"ann"}))))
+    for number in range(MAX_DELEGATIONS):
+        give(world, ANN, f"p{number}", ADD)
+    assert because(world, ANN, "one-more", mode=ADD) == "LIMIT"
+    give_back(world, ANN, user="p0")
+    assert give(world, ANN, "one-more", ADD).is_open
 
 
 @pytest.mark.parametrize(
@@ -376,3 +439,27 @@ def test_the_question_stays_the_same_while_it_is_delegated() -> None:
     assert world.ask(content=asked).replayed
     assert isinstance(asked, PromptContent)
     assert world.on_job(c.ReleaseJob, principal=WORKER) is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"exclusion": Exclusion(groups=frozenset({"ops"}))}, {"bob"}),
+        ({"exclusion": Exclusion(users=frozenset({"bob"}))}, {"ops"}),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.NO_ONE)}, set()),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.AUDIENCE)}, set()),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.LISTED, frozenset({"bob"}))}, {"bob"}),
+        ({"delegation_policy": DelegationPolicy(DelegationScope.ANYONE)}, {"bob", "ops"}),
+    ],
+)
+def test_an_amendment_ends_the_delegations_that_it_does_not_allow(
+    fields: dict[str, Any], kept: set[str]
+) -> None:
+    world = for_ann()
+    give(world, ANN, "bob", ADD)
+    give(world, ANN, group="ops")
+    world.ask(content=question("Really?", audience=Audience(frozenset({"ann"})), **fields))
+    given = world.prompt().content.delegations
+    assert given is not None
+    assert {each.user or each.group for each in given.active} == kept
+    assert (given.gone == {"ann"}) == ("ops" in kept)

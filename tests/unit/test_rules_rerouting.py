@@ -121,7 +121,7 @@ def test_wrong_requests_name_their_fields() -> None:
     assert wrong(world, priority=10_000) == {"priority"}
     assert wrong(world, timeout=timedelta(days=999)) == {"timeout"}
     assert wrong(world, deadline=world.now - HOUR) == {"deadline"}
-    assert wrong(world, escalation=(EscalationStep(2 * HOUR, FOR_BOB),)) == {"escalation[0].after"}
+    assert wrong(world, escalation=(EscalationStep(2 * HOUR, FOR_BOB),)) == {"escalation.steps[0].after"}
     assert wrong(world, audience=FOR_BOB) == {"content.exclude"}
     assert reroute(world, audience=Audience(frozenset({"cid"}))).is_for(CID)
 

@@ -1,7 +1,7 @@
-"""Random delegations, absences, votes and reroutings of one prompt: the invariants of `JobWorld.do` always
-hold.
+"""Random delegations, absences, votes, reroutings and rules of one prompt: the invariants of `JobWorld.do`
+always hold.
 
-All pairs of these features meet here: approval, exclusion, escalation, claims, amendments and absences.
+All pairs of these features meet here: approval, exclusion, escalation, claims, amendments, absences, rules.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from askback_server.domain import commands as c
 from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
 from askback_server.domain.absences import Absence, Absences
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.approvals import Approval, GroupApproval
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import Audience, EscalationStep, Exclusion, PromptContent
@@ -26,7 +27,9 @@ from askback_server.domain.errors import AskbackError
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult
-from tests.support.aggregates import CLIENT, WORKER, JobWorld, running
+from askback_server.domain.rules import NO_RULES, Effect, Route, RuleBook, Standing
+from tests.support import rules as some
+from tests.support.aggregates import CLIENT, START, WORKER, JobWorld, running
 
 NAMES = ("ann", "bob", "cid", "dan", "eve")
 GROUPS = {"ann": {"law"}, "bob": {"law", "ops"}, "cid": {"ops"}, "dan": set[str](), "eve": {"law"}}
@@ -50,7 +53,24 @@ STEPS = (
     EscalationStep(5 * SECOND, named("dan", "eve"), replace=True),
     EscalationStep(9 * SECOND, Audience(), replace=True),
 )
-APPROVALS = [None, None, Approval(2, (), 1), Approval(2, (GroupApproval("law", 1),), 2)]
+APPROVALS = [
+    None,
+    None,
+    Approval(2, (), 1),
+    Approval(2, (GroupApproval("law", 1),), 2),
+    Approval(2, (), 1, rules_may_fill=1),
+]
+RULES = [
+    some.rule("by-ann"),
+    some.rule("by-cid", author="cid"),
+    some.rule("by-dan", author="dan"),
+    some.rule("no", Effect.REFUSE, author="bob"),
+    some.rule("ask", Effect.ASK, author="eve"),
+    some.rule("to-ann", Effect.ROUTE, route=Route(named("ann"))),
+    some.rule("two", Effect.ROUTE, route=Route(approval=Approval(2, (GroupApproval("law", 1),)))),
+    some.rule("soon", Effect.ROUTE, route=Route(priority=5, timeout=6 * SECOND)),
+]
+STANDINGS = {name: Standing(START, True, frozenset(groups)) for name, groups in GROUPS.items()}
 EXCLUSIONS = [
     None,
     None,
@@ -96,9 +116,8 @@ class OnePrompt(RuleBasedStateMachine):
         self.world.limits = Limits()
         self.world.ask("first", PromptContent(kind="confirm", title="First?", blocking=True))
         self.draw_absences(data)
-        self.send(
-            c.AskPrompt(principal=WORKER, job_id=self.job_id, token=1, key="a", content=data.draw(contents()))
-        )
+        self.draw_rules(data)
+        self.asks(data, 1)
 
     @property
     def job_id(self) -> str:
@@ -200,9 +219,32 @@ class OnePrompt(RuleBasedStateMachine):
         )
 
     def is_amended(self, data: Any) -> None:
-        token = self.world.job.token
+        self.draw_rules(data)
+        self.asks(data, self.world.job.token)
+
+    def draw_rules(self, data: Any) -> None:
+        drawn = data.draw(st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule.rule_id, max_size=3))
+        on = data.draw(st.sampled_from([False, False, True])) and drawn
+        self.world.rules = RuleBook({"default": some.rule_set(*drawn, **STANDINGS)}) if on else NO_RULES
+
+    def asks(self, data: Any, token: int) -> None:
+        """A rule answers by a right of its author's own, whether the author is away or not."""
         content = data.draw(contents())
-        self.send(c.AskPrompt(principal=WORKER, job_id=self.job_id, token=token, key="a", content=content))
+        reply = self.send(
+            c.AskPrompt(principal=WORKER, job_id=self.job_id, token=token, key="a", content=content)
+        )
+        if isinstance(reply, AskbackError) or self.world.change is None:
+            return
+        asked = self.world.prompt().content
+        for submission in self.world.change.submissions:
+            answer = submission.answer
+            if answer.source is AnswerSource.RULE:
+                right = asked.right_of(answer.user_id, frozenset(GROUPS[answer.user_id]))
+                assert right is not None
+                assert right.delegation is None
+                assert not answer.on_behalf_of
+                assert not asked.excludes_author(answer.user_id)
+                assert answer.rule in {rule.rule.ref for rule in self.world.rules.of("default").rules}  # type: ignore[union-attr]
 
     def is_claimed(self, data: Any) -> None:
         what = data.draw(st.sampled_from([c.ClaimPrompt, c.ClaimPrompt, c.ReleasePrompt]))

@@ -12,6 +12,7 @@ from askback._client.unawaited import must_await
 from askback._client.verdict import Verdict
 from askback._model.approvals import Approving
 from askback._model.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
+from askback._model.delegations import Delegating
 from askback._model.enums import DecisionKind, FinalAction
 from askback._model.escalation import After, Exclude
 from askback._model.form import TypeForm, form_of
@@ -34,6 +35,7 @@ class AskOptions(TypedDict, total=False):
     on_deadline: FinalAction | str
     exclude: Exclude | None
     approval: Approving
+    delegation: Delegating
     escalate: Iterable[After]
     remind: Reminding
     decisions: Decisions
@@ -101,6 +103,7 @@ class AskCalls(JobCalls):
         job_type: str = "askback.ask",
         request_id: str | None = None,
         retention: timedelta | float | None = None,
+        delegation: Delegating = None,
     ) -> Run[Verdict[Any]]:
         """Ask people without a worker: start a job whose result is the Verdict on its question.
 
@@ -109,7 +112,8 @@ class AskCalls(JobCalls):
         `form` is a type (the type of the verdict's values), a JSON Schema or a list of questions. `default`
         is the decision (or True for ACCEPT, False for REJECT; with a form, the value) when the deadline
         expires. `exclude` names people who may not answer, and `approval` how many must approve together: a
-        number, or Approval for more. `escalate` names whom to ask next without an answer, `remind` how often
+        number, or Approval for more. `delegation` says to whom they may delegate it: a DelegationScope, or
+        DelegationPolicy for names. `escalate` names whom to ask next without an answer, `remind` how often
         consoles remind people. `group_key` is the same for similar questions. Raises the errors of `start`,
         and ValueError for contradictory arguments.
         """
@@ -144,6 +148,7 @@ class AskCalls(JobCalls):
                 labels=labels,
                 metadata=metadata,
                 group_key=group_key,
+                delegation=delegation,
             )
         )
         # Only this process knows the type; in another one `client.run(job_id)` returns plain values.

@@ -12,6 +12,9 @@ from askback._client.ask_calls import AskCalls
 from askback._client.job_filter import LabelConditions, label_fields
 from askback._client.people_calls import PeopleCalls
 from askback._client.prompt_calls import PromptCalls
+from askback._client.receipt_calls import ReceiptCalls
+from askback._client.routing_calls import RoutingCalls
+from askback._client.rule_calls import RuleCalls
 from askback._model.identity import Identity
 from askback._model.overview import Overview
 from askback._model.times import duration
@@ -50,7 +53,7 @@ async def current_client() -> Client:
     return client
 
 
-class Client(AskCalls, PromptCalls, PeopleCalls):
+class Client(AskCalls, PromptCalls, PeopleCalls, RoutingCalls, RuleCalls, ReceiptCalls):
     """A connection to the service for programs.
 
         async with Client("dns:///askback:50051") as client:

@@ -52,8 +52,8 @@ class Verdict(Generic[T_co]):
     Verdicts with the same content are equal; they are not hashable. A verdict is also a read-only mapping of
     the prompt's resolution, with `verdict["decision"]`, `in`, `get`, `keys`, `items`, `len`, iteration and
     `dict(verdict)`: `state`, `actor`, `reason` and `resolved_at`; with an answer also `answer_id`,
-    `decision`, `comment`, `edits` (a list), `source`, `user_id`, `revision`, `at` (a text), and `values` if
-    there are any.
+    `decision`, `comment`, `edits` (a list), `source`, `user_id`, `revision`, `at` (a text), `values` if there
+    are any, and `on_behalf_of` for an answer in another person's place.
     """
 
     state: PromptState
@@ -93,6 +93,16 @@ class Verdict(Generic[T_co]):
     def by_override(self) -> bool:
         """Whether an admin decided by an override: exclusion and approval did not apply."""
         return self.prompt.answered is not None and self.prompt.answered.by_override
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether a rule decided, in the name of its author `by`; `prompt.answered` has the rule."""
+        return self.prompt.answered is not None and self.prompt.answered.by_rule
+
+    @property
+    def on_behalf_of(self) -> str:
+        """The person in whose place `by` decided, by a delegation; empty: by a right of its own."""
+        return self.prompt.answered.on_behalf_of if self.prompt.answered is not None else ""
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -211,6 +221,10 @@ def _resolution(prompt: PromptInfo) -> dict[str, Any]:
             "revision": answer.revision,
             "at": answer.at.isoformat() if answer.at else "",
         }
+        if answer.rule_id:
+            found["rule"] = f"{answer.rule_id}@{answer.rule_revision}"
+        if answer.on_behalf_of:
+            found["on_behalf_of"] = answer.on_behalf_of
     return found | {
         "state": word(pb.PromptState, "PROMPT_STATE_", proto.state),
         "actor": resolution.actor,

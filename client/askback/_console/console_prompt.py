@@ -11,6 +11,7 @@ from askback._model.answers import answer_request, negative_decision, override_r
 from askback._model.approvals import Vote
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback._model.routing import delegate_request, return_request
 from askback._model.times import duration
 from askback._wire.status import from_result
 from askback.v1 import hitl_service_pb2 as pb
@@ -184,6 +185,33 @@ class ConsolePrompt(PromptInfo):
         """Withdraw your vote, which has this id in `votes`. Raises NotFound, PromptClosed."""
         request = pb.WithdrawAnswerRequest(prompt_id=self.prompt_id, answer_id=answer_id)
         reply: pb.WithdrawAnswerResponse = await self._console.request(withdraw_answer=request)
+        return PromptInfo(reply.prompt)
+
+    async def delegate(
+        self, *, to: str = "", group: str = "", add: bool = False, comment: str = ""
+    ) -> PromptInfo:
+        """Give your right to answer to a person or a group; with `add` you keep it too. See Client.delegate.
+
+        Otherwise the prompt leaves the view. Raises DelegationRefused, PermissionDenied, PromptClosed.
+        """
+        request = delegate_request(self, to, group, add=add, comment=comment)
+        reply: pb.DelegatePromptResponse = await self._console.request(delegate_prompt=request)
+        return PromptInfo(reply.prompt)
+
+    async def give_back(self, comment: str = "") -> PromptInfo:
+        """End the delegation to you: the right returns to the person who gave it. Raises PromptClosed."""
+        return await self._return("", "", comment)
+
+    async def take_back(self, *, to: str = "", group: str = "", comment: str = "") -> PromptInfo:
+        """End your delegation to a person or a group; see Client.return_prompt. Raises PromptClosed,
+        ValueError without a name."""
+        if not (to or group):
+            raise ValueError("to= or group= must say from whom")
+        return await self._return(to, group, comment)
+
+    async def _return(self, to: str, group: str, comment: str) -> PromptInfo:
+        request = return_request(self, to, group, comment)
+        reply: pb.DelegatePromptResponse = await self._console.request(delegate_prompt=request)
         return PromptInfo(reply.prompt)
 
     async def claim(self, seconds: float | None = None) -> PromptInfo:

@@ -30,6 +30,8 @@ class Approval:
     """People who reject, until it is rejected. 0: one."""
     shared: bool = False
     """Whether a member of several groups counts in each of them; otherwise for one group."""
+    rules_may_fill: int = 0
+    """How many of these people rules may answer for, each in the name of its author. 0: none."""
 
     def to_proto(self) -> pb.Approval:
         """The contract's message. Raises ValueError for fewer than one person.
@@ -41,16 +43,22 @@ class Approval:
             raise ValueError(f"an approval needs at least 1 person, or per_group=; not {self.required}")
         if self.reject_at < 0:
             raise ValueError(f"reject_at= must be at least 1, not {self.reject_at}")
+        if self.rules_may_fill < 0:
+            raise ValueError(f"rules_may_fill= must be at least 0, not {self.rules_may_fill}")
         groups = [pb.GroupApproval(group=name, required=n) for name, n in self.per_group.items()]
         return pb.Approval(
-            required=self.required, per_group=groups, reject_at=self.reject_at, shared=self.shared
+            required=self.required,
+            per_group=groups,
+            reject_at=self.reject_at,
+            shared=self.shared,
+            rules_may_fill=self.rules_may_fill,
         )
 
     @classmethod
     def from_proto(cls, approval: pb.Approval) -> Approval:
         """The approval that a message describes."""
         groups = {each.group: each.required for each in approval.per_group}
-        return cls(approval.required, groups, approval.reject_at, approval.shared)
+        return cls(approval.required, groups, approval.reject_at, approval.shared, approval.rules_may_fill)
 
 
 Approving = Approval | int | None
@@ -81,6 +89,8 @@ class Vote:
     groups: tuple[str, ...]
     """The person's groups at that time, as far as the approval names them."""
     values_json: str = ""
+    on_behalf_of: str = ""
+    """The person in whose place `by` voted, by a delegation; empty: by a right of its own."""
     __repr__ = brief.repr_of_vote
 
 
@@ -145,6 +155,7 @@ def votes_of(votes: Iterable[pb.Vote]) -> tuple[Vote, ...]:
                 moment(vote, "create_time"),
                 tuple(vote.groups),
                 proposal.values_json,
+                vote.on_behalf_of,
             )
         )
     return tuple(found)

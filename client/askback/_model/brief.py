@@ -30,6 +30,8 @@ def repr_of_answer(answer: Any) -> str:
 
 def _answer(answer: Any) -> str:
     who = "the default" if answer.by_default else short(answer.by)
+    who += f" by the rule {answer.rule_id}" if answer.rule_id else ""
+    who += f" on behalf of {short(answer.on_behalf_of)}" if answer.on_behalf_of else ""
     given = {name: getattr(answer, name) for name in ("values", "edits", "comment")}
     return ", ".join(
         [f"{answer.decision} by {who}", *(f"{name}={short(value)}" for name, value in given.items() if value)]
@@ -39,7 +41,8 @@ def _answer(answer: Any) -> str:
 def repr_of_vote(vote: Any) -> str:
     """`<Vote EDIT by 'ana', edits={'notes': '…'}>`."""
     given = {name: getattr(vote, name) for name in ("values", "edits", "comment")}
-    parts = [f"{vote.decision} by {short(vote.by)}"]
+    behalf = f" on behalf of {short(vote.on_behalf_of)}" if vote.on_behalf_of else ""
+    parts = [f"{vote.decision} by {short(vote.by)}{behalf}"]
     parts += [f"{name}={short(value)}" for name, value in given.items() if value]
     return f"<Vote {', '.join(parts)}>"
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict
 from google.protobuf.duration_pb2 import Duration
 
 from askback._model.approvals import Approving, approval_message
+from askback._model.delegations import Delegating, policy_message
 from askback._model.enums import DecisionKind, FinalAction
 from askback._model.escalation import After, Exclude, Remind, address
 from askback._model.form import Form
@@ -53,6 +54,9 @@ class Shown(TypedDict, total=False):
     """Who may not answer."""
     approval: Approving
     """How many people must approve together: a number, or Approval for more."""
+    delegation: Delegating
+    """To whom people may delegate it, and who may be a substitute: a DelegationScope, or DelegationPolicy for
+    names. None: anyone."""
     escalate: Iterable[After]
     """Whom to ask if there is no answer in time, also or instead: `[After(3600).to("group:leads")]`."""
     remind: Reminding
@@ -109,12 +113,13 @@ def prompt_content(
     blocking: bool = True,
     metadata: Any = None,
     group_key: str = "",
+    delegation: Delegating = None,
 ) -> pb.PromptContent:
     """Build the content of a prompt.
 
     `to` names `user:NAME` and `group:NAME`; empty: every console of the namespace. Raises ValueError
-    for a malformed `to`, for a default without a deadline, and for an unknown decision; InvalidTime for an
-    invalid time or duration.
+    for a malformed `to` or `delegation`, for a default without a deadline, and for an unknown decision;
+    InvalidTime for an invalid time or duration.
     """
     content = pb.PromptContent(
         kind=kind,
@@ -134,6 +139,8 @@ def prompt_content(
         content.exclude.CopyFrom(exclude.to_proto())
     if approval is not None:
         content.approval.CopyFrom(approval_message(approval))
+    if delegation is not None:
+        content.delegation.CopyFrom(policy_message(delegation))
     content.escalation.extend(step.to_proto() for step in escalate)
     if remind is not None:
         every = remind if isinstance(remind, Remind) else Remind(span(remind, "remind"))

@@ -81,12 +81,14 @@ class AnswerStatus(StrEnum):
 
 
 class AnswerSource(StrEnum):
-    """Who gave an answer. OVERRIDE: an admin, for whom exclusion and approval did not apply."""
+    """Who gave an answer. OVERRIDE: an admin, for whom exclusion and approval did not apply. RULE: a rule, in
+    the name of its author."""
 
     HUMAN = "HUMAN"
     TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
     TEST = "TEST"
     OVERRIDE = "OVERRIDE"
+    RULE = "RULE"
     UNSPECIFIED = "UNSPECIFIED"
 
 
@@ -104,6 +106,25 @@ class MembershipSource(StrEnum):
 
     CREDENTIALS = "CREDENTIALS"
     ADMIN = "ADMIN"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class DelegationCause(StrEnum):
+    """Why a right was delegated: its giver has done it, or is away."""
+
+    PERSON = "PERSON"
+    ABSENCE = "ABSENCE"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class DelegationScope(StrEnum):
+    """To whom people may delegate a question: to anyone, within its audience, to those that the asker lists,
+    or to no one."""
+
+    ANYONE = "ANYONE"
+    AUDIENCE = "AUDIENCE"
+    LISTED = "LISTED"
+    NO_ONE = "NO_ONE"
     UNSPECIFIED = "UNSPECIFIED"
 
 

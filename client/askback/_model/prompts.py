@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from askback._model import brief
 from askback._model.approvals import Approval, Shortfall, Vote, VoteCount, votes_of
+from askback._model.delegations import Delegation, DelegationPolicy, find_delegation
 from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.escalation import Exclude
 from askback._model.json_text import loads
@@ -232,6 +233,22 @@ class PromptInfo:
     def shortfalls(self) -> tuple[Shortfall, ...]:
         """Where fewer people than the approval needs were known when the prompt was asked."""
         return tuple(map(Shortfall.from_proto, self.proto.shortfalls))
+
+    @property
+    def delegations(self) -> tuple[Delegation, ...]:
+        """Who may act in place of whom, oldest first; those that have ended are left out."""
+        return tuple(map(Delegation.from_proto, self.proto.delegations))
+
+    @property
+    def delegation_policy(self) -> DelegationPolicy | None:
+        """To whom people may delegate it; None: to anyone."""
+        content = self.proto.content
+        return DelegationPolicy.from_proto(content.delegation) if content.HasField("delegation") else None
+
+    def delegated_to(self, user: str, groups: Iterable[str] = ()) -> Delegation | None:
+        """The delegation by which this person may answer; None if it needs none, or may not answer."""
+        found = find_delegation(self.proto, user, groups)
+        return None if found is None else Delegation.from_proto(found)
 
     @property
     def created_at(self) -> datetime | None:

@@ -34,9 +34,15 @@ class AnswerInfo:
     violations: tuple[Violation, ...] = ()
     """Why the answer was refused; only in the list that `Client.answers` returns."""
     source: AnswerSource = AnswerSource.UNSPECIFIED
-    """A person, a default, a test, or the override of an admin."""
+    """A person, a default, a test, the override of an admin, or a rule."""
     batch_id: str = ""
     """The name of the decision on several prompts (`answer_prompts`); empty: it was given alone."""
+    on_behalf_of: str = ""
+    """The person in whose place `by` gave it, by a delegation; empty: by a right of its own."""
+    rule_id: str = ""
+    """The rule that gave it in the name of `by`; empty: a person did."""
+    rule_revision: int = 0
+    """The revision of that rule."""
     __repr__ = brief.repr_of_answer
 
     @classmethod
@@ -55,12 +61,20 @@ class AnswerInfo:
             answer.values_json,
             source=member_of(AnswerSource, pb.AnswerSource, "ANSWER_SOURCE_", answer.source),
             batch_id=answer.batch_id,
+            on_behalf_of=answer.on_behalf_of,
+            rule_id=answer.rule_id,
+            rule_revision=answer.rule_revision,
         )
 
     @property
     def by_override(self) -> bool:
         """Whether an admin gave it by an override."""
         return self.source is AnswerSource.OVERRIDE
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether a rule gave it, in the name of its author `by`."""
+        return self.source is AnswerSource.RULE
 
 
 def values_of_text(text: str) -> Any:

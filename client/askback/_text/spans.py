@@ -99,6 +99,18 @@ def exact_time(moment: datetime) -> str:
     return moment.astimezone().isoformat(timespec="seconds")
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def day_words(moment: datetime, now: datetime) -> str:
+    """A day for people, in the local zone, with the time unless it is midnight: `Fri 4 Dec`, `Fri 4 Dec 13:00
+    CET`, of another year `Mon 4 Jan 2027`."""
+    local = moment.astimezone()
+    year = "" if local.year == now.astimezone().year else f" {local.year}"
+    time = f" {local:%H:%M} {local:%Z}".rstrip() if (local.hour, local.minute) != (0, 0) else ""
+    return f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]}{year}{time}"
+
+
 def _local_time(moment: datetime, now: datetime) -> str:
     """The time of day with its zone, after the date and year where they differ from today's."""
     local, today = moment.astimezone(), now.astimezone()

@@ -21,11 +21,13 @@ from askback.errors import AskbackError, CannotConnect, DeadlineExceeded, Unavai
 from askback.v1.access_service_pb2_grpc import AccessServiceStub
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
+from askback.v1.policy_service_pb2_grpc import PolicyServiceStub
 
 if TYPE_CHECKING:
     from askback.v1.access_service_pb2_grpc import AccessServiceAsyncStub
     from askback.v1.hitl_service_pb2_grpc import HitlServiceAsyncStub
     from askback.v1.job_service_pb2_grpc import JobServiceAsyncStub
+    from askback.v1.policy_service_pb2_grpc import PolicyServiceAsyncStub
 
 R = TypeVar("R")
 CALL_SECONDS = 30.0
@@ -53,6 +55,7 @@ class _ChannelStubs:
         self.jobs: JobServiceAsyncStub = JobServiceStub(self.channel)
         self.hitl: HitlServiceAsyncStub = HitlServiceStub(self.channel)
         self.access: AccessServiceAsyncStub = AccessServiceStub(self.channel)
+        self.policy: PolicyServiceAsyncStub = PolicyServiceStub(self.channel)
         self.streams = 0
 
 
@@ -93,6 +96,11 @@ class Calls:
     def access(self) -> AccessServiceAsyncStub:
         """AccessService, for unary calls."""
         return self._connections.first.access
+
+    @property
+    def policy(self) -> PolicyServiceAsyncStub:
+        """PolicyService, for unary calls."""
+        return self._connections.first.policy
 
     @property
     def _connections(self) -> _LoopConnections:

@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 
 from askback import errors
 from askback._model.prompts import PromptInfo
+from askback._wire.receipt_errors import AuditFailed, ReceiptUnavailable
 from askback.errors import AskbackError, Violation
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2, stream_pb2
@@ -33,6 +34,7 @@ _CLASSES: tuple[type[AskbackError], ...] = (
 _BY_CODE: dict[str, type[AskbackError]] = {
     **{cls.code: cls for cls in _CLASSES},
     "CANCELLED": errors.Unavailable,
+    AuditFailed.code: AuditFailed,
 }
 _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_LEASE_LOST": errors.LeaseLost,
@@ -41,6 +43,8 @@ _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_PROMPT_STALE": errors.PromptStale,
     "ERROR_REASON_PROMPT_CLAIMED": errors.PromptClaimed,
     "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
+    "ERROR_REASON_DELEGATION_REFUSED": errors.DelegationRefused,
+    "ERROR_REASON_RECEIPT_UNAVAILABLE": ReceiptUnavailable,
 }
 DOMAIN = "askback.dev"
 """The domain of Askback's ErrorInfo."""

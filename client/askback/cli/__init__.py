@@ -43,11 +43,23 @@ COMMANDS = {
         "askback.cli.people:people",
         "List and change the people that a namespace knows.",
     ),
+    "absence": (
+        "askback.cli.absence:absence",
+        "Say when you are away, and who answers in your place.",
+    ),
+    "rules": (
+        "askback.cli.rules:rules",
+        "Write rules that answer, refuse or route questions when they are asked.",
+    ),
     "web": ("askback.cli.web:web", "Serve the web page for a service, to people with browsers."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
     "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),
     "audit": ("askback.cli.audit:audit", "Verify what a database has recorded."),
+    "receipt": (
+        "askback.cli.receipt:receipt",
+        "Get and verify receipts: signed statements of who decided what.",
+    ),
     "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
     "health": (
         "askback.cli.service:health",

@@ -31,7 +31,8 @@ def commands_for_caller(prompt: PromptInfo, connection: Connection) -> list[str]
     """
     audience = prompt.proto.content.audience
     is_asked = connection.user in audience.users or set(connection.groups) & set(audience.groups)
-    who = "" if is_asked else _identity_option(prompt, connection)
+    acts = is_asked or prompt.delegated_to(connection.user or "", connection.groups) is not None
+    who = "" if acts else _identity_option(prompt, connection)
     return [connection.command(words) + who for words in answer_arguments(prompt, prompt.prompt_id)]
 
 

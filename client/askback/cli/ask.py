@@ -14,8 +14,6 @@ from askback.cli.group_approval import GroupApproval
 from askback.cli.time_types import EscalationStep, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from askback._client.run import Run
     from askback._model.prompts import PromptInfo
 
@@ -82,6 +80,15 @@ _APPROVED_KINDS = frozenset({"confirm", "preview", "validate", "structure_fix"})
     help="Who may not answer; group:NAME too.",
 )
 @click.option("--hide-from-excluded", is_flag=True, help="They do not see the question either.")
+@click.option(
+    "--delegate-to",
+    "delegates",
+    multiple=True,
+    metavar="user:NAME",
+    help="To whom people may delegate it; group:NAME too. `audience`: to those who are asked. "
+    "[default: anyone]",
+)
+@click.option("--no-delegation", is_flag=True, help="No one may delegate it, and substitutes may not answer.")
 @click.option("--remind", type=Span(), help="Remind people every SPAN while it is open.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A label to filter by.")
 @click.option("--group-key", default="", metavar="TEXT", help="The same for similar questions.")
@@ -107,6 +114,7 @@ async def ask(
       target=$(askback ask "Where to?" --choice staging --choice production)
       askback ask "Refund?" --to group:desk --escalate 1h=group:leads --remind 30m
       askback ask "Release?" --approvals 2 --group-approval qa=1 --exclude-requester
+      askback ask "Pay?" --to user:ana --delegate-to group:finance
 
     0 is a yes or an answer (a default's too), 5 a no or a withdrawn question, 6 a deadline that passed
     without one, also where the default was no.
@@ -157,14 +165,17 @@ def question(
     exclude_requester: bool,
     excluded: tuple[str, ...],
     hide_from_excluded: bool,
+    delegates: tuple[str, ...],
+    no_delegation: bool,
     **rest: Any,
 ) -> dict[str, Any]:
     """The arguments of the SDK's `ask` for these options. Raises click.UsageError."""
     from askback._model.approvals import Approval
     from askback._model.content import prompt_content
     from askback._model.escalation import After, Exclude
-    from askback.cli.ask_default import default_answer, parse_choices
+    from askback.cli.ask_default import choice_question, default_answer, parse_choices
     from askback.cli.contents import content_of
+    from askback.cli.delegation_policy import policy_of
     from askback.cli.job_input import labels, parse_json, read_source
 
     if choices and form:
@@ -180,7 +191,7 @@ def question(
             raise click.UsageError(f"--form: {form} must be a JSON Schema of type object")
     elif choices:
         offered = parse_choices(choices)
-        shape = [_choice(title, offered)]
+        shape = [choice_question(title, offered)]
     kind = kind or ("preview" if editable else "clarify" if shape else "confirm")
     escalate = [After(after).to(*names) for after, names in steps]
     exclude = None
@@ -193,10 +204,20 @@ def question(
         # Without a number it is as many as the groups need, or one.
         required = approvals or (0 if group_approvals else 1)
         approval = Approval(required, dict(group_approvals), reject_at or 0)
+    delegation = policy_of(delegates, none=no_delegation)
     try:
-        prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate, exclude=exclude)
+        prompt_content(
+            "",
+            kind="confirm",
+            to=rest.get("to", ()),
+            escalate=escalate,
+            exclude=exclude,
+            delegation=delegation,
+        )
     except ValueError:
-        raise click.UsageError("--to, --exclude and --escalate take user:NAME and group:NAME") from None
+        raise click.UsageError(
+            "--to, --exclude, --escalate and --delegate-to take user:NAME and group:NAME"
+        ) from None
     return {
         **rest,
         "kind": kind,
@@ -211,21 +232,9 @@ def question(
         "escalate": escalate,
         "exclude": exclude,
         "approval": approval,
+        "delegation": delegation,
         "labels": labels(label_pairs),
     }
-
-
-def _choice(title: str, offered: Mapping[str, str]) -> Any:
-    """The form's only question, a choice; `offered` has the titles by value."""
-    from askback._model.form import VALUE
-    from askback.v1 import prompt_pb2 as pb
-
-    return pb.Question(
-        question_id=VALUE,
-        title=title,
-        required=True,
-        single=pb.SingleInput(options=[pb.Option(value=v, title=text) for v, text in offered.items()]),
-    )
 
 
 async def _wait_for_answer(context: CommandContext, run: Run) -> int:

@@ -77,3 +77,16 @@ def _values(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise click.UsageError("--default: with --form it is a JSON object of values")
     return values
+
+
+def choice_question(title: str, offered: Mapping[str, str]) -> Any:
+    """The form's only question, a choice; `offered` has the titles by value."""
+    from askback._model.form import VALUE
+    from askback.v1 import prompt_pb2 as pb
+
+    return pb.Question(
+        question_id=VALUE,
+        title=title,
+        required=True,
+        single=pb.SingleInput(options=[pb.Option(value=v, title=text) for v, text in offered.items()]),
+    )

@@ -8,6 +8,7 @@ from askback._model.enums import JobState
 from askback._model.jobs import Event
 from askback._model.times import timestamp
 from askback._text.text import one_line
+from askback.cli.routing_words import routing_words
 from askback.cli.words import JOB_STATES, names_words
 
 _BOOKKEEPING = (
@@ -138,10 +139,16 @@ def event_words(event: Event) -> str:
             by = (
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
             )
+            by += _behalf_words(data)
             by += " (override)" if data.get("source") == "OVERRIDE" else ""
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
         case "PROMPT_VOTED":
-            return f"question {data.get('round')}: {one_line(event.actor)} votes {_vote_words(data)}"
+            voter = f"{one_line(event.actor)}{_behalf_words(data)}"
+            return f"question {data.get('round')}: {voter} votes {_vote_words(data)}"
+        case "PROMPT_DELEGATED" | "DELEGATION_ENDED" | "PROMPT_REROUTED" | "SUBSTITUTE_SKIPPED":
+            return f"question {data.get('round')}: {routing_words(event)}"
+        case "PROMPT_RULED":
+            return f"question {data.get('round')}: {_ruling_words(data)}"
         case "VOTE_WITHDRAWN":
             return f"question {data.get('round')}: {one_line(event.actor)} withdraws a vote"
         case "PROMPT_EXCLUDED":
@@ -169,6 +176,26 @@ def event_words(event: Event) -> str:
             return f"an answer of {one_line(event.actor)} came too late"
         case other:
             return one_line(other).lower().replace("_", " ")
+
+
+def _behalf_words(data: dict[str, Any]) -> str:
+    """In whose place a person acted; empty: in its own."""
+    return f" on behalf of {one_line(data['on_behalf_of'])}" if data.get("on_behalf_of") else ""
+
+
+_RULINGS = {"ANSWER": "answered by rule", "REFUSE": "rejected by rule"}
+
+
+def _ruling_words(data: dict[str, Any]) -> str:
+    """What rules made of a question: `asks people; rules x@1: its author is excluded`."""
+    words = _RULINGS.get(str(data.get("outcome")), "asks people")
+    matched = one_line(", ".join(data.get("matched", ())))
+    hindered = "; ".join(f"{name}: {why}" for name, why in data.get("hindered", {}).items())
+    words += f" {matched}" if words in _RULINGS.values() else f"; rules {matched}" if matched else ""
+    words += f"; routed by {one_line(', '.join(data['routed']))}" if data.get("routed") else ""
+    words += f"; errors in {one_line(', '.join(data['errors']))}" if data.get("errors") else ""
+    words += f"; {one_line(data['conflict'])}" if data.get("conflict") else ""
+    return words + (f" ({one_line(hindered)})" if hindered else "")
 
 
 def _vote_words(data: dict[str, Any]) -> str:

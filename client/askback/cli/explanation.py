@@ -22,6 +22,7 @@ from askback.cli.connection import Connection
 from askback.cli.event_words import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
+from askback.terminal.delegation_words import author_words, delegation_words
 from askback.terminal.vote_words import exclusion_words, progress_words
 from askback.v1 import prompt_pb2 as pb
 
@@ -129,6 +130,7 @@ def _prompt(
             # Where people vote, admins outside the audience only override.
             "words": audience_words(prompt) + ("" if prompt.approval else "; admins too"),
         },
+        "delegated": [one_line(delegation_words(each, times.now)) for each in prompt.delegations],
         "unattended": _presence(prompt, times),
         "claim": _claim(prompt, times),
         "escalation": _escalation(prompt, times),
@@ -248,7 +250,9 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
 
 
 def _submission(answer: AnswerInfo, status: AnswerStatus, *, verb: str) -> str:
-    who = f"{one_line(answer.by)} (override)" if answer.by_override else one_line(answer.by)
+    who = author_words(one_line(answer.by), one_line(answer.on_behalf_of))
+    who += " (override)" if answer.by_override else ""
+    who += " (by rule)" if answer.by_rule else ""
     text = f"{who} {verb} {decision_words(answer.decision)!r}"
     if answer.values is not None:
         text += f" {json_words(answer.values_json)}"
@@ -271,6 +275,7 @@ def lines(
         facts = fields(
             [
                 ("who can answer", found["canAnswer"]["words"]),
+                *(("delegated", words) for words in found["delegated"]),
                 ("excluded", one_line(exclusion_words(prompt))),
                 ("approval", one_line("; ".join(progress_words(prompt)))),
                 *([("unattended", missed["words"])] if missed else []),

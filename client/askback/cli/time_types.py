@@ -100,6 +100,29 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         return datetime.min.replace(tzinfo=UTC)
 
 
+class LocalTime(Moment):
+    """A point in time in the local zone, unless it has another: `2026-12-04` (when that day begins),
+    `2026-12-04T13:00`; or a span from now."""
+
+    span_is = "so long from now"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parse the point in time into an aware datetime."""
+        try:
+            local = datetime.fromisoformat(str(value).strip())
+            if local.utcoffset() is None:
+                return super().convert(local.astimezone().isoformat(), param, ctx)
+        except (ValueError, OverflowError, OSError):
+            pass  # not a local time
+        return super().convert(value, param, ctx)
+
+    def _shift(self, now: datetime, span: timedelta) -> datetime:
+        return now + span
+
+    def _limit(self) -> datetime:
+        return datetime.max.replace(tzinfo=UTC)
+
+
 class Later(Moment):
     """A point in time in the future, with its zone, or a span from now."""
 

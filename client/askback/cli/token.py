@@ -13,7 +13,7 @@ from askback.cli.lazy import LazyGroup
 from askback.cli.output import Output, output_options
 from askback.cli.time_types import Later
 
-ROLES = ("client", "worker", "console", "admin")
+ROLES = ("client", "worker", "console", "policy", "admin")
 _LISTS = ("roles", "namespaces", "groups")
 COMMANDS = {
     "add": ("askback.cli.token:add", "Make a token, print it once and store its hash."),

@@ -9,6 +9,7 @@ from askback._model.json_text import dumps, loads_spelled
 from askback._model.prompts import PromptInfo
 from askback._model.resolutions import AnswerInfo, Resolution
 from askback._text.text import clean_json, one_line
+from askback.terminal.delegation_words import author_words
 from askback.terminal.prompt_table import STATE_WORDS
 
 JOB_STATES = {
@@ -38,8 +39,10 @@ def decision_words(decision: DecisionKind) -> str:
 
 def answer_words(answer: AnswerInfo) -> str:
     """The answer in one line: `yes, by ana: checked the ledger`."""
-    who = "the deadline's default" if answer.by_default else one_line(answer.by) or "someone"
+    author = author_words(one_line(answer.by) or "someone", one_line(answer.on_behalf_of))
+    who = "the deadline's default" if answer.by_default else author
     who += " (override)" if answer.by_override else ""
+    who += f" (rule {one_line(answer.rule_id)}@{answer.rule_revision})" if answer.by_rule else ""
     who += f" (with others: batch {one_line(answer.batch_id, _BATCH_CHARS)})" if answer.batch_id else ""
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:

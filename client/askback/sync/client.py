@@ -17,6 +17,7 @@ from askback._wire.calls import CALL_SECONDS
 from askback._wire.channel import Endpoint, Tls
 from askback._wire.contact import CONNECT_SECONDS
 from askback.sync.console import Console
+from askback.sync.rules import Rules
 from askback.sync.run import Run
 from askback.sync.twin import Twin, blocking, iterating
 from askback.v1 import prompt_pb2
@@ -90,6 +91,11 @@ class Client(Twin):
     def namespace(self) -> str:
         """The namespace of its jobs and prompts; empty: the caller's default."""
         return self._twin.namespace
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the client's namespace: `client.rules.create(...)`, as askback.Client.rules."""
+        return Rules(self._twin.rules)
 
     @overload
     def start(self, job_type: str, input: Any = None, **options: Unpack[StartOptions]) -> Run[Any]: ...
@@ -183,6 +189,14 @@ class Client(Twin):
     delete_person = blocking(aio.Client.delete_person)
     set_group = blocking(aio.Client.set_group)
     list_groups = iterating(aio.Client.list_groups)
+    receipt = blocking(aio.Client.receipt)
+    receipt_keys = blocking(aio.Client.receipt_keys)
+    delegate = blocking(aio.Client.delegate)
+    return_prompt = blocking(aio.Client.return_prompt)
+    reroute = blocking(aio.Client.reroute)
+    set_absence = blocking(aio.Client.set_absence)
+    delete_absence = blocking(aio.Client.delete_absence)
+    list_absences = iterating(aio.Client.list_absences)
 
     def console(
         self,

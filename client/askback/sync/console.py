@@ -147,6 +147,9 @@ class ConsolePrompt(Twin, PromptInfo):
     decide = blocking(aio_prompt.ConsolePrompt.decide)
     withdraw = blocking(aio_prompt.ConsolePrompt.withdraw)
     override = blocking(aio_prompt.ConsolePrompt.override)
+    delegate = blocking(aio_prompt.ConsolePrompt.delegate)
+    give_back = blocking(aio_prompt.ConsolePrompt.give_back)
+    take_back = blocking(aio_prompt.ConsolePrompt.take_back)
     claim = blocking(aio_prompt.ConsolePrompt.claim)
     release = blocking(aio_prompt.ConsolePrompt.release)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from askback._model.enums import DecisionKind
+from askback._model.enums import DecisionKind, DelegationScope
 from askback._model.identity import Identity
 from askback._model.prompts import PromptInfo
 from askback._text.text import columns, one_line
@@ -32,6 +32,8 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     OVERRIDE = "override"
     SIMILAR = "similar"
+    DELEGATE = "delegate"
+    RETURN = "return"
     NEXT = "next"
     PREVIOUS = "previous"
     SEARCH = "search"
@@ -81,7 +83,13 @@ GROUP_KEYS: Final = (
 )
 """Keys for several prompts. Only terminal consoles have them."""
 
-CONSOLE_KEYS: Final = (*KEYS, *VOTE_KEYS, *GROUP_KEYS)
+DELEGATION_KEYS: Final = (
+    Key("p", Action.DELEGATE, "pass it on: delegate it to another person or a group"),
+    Key("b", Action.RETURN, "give back what was delegated to you, or take back what you delegated"),
+)
+"""Keys that change who answers. Only terminal consoles have them."""
+
+CONSOLE_KEYS: Final = (*KEYS, *VOTE_KEYS, *GROUP_KEYS, *DELEGATION_KEYS)
 """All keys of a terminal console."""
 
 SCREEN_KEYS: Final = (
@@ -198,9 +206,31 @@ def vote_menu(prompt: PromptInfo, person: Identity | None) -> list[str]:
     return [f"{key.key} {key.action}" for key in VOTE_KEYS if key.action in found]
 
 
+def delegation_menu(prompt: PromptInfo, person: Identity | None) -> list[str]:
+    """The keys of a console for delegations of this prompt, as far as this person can use them."""
+    if person is None or prompt.excludes(person.subject, person.groups):
+        return []
+    audience, groups = prompt.proto.content.audience, set(person.groups)
+    everyone = not audience.users and not audience.groups
+    asked = everyone or person.subject in audience.users or not groups.isdisjoint(audience.groups)
+    mine = prompt.delegated_to(person.subject, person.groups)
+    policy = prompt.delegation_policy
+    found = []
+    if (asked or mine is not None) and (policy is None or policy.scope is not DelegationScope.NO_ONE):
+        found.append(Action.DELEGATE)
+    if (mine is not None and mine.user) or any(d.giver == person.subject for d in prompt.proto.delegations):
+        found.append(Action.RETURN)
+    return [f"{key.key} {key.action}" for key in DELEGATION_KEYS if key.action in found]
+
+
 def group_menu(similar: int) -> list[str]:
     """The key of a console for a prompt that is one of this many similar ones."""
     return [f"{key.key} {similar} {key.action}" for key in GROUP_KEYS] if similar > 1 else []
+
+
+def rule_menu(prompt: PromptInfo, person: Identity | None, similar: int) -> list[str]:
+    """The keys of a console for the rules of this prompt, which is one of this many similar ones."""
+    return [*vote_menu(prompt, person), *delegation_menu(prompt, person), *group_menu(similar)]
 
 
 def in_lines(parts: Iterable[str], width: int) -> list[str]:

@@ -14,6 +14,7 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
+from askback.terminal.delegator import Delegator
 from askback.terminal.group_answerer import GroupAnswerer
 from askback.terminal.keys import CONSOLE_KEYS, Action, help_lines
 from askback.terminal.live_help import HELP
@@ -53,7 +54,10 @@ class LiveConsole:
         self._group = GroupAnswerer(
             console, self._prompts, terminal, self._answerer, self.errors, partial(show_prompt, terminal)
         )
-        self._notices = LiveNotices(console, terminal, self._prompts, self._answerer, bell=bell)
+        self._delegator = Delegator(terminal)
+        self._notices = LiveNotices(
+            console, terminal, self._prompts, self._answerer, self._delegator, bell=bell
+        )
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list,
             "ls": self._list,
@@ -62,6 +66,7 @@ class LiveConsole:
             "claim": self._claim,
             "release": self._release,
             "wait": self._wait,
+            "also": partial(self._delegate, add=True),
             "": self._fill,
             "/": self._search,
             **self._key_commands(),
@@ -74,9 +79,11 @@ class LiveConsole:
             Action.SKIP: self._skip,
             Action.HELP: self._help,
             Action.AGREE: self._agree,
-            Action.WITHDRAW: self._withdraw,
-            Action.OVERRIDE: self._override,
-            Action.SIMILAR: self._similar,
+            Action.WITHDRAW: lambda rest: self._answerer.withdraw(self._find_open(rest)),
+            Action.OVERRIDE: lambda rest: self._answerer.override(self._find_open(rest)),
+            Action.SIMILAR: lambda rest: self._group.decide_similar(self._find_open(rest)),
+            Action.DELEGATE: self._delegate,
+            Action.RETURN: self._return,
             Action.NEXT: lambda rest: self._move(1),
             Action.PREVIOUS: lambda rest: self._move(-1),
         }
@@ -234,14 +241,13 @@ class LiveConsole:
         word, _, name = rest.partition(" ")
         await self._answerer.agree(self._find_open(word), name.strip())
 
-    async def _withdraw(self, rest: str) -> None:
-        await self._answerer.withdraw(self._find_open(rest))
+    async def _delegate(self, rest: str, *, add: bool = False) -> None:
+        word, _, given = rest.partition(" ")
+        await self._delegator.delegate(self._find_open(word), given.strip(), add=add)
 
-    async def _override(self, rest: str) -> None:
-        await self._answerer.override(self._find_open(rest))
-
-    async def _similar(self, rest: str) -> None:
-        await self._group.decide_similar(self._find_open(rest))
+    async def _return(self, rest: str) -> None:
+        word, _, name = rest.partition(" ")
+        await self._delegator.end(self._prompts.find(word), name.strip(), confirm=not word)
 
     async def _comment(self, rest: str) -> None:
         row = self._find_open("")

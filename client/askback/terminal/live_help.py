@@ -13,6 +13,9 @@ claim [N], release [N]       mark it as yours, so that others cannot answer it; 
 skip [N]                     leave it to others and hide it
 agree [N] [NAME]             vote like this person, for the same changes and values
 withdraw [N]                 withdraw your vote
+delegate N NAME [comment]    pass it on to a person, or group:NAME; they answer on your behalf
+also N NAME [comment]        the same, and you may answer too
+return N [NAME]              give it back; with NAME take back what you delegated
 override [N]                 decide as an admin, whatever approval and exclusion say
 wait                         wait until something is open
 help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console

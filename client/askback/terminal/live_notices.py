@@ -8,6 +8,8 @@ from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
 from askback.terminal import words
+from askback.terminal.delegation_words import changes_of_delegations, delegation_of, reason_words
+from askback.terminal.delegator import Delegator
 from askback.terminal.prompt_answerer import PromptAnswerer
 from askback.terminal.prompt_list import PromptList, Row
 from askback.terminal.terminal import Terminal
@@ -26,6 +28,7 @@ class LiveNotices:
         terminal: Terminal,
         prompts: PromptList,
         answerer: PromptAnswerer,
+        delegator: Delegator,
         *,
         bell: bool = False,
     ) -> None:
@@ -33,6 +36,7 @@ class LiveNotices:
         self._terminal = terminal
         self._prompts = prompts
         self._answerer = answerer
+        self._delegator = delegator
         self._bell = bell
         self.arrived = asyncio.Event()
         """Set when a prompt arrives or ends; a caller that waits for it clears it first."""
@@ -65,20 +69,27 @@ class LiveNotices:
                 continue
             left = words.time_left(prompt, words.now())
             time = "" if left == "-" else f" ({left} left)"
-            self._terminal.notice(f"* {row.number} {what}: [{prompt.kind}] {prompt.title}{time}", "name")
+            mine = delegation_of(prompt, self._terminal.person)
+            why = f", {reason_words(mine, words.now())}" if mine is not None and what == "new" else ""
+            self._terminal.notice(f"* {row.number} {what}: [{prompt.kind}] {prompt.title}{time}{why}", "name")
             if self._bell and what != "changed":
                 self._terminal.writer.bell()
 
     def _tell_of_votes(self, row: Row[ConsolePrompt]) -> None:
-        """Say what other people did; the person's own vote has its verdict."""
-        if what := changes_of_votes(row.before_votes or row.prompt, row.prompt, self._terminal.person):
+        """Say what other people did; the person's own vote or delegation has its own line."""
+        before, person = row.before or row.prompt, self._terminal.person
+        if what := changes_of_votes(before, row.prompt, person):
             progress = "; ".join(progress_words(row.prompt))
             self._terminal.notice(f"* {row.number} {what}: {row.prompt.title} ({progress})", "name")
+        if what := changes_of_delegations(before, row.prompt, words.now(), person):
+            self._terminal.notice(f"* {row.number} {row.prompt.title}: {what}", "name")
 
     def _on_closed(self, closing: Closing) -> None:
         row = self._prompts.close(closing)
         self.arrived.set()
-        if row is not None and self.announcing and row is not self._answerer.working:
+        if row is None or (closing.why == "removed" and self._delegator.take_leaving(row)):
+            return
+        if self.announcing and row is not self._answerer.working:
             self._terminal.notice(
                 f"+ {row.number} {row.status_words(words.now())}: {row.prompt.title}", "quiet"
             )

@@ -15,7 +15,7 @@ from askback.errors import AskbackError
 from askback.terminal import words
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft, SavedInput
-from askback.terminal.keys import Action, group_menu, in_lines, menu, verb_of, vote_menu
+from askback.terminal.keys import Action, in_lines, menu, rule_menu, verb_of
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_form import form_of
@@ -154,6 +154,18 @@ class PromptAnswerer:
 
         await self._run_dialogue(row, ask)
 
+    async def toggle_claim(self, row: Row[ConsolePrompt]) -> None:
+        """Claim a prompt, or release the claim of this console."""
+        prompt_id = row.prompt.prompt_id
+        if prompt_id in self.claimed:
+            await row.prompt.release()
+            self.claimed.discard(prompt_id)
+            self._terminal.notice("it is not yours any more")
+            return
+        await row.prompt.claim()
+        self.claimed.add(prompt_id)
+        self._terminal.notice("it is yours, for 10 minutes or until you leave", "good")
+
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
         """Save a comment for the next decision about this prompt."""
         self._input_for(row).comment = text
@@ -163,7 +175,7 @@ class PromptAnswerer:
         person = self._terminal.person
         deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None, person=person)
         self._terminal.writer.line()
-        more = [*vote_menu(row.prompt, person), *group_menu(len(self._prompts.similar_rows(row)))]
+        more = rule_menu(row.prompt, person, len(self._prompts.similar_rows(row)))
         for line in in_lines([*deciding, *more, "? help"], self._terminal.columns):
             self._terminal.writer.line(line, "title")
 

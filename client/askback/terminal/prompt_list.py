@@ -37,8 +37,8 @@ class Row(Generic[P]):
     unseen: tuple[str, ...] = ()
     """The parts of it that were not shown, in words: cut, or on a page that was not reached."""
     skipped: bool = False
-    before_votes: PromptInfo | None = None
-    """The prompt before its votes changed last."""
+    before: PromptInfo | None = None
+    """The prompt before its votes or delegations changed last."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the prompt ends or its content changes; a new dialogue about the prompt clears it."""
 
@@ -70,7 +70,8 @@ class PromptList:
 
     def put(self, prompt: ConsolePrompt) -> tuple[Row[ConsolePrompt], str]:
         """Store a prompt's newest state. Return its row and what happened: `new`, `changed`, `escalated`,
-        `reminded`, `voted` (or a vote was withdrawn), `claimed` (or released) or `same`."""
+        `reminded`, `voted` (or a vote was withdrawn, or the prompt was delegated), `claimed` (or released) or
+        `same`."""
         row = self._rows.get(prompt.prompt_id)
         if row is None:
             self._last += 1
@@ -88,8 +89,10 @@ class PromptList:
             return row, "escalated"
         if before.remind_count < prompt.remind_count:
             return row, "reminded"
-        if [vote.answer_id for vote in before.proto.votes] != [v.answer_id for v in prompt.proto.votes]:
-            row.before_votes = before
+        if [vote.answer_id for vote in before.proto.votes] != [
+            v.answer_id for v in prompt.proto.votes
+        ] or before.proto.delegations != prompt.proto.delegations:
+            row.before = before
             return row, "voted"
         return row, "claimed" if before.claimed_by != prompt.claimed_by else "same"
 

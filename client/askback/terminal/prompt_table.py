@@ -13,6 +13,7 @@ from askback._text.handle import handles
 from askback._text.spans import Times, exact_time
 from askback._text.table import Column, lines
 from askback.terminal import words
+from askback.terminal.delegation_words import holder_of
 from askback.terminal.vote_words import short_progress
 
 STATE_WORDS = {
@@ -66,6 +67,7 @@ def prompt_columns(
             maximum=_NAME_WIDTH,
             informative=True,
         ),
+        Column("FOR", [holder_of(p, person) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("VOTES", [short_progress(p, person) for p in prompts], informative=True),
         Column("GROUP-KEY", [p.group_key for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),

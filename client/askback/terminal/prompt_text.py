@@ -13,6 +13,7 @@ from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
 from askback.terminal.choices import marks
+from askback.terminal.delegation_words import author_words, delegation_facts
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, is_object, top_entries
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
@@ -179,6 +180,7 @@ def _facts(
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
     yield "for", ", ".join(names) or "everyone"
+    yield from delegation_facts(prompt, person, at)
     yield from vote_facts(prompt, person)
     if prompt.proto.content.priority:
         yield "priority", str(prompt.proto.content.priority)
@@ -288,8 +290,9 @@ def write_answer(
 ) -> None:
     """Write an answer: the decision, who gave it and when, the values, edits and comment."""
     verdict = f"{status}: " if status else ""
-    who = "the deadline's default" if answer.by_default else answer.by
+    who = "the deadline's default" if answer.by_default else author_words(answer.by, answer.on_behalf_of)
     who += " (override)" if answer.by_override else ""
+    who += f" (rule {answer.rule_id}@{answer.rule_revision})" if answer.by_rule else ""
     time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
     batch = f", with others: batch {answer.batch_id}" if answer.batch_id else ""
     writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}{batch}")

@@ -70,8 +70,12 @@ async def work_on(
 
 
 async def person_for(client: Client, prompts: Iterable[PromptInfo]) -> Identity | None:
-    """The caller, if some of these prompts exclude people or have votes; else None, without a call."""
-    if any(prompt.exclude is not None or prompt.approval is not None for prompt in prompts):
+    """The caller, if some of these prompts exclude people, have votes, or were delegated; else None, without
+    a call."""
+    if any(
+        prompt.exclude is not None or prompt.approval is not None or prompt.proto.delegations
+        for prompt in prompts
+    ):
         return await client.whoami()
     return None
 

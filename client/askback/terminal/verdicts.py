@@ -33,10 +33,17 @@ def accepted_words(outcome: AnswerOutcome) -> str:
     before = " (this very answer had been taken before)" if outcome.replayed else ""
     title = outcome.prompt.title
     if outcome.status is AnswerStatus.RECORDED:
-        return f"Recorded: your vote on {title}{_progress(outcome)}{before}"
+        return f"Recorded: your vote{_behalf_of_vote(outcome)} on {title}{_progress(outcome)}{before}"
     answer = outcome.prompt.answered
-    how = " (override)" if answer and answer.by_override else ""
+    how = f" on behalf of {answer.on_behalf_of}" if answer and answer.on_behalf_of else ""
+    how += " (override)" if answer and answer.by_override else ""
     return f"{decision_result(answer.decision) if answer else 'Answered'}{how}: {title}{before}"
+
+
+def _behalf_of_vote(outcome: AnswerOutcome) -> str:
+    """In whose place the vote counts."""
+    names = (vote.on_behalf_of for vote in outcome.prompt.votes if vote.answer_id == outcome.answer_id)
+    return f" on behalf of {name}" if (name := next(names, "")) else ""
 
 
 def _progress(outcome: AnswerOutcome) -> str:

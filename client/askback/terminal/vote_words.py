@@ -10,6 +10,7 @@ from askback._model.enums import DecisionKind
 from askback._model.identity import Identity
 from askback._model.prompts import PromptInfo
 from askback.errors import PermissionDenied
+from askback.terminal.delegation_words import author_words
 from askback.terminal.keys import verb_of
 
 VOTING: Final = {
@@ -50,7 +51,7 @@ def progress_words(prompt: PromptInfo) -> list[str]:
 
 def _count_words(prompt: PromptInfo, count: VoteCount) -> str:
     votes = [vote for vote in prompt.votes if vote.outcome == count.outcome]
-    names = ", ".join(vote.by for vote in votes)
+    names = ", ".join(author_words(vote.by, vote.on_behalf_of) for vote in votes)
     what = verb_of(count.decision)
     if votes and (votes[0].edits or count.decision is DecisionKind.EDIT):
         what = f"approve the changes of {votes[0].by}"
@@ -157,7 +158,7 @@ def changes_of_votes(before: PromptInfo, now: PromptInfo, person: Identity | Non
     new = {vote.answer_id: vote for vote in now.votes}
     voters = {vote.by for vote in new.values()}
     found = [
-        f"{vote.by} {VOTING.get(vote.decision, verb_of(vote.decision))}"
+        f"{author_words(vote.by, vote.on_behalf_of)} {VOTING.get(vote.decision, verb_of(vote.decision))}"
         for answer_id, vote in new.items()
         if answer_id not in old and (person is None or vote.by != person.subject)
     ]

@@ -11,6 +11,7 @@ from askback._model.enums import DecisionKind, FinalAction, PromptState, member_
 from askback._model.prompts import PromptInfo
 from askback._model.resolutions import Resolution
 from askback._text.spans import span_words, when
+from askback.terminal.delegation_words import author_words
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -75,8 +76,9 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
     ago = f" {when(resolution.at, at, exact=exact)}" if resolution.at else ""
     answer = resolution.answer
     if resolution.state is PromptState.ANSWERED and answer:
-        who = "by its deadline's default" if answer.by_default else f"by {answer.by or resolution.actor}"
-        who += " (override)" if answer.by_override else ""
+        author = author_words(answer.by or resolution.actor, answer.on_behalf_of)
+        who = "by its deadline's default" if answer.by_default else f"by {author}"
+        who += " (override)" if answer.by_override else " (by rule)" if answer.by_rule else ""
         return f"answered {who}{ago}: {answer.decision}"
     reason = f": {resolution.reason}" if resolution.reason else ""
     if resolution.state is PromptState.EXPIRED:

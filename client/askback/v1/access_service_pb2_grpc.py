@@ -43,7 +43,7 @@ class AccessServiceStub(object):
 
     Role needed, by RPC:
 
-    WhoAmI, EndSession    any (client, worker or console)
+    WhoAmI, EndSession    any (client, worker, console or policy)
     every other RPC       admin
     """
 
@@ -108,7 +108,7 @@ class AccessServiceServicer(object):
 
     Role needed, by RPC:
 
-    WhoAmI, EndSession    any (client, worker or console)
+    WhoAmI, EndSession    any (client, worker, console or policy)
     every other RPC       admin
     """
 
@@ -256,7 +256,7 @@ class AccessService(object):
 
     Role needed, by RPC:
 
-    WhoAmI, EndSession    any (client, worker or console)
+    WhoAmI, EndSession    any (client, worker, console or policy)
     every other RPC       admin
     """
 

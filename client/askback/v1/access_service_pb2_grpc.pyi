@@ -44,7 +44,7 @@ class AccessServiceStub:
 
     Role needed, by RPC:
 
-      WhoAmI, EndSession    any (client, worker or console)
+      WhoAmI, EndSession    any (client, worker, console or policy)
       every other RPC       admin
     """
 
@@ -124,7 +124,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
     Role needed, by RPC:
 
-      WhoAmI, EndSession    any (client, worker or console)
+      WhoAmI, EndSession    any (client, worker, console or policy)
       every other RPC       admin
     """
 
@@ -200,7 +200,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Role needed, by RPC:
 
-      WhoAmI, EndSession    any (client, worker or console)
+      WhoAmI, EndSession    any (client, worker, console or policy)
       every other RPC       admin
     """
 

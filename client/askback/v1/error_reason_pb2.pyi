@@ -134,6 +134,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_ABSENCE_NOT_FOUND: _ErrorReason.ValueType  # 29
     """NOT_FOUND: there is no absence with this id that the caller may change. Metadata: `absence_id`."""
+    ERROR_REASON_RULE_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """NOT_FOUND: there is no such rule in a namespace that you may use. Metadata: `rule_id`."""
+    ERROR_REASON_RULE_CHANGED: _ErrorReason.ValueType  # 41
+    """ABORTED: the rule has another newest revision than `expected_revision`. Read it again. Metadata: `rule_id`,
+    `expected`, `newest`.
+    """
+    ERROR_REASON_RECEIPT_UNAVAILABLE: _ErrorReason.ValueType  # 42
+    """FAILED_PRECONDITION: there is no receipt of the prompt. Metadata: `prompt_id` and `because`, one of OPEN (it is not
+    closed), NO_KEY (the server has no signing key), ERASED (what was decided was erased), UNCHAINED (an older
+    version closed it, which recorded no hashes).
+    """
+    ERROR_REASON_AUDIT_FAILED: _ErrorReason.ValueType  # 43
+    """DATA_LOSS: what is stored of the job is not what its events have recorded, so nothing is signed. Run
+    `askback audit verify` with the job. Metadata: `job_id`.
+    """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -259,6 +274,21 @@ group), MEMBER (a transfer to a group of the caller), SHORTAGE (too few could ap
 """
 ERROR_REASON_ABSENCE_NOT_FOUND: ErrorReason.ValueType  # 29
 """NOT_FOUND: there is no absence with this id that the caller may change. Metadata: `absence_id`."""
+ERROR_REASON_RULE_NOT_FOUND: ErrorReason.ValueType  # 40
+"""NOT_FOUND: there is no such rule in a namespace that you may use. Metadata: `rule_id`."""
+ERROR_REASON_RULE_CHANGED: ErrorReason.ValueType  # 41
+"""ABORTED: the rule has another newest revision than `expected_revision`. Read it again. Metadata: `rule_id`,
+`expected`, `newest`.
+"""
+ERROR_REASON_RECEIPT_UNAVAILABLE: ErrorReason.ValueType  # 42
+"""FAILED_PRECONDITION: there is no receipt of the prompt. Metadata: `prompt_id` and `because`, one of OPEN (it is not
+closed), NO_KEY (the server has no signing key), ERASED (what was decided was erased), UNCHAINED (an older
+version closed it, which recorded no hashes).
+"""
+ERROR_REASON_AUDIT_FAILED: ErrorReason.ValueType  # 43
+"""DATA_LOSS: what is stored of the job is not what its events have recorded, so nothing is signed. Run
+`askback audit verify` with the job. Metadata: `job_id`.
+"""
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

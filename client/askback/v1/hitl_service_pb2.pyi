@@ -66,7 +66,8 @@ class _DelegationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Delega
     """The caller keeps it, and the other person may answer too. For a second opinion."""
     DELEGATION_MODE_RETURN: _DelegationMode.ValueType  # 3
     """In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-    end, and so do delegations that followed from it.
+    end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+    absence.
     """
 
 class DelegationMode(_DelegationMode, metaclass=_DelegationModeEnumTypeWrapper):
@@ -80,7 +81,8 @@ DELEGATION_MODE_ADD: DelegationMode.ValueType  # 2
 """The caller keeps it, and the other person may answer too. For a second opinion."""
 DELEGATION_MODE_RETURN: DelegationMode.ValueType  # 3
 """In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-end, and so do delegations that followed from it.
+end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+absence.
 """
 Global___DelegationMode: _TypeAlias = DelegationMode  # noqa: Y015
 
@@ -343,6 +345,60 @@ class GetPromptResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPromptResponse: _TypeAlias = GetPromptResponse  # noqa: Y015
+
+@_typing.final
+class GetReceiptRequest(_message.Message):
+    """Names one prompt: by `prompt_id`, or by `job_id` and `key`. Exactly one of the two ways."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt's id. Empty: `job_id` and `key` name it."""
+    job_id: _builtins.str
+    """The job that asked; together with `key`."""
+    key: _builtins.str
+    """The asker's name of the prompt; together with `job_id`."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptRequest: _TypeAlias = GetReceiptRequest  # noqa: Y015
+
+@_typing.final
+class GetReceiptResponse(_message.Message):
+    """The receipt of a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    receipt: _builtins.str
+    """A JWS in compact form (RFC 7515) with the algorithm Ed25519 (RFC 9864), the type `askback-receipt` and the id of
+    its key. docs/receipts.md describes its payload, a JSON object.
+    """
+    def __init__(
+        self,
+        *,
+        receipt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptResponse: _TypeAlias = GetReceiptResponse  # noqa: Y015
 
 @_typing.final
 class WatchPromptsRequest(_message.Message):
@@ -1241,7 +1297,9 @@ class DelegatePromptResponse(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt, with `delegations`."""
+        """The prompt, with `delegations`. To a caller who may not see it any more, because it gave its right away before,
+        only its ids, its state, and what the caller has delegated.
+        """
 
     def __init__(
         self,
@@ -1289,11 +1347,11 @@ class ReroutePromptRequest(_message.Message):
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """Counted from now, as `PromptContent.timeout`."""
+        """Counted from now, as `PromptContent.timeout`. Unset: no other time, or `deadline`."""
 
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:
-        """A time, as `PromptContent.deadline`."""
+        """Until then, as `PromptContent.deadline`. Unset: no other time, or `timeout`."""
 
     @_builtins.property
     def escalation(self) -> _prompt_pb2.Escalation:
@@ -1540,6 +1598,7 @@ class ConverseClientFrame(_message.Message):
     ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
     DELEGATE_PROMPT_FIELD_NUMBER: _builtins.int
     REROUTE_PROMPT_FIELD_NUMBER: _builtins.int
+    GET_RECEIPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """A number of your choice, which the reply has too. 0: send no reply, not even an error.
     Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
@@ -1612,6 +1671,10 @@ class ConverseClientFrame(_message.Message):
     def reroute_prompt(self) -> Global___ReroutePromptRequest:
         """As the unary call ReroutePrompt."""
 
+    @_builtins.property
+    def get_receipt(self) -> Global___GetReceiptRequest:
+        """As the unary call GetReceipt."""
+
     def __init__(
         self,
         *,
@@ -1632,12 +1695,13 @@ class ConverseClientFrame(_message.Message):
         answer_prompts: Global___AnswerPromptsRequest | None = ...,
         delegate_prompt: Global___DelegatePromptRequest | None = ...,
         reroute_prompt: Global___ReroutePromptRequest | None = ...,
+        get_receipt: Global___GetReceiptRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "credit", b"credit", "delegate_prompt", b"delegate_prompt", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "credit", "goodbye", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt", "get_receipt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1667,6 +1731,7 @@ class ConverseServerFrame(_message.Message):
     ANSWER_PROMPTS_FIELD_NUMBER: _builtins.int
     DELEGATE_PROMPT_FIELD_NUMBER: _builtins.int
     REROUTE_PROMPT_FIELD_NUMBER: _builtins.int
+    GET_RECEIPT_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """The `ref` of the frame that this replies to. 0: not a reply; the server
     sends it unprompted.
@@ -1739,6 +1804,10 @@ class ConverseServerFrame(_message.Message):
     def reroute_prompt(self) -> Global___ReroutePromptResponse:
         """Reply to `reroute_prompt`."""
 
+    @_builtins.property
+    def get_receipt(self) -> Global___GetReceiptResponse:
+        """Reply to `get_receipt`."""
+
     def __init__(
         self,
         *,
@@ -1760,12 +1829,13 @@ class ConverseServerFrame(_message.Message):
         answer_prompts: Global___AnswerPromptsResponse | None = ...,
         delegate_prompt: Global___DelegatePromptResponse | None = ...,
         reroute_prompt: Global___ReroutePromptResponse | None = ...,
+        get_receipt: Global___GetReceiptResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_prompt", b"answer_prompt", "answer_prompts", b"answer_prompts", "body", b"body", "cancel_prompt", b"cancel_prompt", "claim_prompt", b"claim_prompt", "delegate_prompt", b"delegate_prompt", "error", b"error", "get_prompt", b"get_prompt", "get_receipt", b"get_receipt", "go_away", b"go_away", "heartbeat", b"heartbeat", "list_answers", b"list_answers", "list_prompts", b"list_prompts", "override_prompt", b"override_prompt", "prompt_event", b"prompt_event", "ref", b"ref", "release_prompt", b"release_prompt", "reroute_prompt", b"reroute_prompt", "welcome", b"welcome", "withdraw_answer", b"withdraw_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "prompt_event", "answer_prompt", "claim_prompt", "release_prompt", "cancel_prompt", "list_prompts", "get_prompt", "list_answers", "withdraw_answer", "override_prompt", "answer_prompts", "delegate_prompt", "reroute_prompt", "get_receipt"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -36,7 +36,7 @@ class HitlServiceStub(object):
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
-    GetPrompt, ListAnswers               console, client or worker
+    GetPrompt, ListAnswers, GetReceipt   console, client or worker
     CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -123,6 +123,11 @@ class HitlServiceStub(object):
                 request_serializer=askback_dot_v1_dot_hitl__service__pb2.ListAnswersRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_hitl__service__pb2.ListAnswersResponse.FromString,
                 _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/askback.v1.HitlService/GetReceipt',
+                request_serializer=askback_dot_v1_dot_hitl__service__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_hitl__service__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
 
 
 class HitlServiceServicer(object):
@@ -136,7 +141,7 @@ class HitlServiceServicer(object):
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
-    GetPrompt, ListAnswers               console, client or worker
+    GetPrompt, ListAnswers, GetReceipt   console, client or worker
     CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -311,6 +316,17 @@ class HitlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReceipt(self, request, context):
+        """Returns a signed statement of how a closed prompt ended: who decided what about which content, when, and by
+        which votes or rule. It can be verified offline with the keys of ListReceiptKeys. Before it is signed, all
+        that is stored of the job is verified against the hash chain of its events. The receipt of a prompt stays the
+        same until the server signs with another key. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        (INVALID_FIELD), FAILED_PRECONDITION (RECEIPT_UNAVAILABLE), DATA_LOSS (AUDIT_FAILED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HitlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -384,6 +400,11 @@ def add_HitlServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_hitl__service__pb2.ListAnswersRequest.FromString,
                     response_serializer=askback_dot_v1_dot_hitl__service__pb2.ListAnswersResponse.SerializeToString,
             ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=askback_dot_v1_dot_hitl__service__pb2.GetReceiptRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_hitl__service__pb2.GetReceiptResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'askback.v1.HitlService', rpc_method_handlers)
@@ -403,7 +424,7 @@ class HitlService(object):
     OverridePrompt                       admin
     ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
     `job_id_suffix` in the filter
-    GetPrompt, ListAnswers               console, client or worker
+    GetPrompt, ListAnswers, GetReceipt   console, client or worker
     CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -782,6 +803,33 @@ class HitlService(object):
             '/askback.v1.HitlService/ListAnswers',
             askback_dot_v1_dot_hitl__service__pb2.ListAnswersRequest.SerializeToString,
             askback_dot_v1_dot_hitl__service__pb2.ListAnswersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.HitlService/GetReceipt',
+            askback_dot_v1_dot_hitl__service__pb2.GetReceiptRequest.SerializeToString,
+            askback_dot_v1_dot_hitl__service__pb2.GetReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,7 +37,7 @@ class HitlServiceStub:
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
-      GetPrompt, ListAnswers               console, client or worker
+      GetPrompt, ListAnswers, GetReceipt   console, client or worker
       CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -160,6 +160,13 @@ class HitlServiceStub:
     """Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
     NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
     """
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.GetReceiptRequest, _hitl_service_pb2.GetReceiptResponse]
+    """Returns a signed statement of how a closed prompt ended: who decided what about which content, when, and by
+    which votes or rule. It can be verified offline with the keys of ListReceiptKeys. Before it is signed, all
+    that is stored of the job is verified against the hash chain of its events. The receipt of a prompt stays the
+    same until the server signs with another key. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+    (INVALID_FIELD), FAILED_PRECONDITION (RECEIPT_UNAVAILABLE), DATA_LOSS (AUDIT_FAILED).
+    """
 
 @_typing.type_check_only
 class HitlServiceAsyncStub(HitlServiceStub):
@@ -173,7 +180,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
-      GetPrompt, ListAnswers               console, client or worker
+      GetPrompt, ListAnswers, GetReceipt   console, client or worker
       CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -293,6 +300,13 @@ class HitlServiceAsyncStub(HitlServiceStub):
     """Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
     NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
     """
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.GetReceiptRequest, _hitl_service_pb2.GetReceiptResponse]  # type: ignore[assignment]
+    """Returns a signed statement of how a closed prompt ended: who decided what about which content, when, and by
+    which votes or rule. It can be verified offline with the keys of ListReceiptKeys. Before it is signed, all
+    that is stored of the job is verified against the hash chain of its events. The receipt of a prompt stays the
+    same until the server signs with another key. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+    (INVALID_FIELD), FAILED_PRECONDITION (RECEIPT_UNAVAILABLE), DATA_LOSS (AUDIT_FAILED).
+    """
 
 class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
@@ -305,7 +319,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
       OverridePrompt                       admin
       ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
                                            `job_id_suffix` in the filter
-      GetPrompt, ListAnswers               console, client or worker
+      GetPrompt, ListAnswers, GetReceipt   console, client or worker
       CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 
     A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -506,6 +520,19 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_hitl_service_pb2.ListAnswersResponse, _abc.Awaitable[_hitl_service_pb2.ListAnswersResponse]]:
         """Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
         NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
+        """
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _hitl_service_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hitl_service_pb2.GetReceiptResponse, _abc.Awaitable[_hitl_service_pb2.GetReceiptResponse]]:
+        """Returns a signed statement of how a closed prompt ended: who decided what about which content, when, and by
+        which votes or rule. It can be verified offline with the keys of ListReceiptKeys. Before it is signed, all
+        that is stored of the job is verified against the hash chain of its events. The receipt of a prompt stays the
+        same until the server signs with another key. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        (INVALID_FIELD), FAILED_PRECONDITION (RECEIPT_UNAVAILABLE), DATA_LOSS (AUDIT_FAILED).
         """
 
 def add_HitlServiceServicer_to_server(servicer: HitlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -202,6 +202,8 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
     it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
     """
+    JOB_EVENT_TYPE_PROMPT_RULED: _JobEventType.ValueType  # 60
+    """Rules match the prompt that was asked or amended, or could not be evaluated."""
     JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
     """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
     console that watches a job of which it sees the head (`Job.head_only`).
@@ -322,6 +324,8 @@ JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED: JobEventType.ValueType  # 50
 """The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
 it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
 """
+JOB_EVENT_TYPE_PROMPT_RULED: JobEventType.ValueType  # 60
+"""Rules match the prompt that was asked or amended, or could not be evaluated."""
 JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
 """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 console that watches a job of which it sees the head (`Job.head_only`).

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from askback.v1 import rule_pb2 as askback_dot_v1_dot_rule__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61skback/v1/policy_service.proto\x12\naskback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n\x07\x41\x62sence\x12\x12\n\nabsence_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsubstitute\x18\x06 \x01(\t\x12\x0f\n\x07\x63omment\x18\x07 \x01(\t\x12\x0e\n\x06set_by\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcf\x01\n\x11SetAbsenceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nabsence_id\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsubstitute\x18\x06 \x01(\t\x12\x0f\n\x07\x63omment\x18\x07 \x01(\t\":\n\x12SetAbsenceResponse\x12$\n\x07\x61\x62sence\x18\x01 \x01(\x0b\x32\x13.askback.v1.Absence\"=\n\x14\x44\x65leteAbsenceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nabsence_id\x18\x02 \x01(\t\"=\n\x15\x44\x65leteAbsenceResponse\x12$\n\x07\x61\x62sence\x18\x01 \x01(\x0b\x32\x13.askback.v1.Absence\"v\n\x13ListAbsencesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x14\n\x0cinclude_past\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"V\n\x14ListAbsencesResponse\x12%\n\x08\x61\x62sences\x18\x01 \x03(\x0b\x32\x13.askback.v1.Absence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x85\x02\n\rPolicyService\x12K\n\nSetAbsence\x12\x1d.askback.v1.SetAbsenceRequest\x1a\x1e.askback.v1.SetAbsenceResponse\x12T\n\rDeleteAbsence\x12 .askback.v1.DeleteAbsenceRequest\x1a!.askback.v1.DeleteAbsenceResponse\x12Q\n\x0cListAbsences\x12\x1f.askback.v1.ListAbsencesRequest\x1a .askback.v1.ListAbsencesResponseB^\n\x0e\x64\x65v.askback.v1B\x12PolicyServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61skback/v1/policy_service.proto\x12\naskback.v1\x1a\x15\x61skback/v1/rule.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x11\x43reateRuleRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\"\n\x04spec\x18\x03 \x01(\x0b\x32\x14.askback.v1.RuleSpec\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"4\n\x12\x43reateRuleResponse\x12\x1e\n\x04rule\x18\x01 \x01(\x0b\x32\x10.askback.v1.Rule\"\x98\x01\n\x11UpdateRuleRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\"\n\x04spec\x18\x03 \x01(\x0b\x32\x14.askback.v1.RuleSpec\x12\x14\n\x07\x65nabled\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x19\n\x11\x65xpected_revision\x18\x05 \x01(\x03\x42\n\n\x08_enabled\"4\n\x12UpdateRuleResponse\x12\x1e\n\x04rule\x18\x01 \x01(\x0b\x32\x10.askback.v1.Rule\"7\n\x11\x44\x65leteRuleRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\"\x14\n\x12\x44\x65leteRuleResponse\"e\n\x10ListRulesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0finclude_deleted\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"M\n\x11ListRulesResponse\x12\x1f\n\x05rules\x18\x01 \x03(\x0b\x32\x10.askback.v1.Rule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x01\n\nRuleSample\x12\x11\n\tprompt_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12)\n\x06people\x18\x03 \x01(\x0e\x32\x19.askback.v1.PeopleVerdict\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\x0bPreviewCell\x12%\n\x04rule\x18\x01 \x01(\x0e\x32\x17.askback.v1.RuleVerdict\x12)\n\x06people\x18\x02 \x01(\x0e\x32\x19.askback.v1.PeopleVerdict\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\'\n\x07samples\x18\x04 \x03(\x0b\x32\x16.askback.v1.RuleSample\"@\n\x0bRuleFinding\x12\"\n\x04lint\x18\x01 \x01(\x0e\x32\x14.askback.v1.RuleLint\x12\r\n\x05rules\x18\x02 \x03(\t\"\\\n\x12PreviewRuleRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.askback.v1.RuleSpec\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\"\xa4\x01\n\x13PreviewRuleResponse\x12&\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x17.askback.v1.PreviewCell\x12)\n\tconflicts\x18\x02 \x03(\x0b\x32\x16.askback.v1.RuleSample\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12)\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x17.askback.v1.RuleFinding\"a\n\x13SuggestRulesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tprompt_id\x18\x02 \x01(\t\x12\x13\n\x0bmin_support\x18\x03 \x01(\x05\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\"\xa7\x01\n\x0eRuleSuggestion\x12\"\n\x04spec\x18\x01 \x01(\x0b\x32\x14.askback.v1.RuleSpec\x12\x0f\n\x07support\x18\x02 \x01(\x05\x12\x12\n\nexceptions\x18\x03 \x01(\x05\x12\r\n\x05users\x18\x04 \x03(\t\x12\'\n\x07samples\x18\x05 \x03(\x0b\x32\x16.askback.v1.RuleSample\x12\x14\n\x0copen_prompts\x18\x06 \x01(\x05\"G\n\x14SuggestRulesResponse\x12/\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x1a.askback.v1.RuleSuggestion\"\xb7\x02\n\x07\x41\x62sence\x12\x12\n\nabsence_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsubstitute\x18\x06 \x01(\t\x12\x0f\n\x07\x63omment\x18\x07 \x01(\t\x12\x0e\n\x06set_by\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcf\x01\n\x11SetAbsenceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nabsence_id\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsubstitute\x18\x06 \x01(\t\x12\x0f\n\x07\x63omment\x18\x07 \x01(\t\":\n\x12SetAbsenceResponse\x12$\n\x07\x61\x62sence\x18\x01 \x01(\x0b\x32\x13.askback.v1.Absence\"=\n\x14\x44\x65leteAbsenceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nabsence_id\x18\x02 \x01(\t\"=\n\x15\x44\x65leteAbsenceResponse\x12$\n\x07\x61\x62sence\x18\x01 \x01(\x0b\x32\x13.askback.v1.Absence\"v\n\x13ListAbsencesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x14\n\x0cinclude_past\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"V\n\x14ListAbsencesResponse\x12%\n\x08\x61\x62sences\x18\x01 \x03(\x0b\x32\x13.askback.v1.Absence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x18\n\x16ListReceiptKeysRequest\",\n\x17ListReceiptKeysResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t*\xc0\x01\n\x0bRuleVerdict\x12\x1c\n\x18RULE_VERDICT_UNSPECIFIED\x10\x00\x12\x17\n\x13RULE_VERDICT_ANSWER\x10\x01\x12\x17\n\x13RULE_VERDICT_REFUSE\x10\x02\x12\x14\n\x10RULE_VERDICT_ASK\x10\x03\x12\x16\n\x12RULE_VERDICT_ROUTE\x10\x04\x12\x19\n\x15RULE_VERDICT_NO_MATCH\x10\x05\x12\x18\n\x14RULE_VERDICT_UNKNOWN\x10\x06*\xcc\x01\n\rPeopleVerdict\x12\x1e\n\x1aPEOPLE_VERDICT_UNSPECIFIED\x10\x00\x12\x19\n\x15PEOPLE_VERDICT_ACCEPT\x10\x01\x12\x17\n\x13PEOPLE_VERDICT_EDIT\x10\x02\x12\x19\n\x15PEOPLE_VERDICT_REJECT\x10\x03\x12\x19\n\x15PEOPLE_VERDICT_REVISE\x10\x04\x12\x18\n\x14PEOPLE_VERDICT_OTHER\x10\x05\x12\x17\n\x13PEOPLE_VERDICT_NONE\x10\x06*s\n\x08RuleLint\x12\x19\n\x15RULE_LINT_UNSPECIFIED\x10\x00\x12\x1b\n\x17RULE_LINT_NEVER_MATCHES\x10\x01\x12\x16\n\x12RULE_LINT_SHADOWED\x10\x02\x12\x17\n\x13RULE_LINT_REDUNDANT\x10\x03\x32\xb5\x06\n\rPolicyService\x12K\n\nCreateRule\x12\x1d.askback.v1.CreateRuleRequest\x1a\x1e.askback.v1.CreateRuleResponse\x12K\n\nUpdateRule\x12\x1d.askback.v1.UpdateRuleRequest\x1a\x1e.askback.v1.UpdateRuleResponse\x12K\n\nDeleteRule\x12\x1d.askback.v1.DeleteRuleRequest\x1a\x1e.askback.v1.DeleteRuleResponse\x12H\n\tListRules\x12\x1c.askback.v1.ListRulesRequest\x1a\x1d.askback.v1.ListRulesResponse\x12N\n\x0bPreviewRule\x12\x1e.askback.v1.PreviewRuleRequest\x1a\x1f.askback.v1.PreviewRuleResponse\x12Q\n\x0cSuggestRules\x12\x1f.askback.v1.SuggestRulesRequest\x1a .askback.v1.SuggestRulesResponse\x12K\n\nSetAbsence\x12\x1d.askback.v1.SetAbsenceRequest\x1a\x1e.askback.v1.SetAbsenceResponse\x12T\n\rDeleteAbsence\x12 .askback.v1.DeleteAbsenceRequest\x1a!.askback.v1.DeleteAbsenceResponse\x12Q\n\x0cListAbsences\x12\x1f.askback.v1.ListAbsencesRequest\x1a .askback.v1.ListAbsencesResponse\x12Z\n\x0fListReceiptKeys\x12\".askback.v1.ListReceiptKeysRequest\x1a#.askback.v1.ListReceiptKeysResponseB^\n\x0e\x64\x65v.askback.v1B\x12PolicyServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +34,62 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'askback.v1.policy_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.askback.v1B\022PolicyServiceProtoP\001Z6github.com/askback/askback/gen/go/askback/v1;askbackv1'
-  _globals['_ABSENCE']._serialized_start=81
-  _globals['_ABSENCE']._serialized_end=392
-  _globals['_SETABSENCEREQUEST']._serialized_start=395
-  _globals['_SETABSENCEREQUEST']._serialized_end=602
-  _globals['_SETABSENCERESPONSE']._serialized_start=604
-  _globals['_SETABSENCERESPONSE']._serialized_end=662
-  _globals['_DELETEABSENCEREQUEST']._serialized_start=664
-  _globals['_DELETEABSENCEREQUEST']._serialized_end=725
-  _globals['_DELETEABSENCERESPONSE']._serialized_start=727
-  _globals['_DELETEABSENCERESPONSE']._serialized_end=788
-  _globals['_LISTABSENCESREQUEST']._serialized_start=790
-  _globals['_LISTABSENCESREQUEST']._serialized_end=908
-  _globals['_LISTABSENCESRESPONSE']._serialized_start=910
-  _globals['_LISTABSENCESRESPONSE']._serialized_end=996
-  _globals['_POLICYSERVICE']._serialized_start=999
-  _globals['_POLICYSERVICE']._serialized_end=1260
+  _globals['_RULEVERDICT']._serialized_start=2718
+  _globals['_RULEVERDICT']._serialized_end=2910
+  _globals['_PEOPLEVERDICT']._serialized_start=2913
+  _globals['_PEOPLEVERDICT']._serialized_end=3117
+  _globals['_RULELINT']._serialized_start=3119
+  _globals['_RULELINT']._serialized_end=3234
+  _globals['_CREATERULEREQUEST']._serialized_start=103
+  _globals['_CREATERULEREQUEST']._serialized_end=220
+  _globals['_CREATERULERESPONSE']._serialized_start=222
+  _globals['_CREATERULERESPONSE']._serialized_end=274
+  _globals['_UPDATERULEREQUEST']._serialized_start=277
+  _globals['_UPDATERULEREQUEST']._serialized_end=429
+  _globals['_UPDATERULERESPONSE']._serialized_start=431
+  _globals['_UPDATERULERESPONSE']._serialized_end=483
+  _globals['_DELETERULEREQUEST']._serialized_start=485
+  _globals['_DELETERULEREQUEST']._serialized_end=540
+  _globals['_DELETERULERESPONSE']._serialized_start=542
+  _globals['_DELETERULERESPONSE']._serialized_end=562
+  _globals['_LISTRULESREQUEST']._serialized_start=564
+  _globals['_LISTRULESREQUEST']._serialized_end=665
+  _globals['_LISTRULESRESPONSE']._serialized_start=667
+  _globals['_LISTRULESRESPONSE']._serialized_end=744
+  _globals['_RULESAMPLE']._serialized_start=747
+  _globals['_RULESAMPLE']._serialized_end=902
+  _globals['_PREVIEWCELL']._serialized_start=905
+  _globals['_PREVIEWCELL']._serialized_end=1056
+  _globals['_RULEFINDING']._serialized_start=1058
+  _globals['_RULEFINDING']._serialized_end=1122
+  _globals['_PREVIEWRULEREQUEST']._serialized_start=1124
+  _globals['_PREVIEWRULEREQUEST']._serialized_end=1216
+  _globals['_PREVIEWRULERESPONSE']._serialized_start=1219
+  _globals['_PREVIEWRULERESPONSE']._serialized_end=1383
+  _globals['_SUGGESTRULESREQUEST']._serialized_start=1385
+  _globals['_SUGGESTRULESREQUEST']._serialized_end=1482
+  _globals['_RULESUGGESTION']._serialized_start=1485
+  _globals['_RULESUGGESTION']._serialized_end=1652
+  _globals['_SUGGESTRULESRESPONSE']._serialized_start=1654
+  _globals['_SUGGESTRULESRESPONSE']._serialized_end=1725
+  _globals['_ABSENCE']._serialized_start=1728
+  _globals['_ABSENCE']._serialized_end=2039
+  _globals['_SETABSENCEREQUEST']._serialized_start=2042
+  _globals['_SETABSENCEREQUEST']._serialized_end=2249
+  _globals['_SETABSENCERESPONSE']._serialized_start=2251
+  _globals['_SETABSENCERESPONSE']._serialized_end=2309
+  _globals['_DELETEABSENCEREQUEST']._serialized_start=2311
+  _globals['_DELETEABSENCEREQUEST']._serialized_end=2372
+  _globals['_DELETEABSENCERESPONSE']._serialized_start=2374
+  _globals['_DELETEABSENCERESPONSE']._serialized_end=2435
+  _globals['_LISTABSENCESREQUEST']._serialized_start=2437
+  _globals['_LISTABSENCESREQUEST']._serialized_end=2555
+  _globals['_LISTABSENCESRESPONSE']._serialized_start=2557
+  _globals['_LISTABSENCESRESPONSE']._serialized_end=2643
+  _globals['_LISTRECEIPTKEYSREQUEST']._serialized_start=2645
+  _globals['_LISTRECEIPTKEYSREQUEST']._serialized_end=2669
+  _globals['_LISTRECEIPTKEYSRESPONSE']._serialized_start=2671
+  _globals['_LISTRECEIPTKEYSRESPONSE']._serialized_end=2715
+  _globals['_POLICYSERVICE']._serialized_start=3237
+  _globals['_POLICYSERVICE']._serialized_end=4058
 # @@protoc_insertion_point(module_scope)

@@ -26,21 +26,38 @@ if _version_not_supported:
 
 
 class PolicyServiceStub(object):
-    """Says when people are away, and who stands in for them. Metadata of calls, transient errors and limits: see
-    JobService.
+    """Rules answer, refuse or route prompts when they are asked or amended, in the same commit. Metadata of calls,
+    transient errors and limits: see JobService.
 
-    While a person is away, the substitute may answer the prompts that name the person in their audience, or were
-    delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are not affected: its
-    other members are there. Open prompts follow when an absence begins, ends or is changed, within seconds
-    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no one is
-    left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute who
-    may not answer is skipped, and the job has an event that says why. With the end of the absence the
-    substitute's right ends; with a claim it stays until the claim ends.
+    **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
+    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
+    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+
+    **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
+    that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
+    excluded, and alone or within `Approval.rules_may_fill`. A right that the author has given to another person, or that
+    was given to the author, does not count. Prompts that were open before a rule are not answered by it.
+
+    In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
+    second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
+
+    **Absences** say when people are away. Meanwhile the substitute may answer the prompts that name the person in their
+    audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
+    not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
+    seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
+    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
+    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
 
     Role needed, by RPC:
 
-    SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+    SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+    ListReceiptKeys              any (client, worker, console or policy)
+    every other RPC              policy
+
+    Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
+    namespaces.
     """
 
     def __init__(self, channel):
@@ -49,6 +66,36 @@ class PolicyServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.CreateRule = channel.unary_unary(
+                '/askback.v1.PolicyService/CreateRule',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.CreateRuleRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.CreateRuleResponse.FromString,
+                _registered_method=True)
+        self.UpdateRule = channel.unary_unary(
+                '/askback.v1.PolicyService/UpdateRule',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.UpdateRuleRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.UpdateRuleResponse.FromString,
+                _registered_method=True)
+        self.DeleteRule = channel.unary_unary(
+                '/askback.v1.PolicyService/DeleteRule',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.DeleteRuleRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.DeleteRuleResponse.FromString,
+                _registered_method=True)
+        self.ListRules = channel.unary_unary(
+                '/askback.v1.PolicyService/ListRules',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.ListRulesRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.ListRulesResponse.FromString,
+                _registered_method=True)
+        self.PreviewRule = channel.unary_unary(
+                '/askback.v1.PolicyService/PreviewRule',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.PreviewRuleRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.PreviewRuleResponse.FromString,
+                _registered_method=True)
+        self.SuggestRules = channel.unary_unary(
+                '/askback.v1.PolicyService/SuggestRules',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesResponse.FromString,
+                _registered_method=True)
         self.SetAbsence = channel.unary_unary(
                 '/askback.v1.PolicyService/SetAbsence',
                 request_serializer=askback_dot_v1_dot_policy__service__pb2.SetAbsenceRequest.SerializeToString,
@@ -64,25 +111,107 @@ class PolicyServiceStub(object):
                 request_serializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.FromString,
                 _registered_method=True)
+        self.ListReceiptKeys = channel.unary_unary(
+                '/askback.v1.PolicyService/ListReceiptKeys',
+                request_serializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer(object):
-    """Says when people are away, and who stands in for them. Metadata of calls, transient errors and limits: see
-    JobService.
+    """Rules answer, refuse or route prompts when they are asked or amended, in the same commit. Metadata of calls,
+    transient errors and limits: see JobService.
 
-    While a person is away, the substitute may answer the prompts that name the person in their audience, or were
-    delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are not affected: its
-    other members are there. Open prompts follow when an absence begins, ends or is changed, within seconds
-    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no one is
-    left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute who
-    may not answer is skipped, and the job has an event that says why. With the end of the absence the
-    substitute's right ends; with a claim it stays until the claim ends.
+    **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
+    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
+    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+
+    **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
+    that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
+    excluded, and alone or within `Approval.rules_may_fill`. A right that the author has given to another person, or that
+    was given to the author, does not count. Prompts that were open before a rule are not answered by it.
+
+    In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
+    second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
+
+    **Absences** say when people are away. Meanwhile the substitute may answer the prompts that name the person in their
+    audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
+    not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
+    seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
+    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
+    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
 
     Role needed, by RPC:
 
-    SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+    SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+    ListReceiptKeys              any (client, worker, console or policy)
+    every other RPC              policy
+
+    Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
+    namespaces.
     """
+
+    def CreateRule(self, request, context):
+        """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
+        evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
+        may not answer prompts (role `console`); ALREADY_EXISTS (ID_REUSED) for a `request_id` that created another rule;
+        RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) for more than 500 rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRule(self, request, context):
+        """Changes a rule. With `spec` it gets a new revision, of which the caller is the author; one that only ends earlier
+        or has fewer uses keeps its author. Switching off is done at once and drops a proposal.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND), ABORTED (RULE_CHANGED), and those of CreateRule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRule(self, request, context):
+        """Deletes a rule at once. Deleting it again is OK.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRules(self, request, context):
+        """Lists the rules of a namespace by id: in the order of their creation, mostly.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN), PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRule(self, request, context):
+        """Says what a rule would have done with the last prompts of the namespace, against what people did, by the
+        evaluator that decides prompts. It changes nothing. Who may answer, uses and other rules are not considered.
+
+        Errors: those of CreateRule. Examples are not needed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestRules(self, request, context):
+        """Drafts rules from what people have decided alike, or for one prompt. A draft is never active by itself.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), also for a prompt from which no rule can be made; NOT_FOUND
+        (PROMPT_NOT_FOUND); PERMISSION_DENIED (PERMISSION_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def SetAbsence(self, request, context):
         """Says that a person is away. Absences of one person do not overlap; with an `absence_id` one is changed. Repeating
@@ -115,9 +244,50 @@ class PolicyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReceiptKeys(self, request, context):
+        """Returns the public keys that verify receipts. Keys that signed before and are still in the server's file are
+        among them. Keep a copy where you keep receipts: with a key that comes from the same place as a receipt, the
+        receipt proves nothing.
+
+        Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'CreateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRule,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.CreateRuleRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.CreateRuleResponse.SerializeToString,
+            ),
+            'UpdateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRule,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.UpdateRuleRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.UpdateRuleResponse.SerializeToString,
+            ),
+            'DeleteRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRule,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.DeleteRuleRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.DeleteRuleResponse.SerializeToString,
+            ),
+            'ListRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRules,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.ListRulesRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'PreviewRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRule,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.PreviewRuleRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.PreviewRuleResponse.SerializeToString,
+            ),
+            'SuggestRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestRules,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.SuggestRulesResponse.SerializeToString,
+            ),
             'SetAbsence': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAbsence,
                     request_deserializer=askback_dot_v1_dot_policy__service__pb2.SetAbsenceRequest.FromString,
@@ -133,6 +303,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.FromString,
                     response_serializer=askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.SerializeToString,
             ),
+            'ListReceiptKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReceiptKeys,
+                    request_deserializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'askback.v1.PolicyService', rpc_method_handlers)
@@ -142,22 +317,201 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService(object):
-    """Says when people are away, and who stands in for them. Metadata of calls, transient errors and limits: see
-    JobService.
+    """Rules answer, refuse or route prompts when they are asked or amended, in the same commit. Metadata of calls,
+    transient errors and limits: see JobService.
 
-    While a person is away, the substitute may answer the prompts that name the person in their audience, or were
-    delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are not affected: its
-    other members are there. Open prompts follow when an absence begins, ends or is changed, within seconds
-    (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no one is
-    left to answer a prompt that names people only, the next step of its escalation is taken at once. A substitute who
-    may not answer is skipped, and the job has an event that says why. With the end of the absence the
-    substitute's right ends; with a claim it stays until the claim ends.
+    **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
+    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
+    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+
+    **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
+    that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
+    excluded, and alone or within `Approval.rules_may_fill`. A right that the author has given to another person, or that
+    was given to the author, does not count. Prompts that were open before a rule are not answered by it.
+
+    In namespaces that the server's setting `rules_need_approval` names, a change that lets a rule do more waits until a
+    second person accepts it, as a prompt of a job of the type `askback.rules`. No rule answers these prompts.
+
+    **Absences** say when people are away. Meanwhile the substitute may answer the prompts that name the person in their
+    audience, or were delegated to it. **The person keeps its right**: the first answer counts. Prompts for a group are
+    not affected: its other members are there. Open prompts follow when an absence begins, ends or is changed, within
+    seconds (`Prompt.delegations`). A substitute that is away has a substitute of its own, up to three in a row. If no
+    one is left to answer a prompt that names people only, the next step of its escalation is taken at once. A
+    substitute who may not answer is skipped, and the job has an event that says why. With the end of the absence the
+    substitute's right ends; with a claim it stays until the claim ends. Rules of a person who is away still answer.
 
     Role needed, by RPC:
 
-    SetAbsence, DeleteAbsence    console for the caller's own, admin for those of others
+    SetAbsence, DeleteAbsence    console
     ListAbsences                 console, client or worker
+    ListReceiptKeys              any (client, worker, console or policy)
+    every other RPC              policy
+
+    Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
+    namespaces.
     """
+
+    @staticmethod
+    def CreateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/CreateRule',
+            askback_dot_v1_dot_policy__service__pb2.CreateRuleRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.CreateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/UpdateRule',
+            askback_dot_v1_dot_policy__service__pb2.UpdateRuleRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.UpdateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/DeleteRule',
+            askback_dot_v1_dot_policy__service__pb2.DeleteRuleRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.DeleteRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/ListRules',
+            askback_dot_v1_dot_policy__service__pb2.ListRulesRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/PreviewRule',
+            askback_dot_v1_dot_policy__service__pb2.PreviewRuleRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.PreviewRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/SuggestRules',
+            askback_dot_v1_dot_policy__service__pb2.SuggestRulesRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.SuggestRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def SetAbsence(request,
@@ -230,6 +584,33 @@ class PolicyService(object):
             '/askback.v1.PolicyService/ListAbsences',
             askback_dot_v1_dot_policy__service__pb2.ListAbsencesRequest.SerializeToString,
             askback_dot_v1_dot_policy__service__pb2.ListAbsencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReceiptKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.PolicyService/ListReceiptKeys',
+            askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysRequest.SerializeToString,
+            askback_dot_v1_dot_policy__service__pb2.ListReceiptKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

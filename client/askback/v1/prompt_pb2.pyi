@@ -159,6 +159,8 @@ class _AnswerSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSo
     """The scripted human of a test, on a server in test mode."""
     ANSWER_SOURCE_OVERRIDE: _AnswerSource.ValueType  # 4
     """An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply."""
+    ANSWER_SOURCE_RULE: _AnswerSource.ValueType  # 5
+    """A rule, in the name of its author: see PolicyService."""
 
 class AnswerSource(_AnswerSource, metaclass=_AnswerSourceEnumTypeWrapper):
     """Who gave an answer."""
@@ -173,6 +175,8 @@ ANSWER_SOURCE_TEST: AnswerSource.ValueType  # 3
 """The scripted human of a test, on a server in test mode."""
 ANSWER_SOURCE_OVERRIDE: AnswerSource.ValueType  # 4
 """An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply."""
+ANSWER_SOURCE_RULE: AnswerSource.ValueType  # 5
+"""A rule, in the name of its author: see PolicyService."""
 Global___AnswerSource: _TypeAlias = AnswerSource  # noqa: Y015
 
 class _AnswerStatus:
@@ -494,7 +498,8 @@ Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
 @_typing.final
 class Delegation(_message.Message):
     """One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
-    audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups.
+    audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups. Who transferred a
+    right acts only by a later delegation to its name.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -940,12 +945,17 @@ class Approval(_message.Message):
     PER_GROUP_FIELD_NUMBER: _builtins.int
     REJECT_AT_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
+    RULES_MAY_FILL_FIELD_NUMBER: _builtins.int
     required: _builtins.int
     """How many people must accept, of all groups together, up to 50. 0: as many as `per_group` needs, or 1 without."""
     reject_at: _builtins.int
     """How many must reject, up to 50. 0: one."""
     shared: _builtins.bool
     """True: a member of several groups counts in each of them. Default: false, each person counts for one group."""
+    rules_may_fill: _builtins.int
+    """How many of these people may be authors of rules that answer in their name (PolicyService). 0: none, unless one
+    person is enough.
+    """
     @_builtins.property
     def per_group(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupApproval]:
         """How many of them must be members of these groups; all of them are needed."""
@@ -957,10 +967,11 @@ class Approval(_message.Message):
         per_group: _abc.Iterable[Global___GroupApproval] | None = ...,
         reject_at: _builtins.int = ...,
         shared: _builtins.bool = ...,
+        rules_may_fill: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_group", b"per_group", "reject_at", b"reject_at", "required", b"required", "shared", b"shared"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_group", b"per_group", "reject_at", b"reject_at", "required", b"required", "rules_may_fill", b"rules_may_fill", "shared", b"shared"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1824,6 +1835,8 @@ class Answer(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     BATCH_ID_FIELD_NUMBER: _builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    RULE_REVISION_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """The idempotency key that the client made, unique in its prompt. `default:` and the prompt's id
     for a default.
@@ -1848,6 +1861,10 @@ class Answer(_message.Message):
     """The person in whose place it was given: the holder of the right that was delegated to `user_id`
     (`Prompt.delegations`). Empty: it was given by a right of its own.
     """
+    rule_id: _builtins.str
+    """The rule that gave it, with the source RULE: then `user_id` is the author of the rule. Empty: no rule."""
+    rule_revision: _builtins.int
+    """The revision of the rule. 0: no rule."""
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
         """Replacements of editable contents, with EDIT."""
@@ -1870,10 +1887,12 @@ class Answer(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         batch_id: _builtins.str = ...,
         on_behalf_of: _builtins.str = ...,
+        rule_id: _builtins.str = ...,
+        rule_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "batch_id", b"batch_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "on_behalf_of", b"on_behalf_of", "revision", b"revision", "source", b"source", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "batch_id", b"batch_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "on_behalf_of", b"on_behalf_of", "revision", b"revision", "rule_id", b"rule_id", "rule_revision", b"rule_revision", "source", b"source", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,13 +10,20 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback.v1 import (
+    access_service_pb2,
+    hitl_service_pb2,
+    job_service_pb2,
+    policy_service_pb2,
+    worker_service_pb2,
+)
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     hitl_service_pb2.DESCRIPTOR.services_by_name["HitlService"],
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
     access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
     worker_service_pb2.DESCRIPTOR.services_by_name["WorkerService"],
+    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
 )
 
 

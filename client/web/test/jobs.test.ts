@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { courseOf, wholeRange, zoom } from "../src/view/jobs/course";
 import { arrange, endedStates, passes, readJobQuery, writeJobQuery } from "../src/view/jobs/job_query";
-import { hasEnded, isClient, jobStateText } from "../src/view/job_facts";
+import { hasEnded, jobStateText } from "../src/view/job_facts";
+import { isClient } from "../src/view/roles";
 import { formatRoute, parseRoute } from "../src/view/route";
 import type { Job, JobEvent, JobState } from "../src/wire/messages";
 

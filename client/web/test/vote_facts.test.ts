@@ -115,3 +115,16 @@ test("a yes counts for nothing where all places belong to other groups", () => {
   assert.equal(none({ required: 2, perGroup: two, shared: true }), false, "one person may fill both");
   assert.equal(none({ required: 2 }), false);
 });
+
+test("a prompt waits for a delegate, and no more for who has given it away or has an answer by its right", () => {
+  const ben = { ...ana, subject: "ben", groups: [] };
+  const asked = { audience: { users: ["ana"] }, approval: { required: 2 } };
+  const given = { holder: "ana", giver: "ana", user: "ben" };
+  const moved = prompt(1, { delegations: [{ ...given, transferred: true }] }, asked);
+  assert.deepEqual([waitsFor(moved, ana), waitsFor(moved, ben)], [false, true]);
+  const added = prompt(1, { delegations: [given] }, asked);
+  assert.deepEqual([waitsFor(added, ana), waitsFor(added, ben)], [true, true]);
+  const answered = { ...added, votes: [vote("ben", "yes", { onBehalfOf: "ana" })] };
+  assert.deepEqual([waitsFor(answered, ana), waitsFor(answered, ben)], [false, false]);
+  assert.equal(isFor(answered, ana), true, "the holder may replace the answer of its delegate");
+});

@@ -17,7 +17,7 @@ from typing import Any
 
 from askback._text.files import unreadable
 from askback_server.addresses import address, is_address, is_loopback, overlap, with_port
-from askback_server.config.by_name import SHORT_RETENTION, job_retention, running_limits
+from askback_server.config.by_name import SHORT_RETENTION, job_retention, pairs, running_limits
 from askback_server.database_urls import driver_url
 from askback_server.domain.limits import Limits
 
@@ -127,7 +127,7 @@ class Config:
     )
     signing_keys: str = _setting(
         "",
-        "Keys that sign the checkpoints of the audit. Without them checkpoints are not signed.",
+        "Keys that sign the checkpoints of the audit, and receipts. Without them nothing is signed.",
         metavar="FILE",
     )
     replica: str = _setting("", "This replica's name. By default host and process id.", metavar="NAME")
@@ -152,9 +152,10 @@ class Config:
         by_name=job_retention,
     )
     exclude_requester: str = _setting(
-        "",
-        "Namespaces in which who asks may not answer; '*': all.",
-        metavar="NAMESPACE,…",
+        "", "Namespaces in which who asks may not answer; '*': all.", metavar="NAMESPACE,…"
+    )
+    rules_need_approval: str = _setting(
+        "", "Groups that approve changes of rules, by namespace.", metavar="NAME=GROUP,…", by_name=pairs
     )
     allow_override: str = _setting(
         "",
@@ -293,6 +294,7 @@ class Config:
             retention=job_retention(self.retention),
             requester_excluded=_names(self.exclude_requester),
             override_allowed=_names(self.allow_override),
+            rule_approvers=pairs(self.rules_need_approval),
         )
 
     @property

@@ -107,8 +107,13 @@ def set_absence(
 
 
 def end_absence(absence: Absence, now: datetime) -> Absence:
-    """The absence as it is when it is deleted: it is over, and one that has not begun never was."""
-    return replace(absence, from_at=min(now, absence.from_at), until_at=min(now, absence.until_at))
+    """The absence as it is when it is deleted: it ends now.
+
+    One that has not begun is of no length now. At its own time it would be listed until then, and would
+    overlap another absence at that time.
+    """
+    until_at = min(now, absence.until_at)
+    return replace(absence, from_at=min(absence.from_at, until_at), until_at=until_at)
 
 
 def _says(absence: Absence, setting: AbsenceSetting) -> bool:

@@ -45,9 +45,9 @@ class Absences:
 
     @classmethod
     def of(cls, absences: Iterable[Absence]) -> Absences:
-        """From a list in any order."""
+        """From a list in any order. Where absences of a person overlap every replica takes the same one."""
         found: dict[tuple[str, str], list[Absence]] = {}
-        for each in absences:
+        for each in sorted(absences, key=lambda each: (each.from_at, each.absence_id)):
             found.setdefault((each.namespace, each.subject), []).append(each)
         return cls(found)
 

@@ -27,9 +27,9 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
+from askback_server.domain.rules import NO_RULES, RuleBook, RuleUse
 
-ANY_EPOCH = 0
-"""In a SessionRef: any epoch of the session."""
+ANY_EPOCH = 0  # in a SessionRef: any epoch of the session
 
 
 def assume_attended(_: Prompt) -> bool:
@@ -56,6 +56,8 @@ class Facts:
     """Whether a person who may answer the prompt is present."""
     electorate: Electorate = UNKNOWN
     """What the directory says of the people who are to approve, and of those who have voted."""
+    rules: RuleBook = NO_RULES
+    """The rules that may answer a prompt that is asked."""
     absences: Absences = NO_ABSENCES
     """The absences that this replica knows; some seconds old."""
 
@@ -190,21 +192,20 @@ class Guard:
     not_before: datetime | None = None
     """The database's clock must have reached it. Set by deadlines, timers and leases of delayed jobs."""
     not_after: datetime | None = None
-    """The database's clock must not have passed it. Set by answers (the prompt's deadline) and by leases
-    under a concurrency limit (the end of the turn)."""
+    """That clock must not have passed it. Set by answers (a deadline) and by turns of limited queues."""
+    rules: tuple[RuleUse, ...] = ()
+    """Rules that must be as they were read, and have uses left. The write counts the uses."""
 
     def merge(self, other: Guard) -> Guard:
         """A guard with the conditions of both. Of two epochs of one session the specific one wins."""
-        if self is NO_GUARD or self is other:
-            return other
-        if other is NO_GUARD:
-            return self
-        session = self.session or other.session
-        if self.session and other.session and other.session.epoch:
-            session = other.session
+        if self is NO_GUARD or other is NO_GUARD or self is other:
+            return other if self is NO_GUARD else self
+        later = self.session and other.session and other.session.epoch
+        session = other.session if later else self.session or other.session
         befores = [t for t in (self.not_before, other.not_before) if t]
         afters = [t for t in (self.not_after, other.not_after) if t]
-        return Guard(session, max(befores, default=None), min(afters, default=None))
+        bounds = max(befores, default=None), min(afters, default=None)
+        return Guard(session, *bounds, self.rules + other.rules)
 
 
 NO_GUARD = Guard()

@@ -18,6 +18,7 @@ class AnswerSource(StrEnum):
     TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
     TEST = "TEST"
     OVERRIDE = "OVERRIDE"
+    RULE = "RULE"
 
 
 @fast_init
@@ -36,6 +37,8 @@ class Answer:
     created_at: datetime
     batch_id: str = ""
     """Of the AnswerPrompts call by which it was given; empty for an answer to one prompt."""
+    rule: str = ""
+    """The rule that gave it in the name of `user_id`, as in `Rule.ref`; empty for an answer of a person."""
     on_behalf_of: str = ""
     """The person by whose right it was given, if that was delegated; found by the server."""
 
@@ -67,4 +70,6 @@ class Answer:
             parts.append(str(self.source))
         if self.batch_id:
             parts.append(["batch", self.batch_id])
+        if self.rule:
+            parts.append(["rule", self.rule])
         return digest_of(parts)

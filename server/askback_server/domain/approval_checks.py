@@ -31,6 +31,7 @@ def check_approval(check: Checker, approval: Approval) -> Approval:
             check.bad(f"{at}.group", "is named before: give each group one entry")
     check.number("approval.required", approval.required, 0, maximum)
     check.number("approval.reject_at", approval.reject_at, 0, maximum)
+    check.number("approval.rules_may_fill", approval.rules_may_fill, 0, maximum)
     if approval.least > maximum:
         check.bad("approval.per_group", f"needs {approval.least} people; at most {maximum} are allowed")
     if 0 < approval.required < approval.least:

@@ -28,6 +28,8 @@ class Approval:
     """People who reject, before the prompt is rejected. 0: one."""
     shared: bool = False
     """Whether a person fills a place in each of its groups."""
+    rules_may_fill: int = 0
+    """How many of the people may be authors of rules that answer in their name."""
 
     @property
     def least(self) -> int:
@@ -114,10 +116,14 @@ def approval_to_doc(approval: Approval) -> JsonObject:
         doc["per_group"] = [[each.group, each.required] for each in approval.per_group]
     if approval.shared:
         doc["shared"] = True
+    if approval.rules_may_fill:
+        doc["rules_may_fill"] = approval.rules_may_fill
     return doc
 
 
 def approval_from_doc(doc: Mapping[str, Json]) -> Approval:
     """The approval that `approval_to_doc` wrote."""
     groups = tuple(GroupApproval(group, required) for group, required in doc.get("per_group", ()))
-    return Approval(doc["required"], groups, doc["reject_at"], doc.get("shared", False))
+    return Approval(
+        doc["required"], groups, doc["reject_at"], doc.get("shared", False), doc.get("rules_may_fill", 0)
+    )

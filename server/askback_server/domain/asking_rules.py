@@ -8,19 +8,19 @@ from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.commands import AskPrompt, PromptRef
 from askback_server.domain.content import PromptContent
-from askback_server.domain.due import route_around_absences, run_overdue
-from askback_server.domain.errors import LeaseLost, LimitExceeded, PromptNotFound
+from askback_server.domain.due import run_overdue
+from askback_server.domain.errors import InvalidField, LeaseLost, LimitExceeded, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_people
 from askback_server.domain.jobs import JobState, Wake
 from askback_server.domain.life import UNDERSTANDING, close_prompt, move, note_question
 from askback_server.domain.nudges import first_nudges
-from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.rewording import accept_rewording, amend, note_rewording
+from askback_server.domain.rule_answers import consult_rules, name_routes, settle_asked
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -48,7 +48,7 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
     run_overdue(change)
     if known is not None:
         known = change.prompt(known.prompt_id)
-        if known.digest == content.digest:
+        if content.digest in (known.digest, known.asked_digest):
             if known.is_open and content.blocking and change.job.session_id is not None:
                 wait_again(change)
             return RuleResult(PromptAsked(known, replayed=True), change if change.events else None)
@@ -130,8 +130,12 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="open_prompts_per_job",
             value=limits.open_prompts_per_job,
         )
-    prompt = change.put(mark_presence(change, _create_prompt(change, key, content)))
-    return route_around_absences(change, prompt)
+    consulted = consult_rules(change, key, content)
+    try:
+        prompt = _create_prompt(change, key, consulted.content)
+    except InvalidField as error:
+        raise name_routes(error, consulted) from None
+    return settle_asked(change, prompt, consulted)
 
 
 def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:

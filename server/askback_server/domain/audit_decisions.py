@@ -14,6 +14,7 @@ from askback_server.domain.audit_votes import ASKINGS, RecordedVotes
 from askback_server.domain.content import Exclusion, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Decision
 from askback_server.domain.events import PROMPT_STATES, EventType
+from askback_server.domain.rules import Effect
 from askback_server.domain.stored_jobs import StoredEvent
 
 _ENDS = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
@@ -27,7 +28,7 @@ _WHILE_OPEN = _ENDS | {
     EventType.PROMPT_REROUTED,
     EventType.SUBSTITUTE_SKIPPED,
 }
-_RULES_APPLY = {str(AnswerSource.HUMAN), str(AnswerSource.TEST)}
+_RULES_APPLY = {str(AnswerSource.HUMAN), str(AnswerSource.TEST), str(AnswerSource.RULE)}
 """Sources of answers whose authors exclusions and approvals bind."""
 
 
@@ -38,19 +39,32 @@ def verify_decisions(history: Sequence[StoredEvent], content: PromptContent) -> 
     amendment. Votes on earlier contents are judged by the events alone.
     """
     votes, excluded, is_open = RecordedVotes(), _Excluded(history, content), True
+    ruled = ""
     for each in history:
         event, data = each.event, each.event.data or {}
         if event.type in _WHILE_OPEN and not is_open:
             yield event.seq, f"{event.type} of a prompt that had ended"
             return
         is_open = is_open and event.type not in _ENDS
+        if event.type in ASKINGS:
+            ruled = ""
+        elif event.type is EventType.PROMPT_RULED:
+            ruled = "erased" if each.erased is not None else str(data.get("outcome"))
         if each.erased is None:
             if _binds(event.type, data) and (who := _excluded_of(excluded, event.actor, data)):
                 yield event.seq, f"{who} was excluded from answering"
+            elif event.type is EventType.PROMPT_ANSWERED and _lacks_ruling(data, ruled):
+                yield event.seq, "a rule answered it, and no ruling with an answer was recorded"
             elif event.type is EventType.PROMPT_ANSWERED and (problem := _misses(data, votes, content)):
                 yield event.seq, problem
         excluded.add(each)
         votes.add(each)
+
+
+def _lacks_ruling(data: Mapping[str, Any], ruled: str) -> bool:
+    """Whether a rule answered the asking of a prompt for which the rules asked people, or said nothing."""
+    is_of_rule = data.get("source") == AnswerSource.RULE and "carried_from" not in data
+    return is_of_rule and ruled in ("", str(Effect.ASK))
 
 
 def _binds(type: EventType, data: Mapping[str, Any]) -> bool:

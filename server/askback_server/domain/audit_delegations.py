@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import PromptContent
 from askback_server.domain.delegation_documents import delegation_to_doc
 from askback_server.domain.events import EventType
@@ -59,7 +60,9 @@ def verify_delegations(
         event, data = each.event, each.event.data or {}
         if event.type in _IN_PLACE and each.erased is None and "on_behalf_of" in data:
             is_carried = "carried_from" in data
-            if not (is_carried or known.are_unknown or known.allows(event.actor, data)):
+            if data.get("source") == AnswerSource.RULE and not is_carried:
+                yield event.seq, f"a rule of {event.actor} answered by the right of {data['on_behalf_of']}"
+            elif not (is_carried or known.are_unknown or known.allows(event.actor, data)):
                 yield event.seq, f"{event.actor} had no right of {data['on_behalf_of']} by a delegation"
         known.add(each)
     if content is None or known.are_unknown or not history:

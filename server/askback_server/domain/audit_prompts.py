@@ -41,6 +41,8 @@ def verify_columns(
         yield f"it has {row['submissions']} submissions, and its events say {known.submissions}"
     if known.same_digest is not None and (row["same_digest"] or "") != known.same_digest:
         yield "its digest of another wording is not the one that was recorded"
+    if known.asked_digest is not None and (row["asked_digest"] or "") != known.asked_digest:
+        yield "its digest as the job asked it is not the one that was recorded"
     if (row["requested_by"] or "") != created.get("user_id", row["requested_by"] or ""):
         yield "it was not requested by the user of its job"
 
@@ -57,11 +59,16 @@ class _Known:
     """How many of the submissions may be none, because their events are erased."""
     same_digest: str | None = ""
     """None if an event with it is erased."""
+    asked_digest: str | None = ""
+    """None if the event with it is erased."""
 
     def add(self, each: StoredEvent, digest: str) -> None:
         event, data, is_erased = each.event, each.event.data or {}, each.erased is not None
         if event.type in (EventType.PROMPT_ASKED, EventType.PROMPT_AMENDED):
             self.revision += 1
+            self.asked_digest = ""
+        elif event.type is EventType.PROMPT_RULED:
+            self.asked_digest = None if is_erased else str(data.get("asked_digest", ""))
         elif event.type is EventType.PROMPT_REWORDED:
             asked = None if is_erased else str(data.get("asked_digest"))
             if asked != digest:  # an answer that a retry carried over has the new wording itself

@@ -240,9 +240,9 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     source: AnswerSource = AnswerSource.HUMAN
     shown_digest: str = ""
     batch_id: str = ""
+    rule: str = ""
     OVERRIDES: ClassVar[bool] = False  # see `vote_commands.OverridePrompt`
-    judgement: Judgement | None = None
-    """The result of `judge_values` for these values, if judging them takes too long for the event loop."""
+    judgement: Judgement | None = None  # of `judge_values`, if that takes too long for the event loop
 
     @property
     def size(self) -> int:

@@ -18,10 +18,10 @@ from askback_server.domain.delegations import (
     DelegationScope,
     Right,
 )
-from askback_server.domain.due import route_around_absences, run_overdue
+from askback_server.domain.due import refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.electorate import UNKNOWN, shortages
-from askback_server.domain.ended_delegations import end_delegations
-from askback_server.domain.errors import FailedPrecondition, PermissionDenied, PromptClosed
+from askback_server.domain.ended_delegations import allows, end_delegations
+from askback_server.domain.errors import FailedPrecondition, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import Excluded
@@ -31,7 +31,7 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.routing_commands import DelegatePrompt, ReturnPrompt
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
-from askback_server.domain.visible_prompts import find_for_person, not_found
+from askback_server.domain.visible_prompts import find_for_person, not_found, shown_to
 
 
 class DelegationRefused(FailedPrecondition):
@@ -52,13 +52,13 @@ def delegate_prompt(aggregate: Aggregate, command: DelegatePrompt, facts: Facts)
     known = aggregate.find(command.ref)
     if known is not None and _is_done(known, command) and known.is_open:
         caller.require(Role.CONSOLE)  # the caller may have lost sight of it by the delegation
-        return RuleResult(known)
+        return RuleResult(shown_to(known, caller))
     find_for_person(aggregate, command)
     _check(command, facts)
     change = Change(aggregate, facts, caller.subject)
     prompt = _current(change, command)
     if not prompt.is_open:
-        return _closed(change, prompt)
+        return refuse_closed(change, prompt)
     if prompt.excludes(caller):
         raise Excluded(prompt.prompt_id)
     right = prompt.content.right_of(caller.subject, caller.groups)
@@ -96,7 +96,12 @@ def delegate_prompt(aggregate: Aggregate, command: DelegatePrompt, facts: Facts)
     prompt = evolve(prompt, content=content)
     if prompt.claimed_by == caller.subject and command.mode is DelegationMode.TRANSFER:
         prompt = evolve(prompt, claimed_by="", claimed_until=None)
-    return RuleResult(_settle(change, prompt), change)
+    prompt = _settle(change, prompt)
+    left = prompt.content.delegations
+    if left is None or all(each.number != after.last for each in left.active):
+        message = f"{right.holder} is not away any more, so you have no right to give: answer, or release it"
+        raise DelegationRefused(prompt.prompt_id, "ABSENT", message)
+    return RuleResult(prompt, change)
 
 
 def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> RuleResult[Prompt]:
@@ -104,24 +109,27 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
 
     Without a person or group it is the delegation to the caller; with one it is that which the caller has
     made, and an admin may name any. Votes and claims by it end. Raises PromptNotFound, PromptClosed,
-    InvalidField."""
+    InvalidField, and DelegationRefused for a substitute, who would be one again at once."""
     caller = command.principal
     known = aggregate.find(command.ref)
     if known is None or not _has_given(known, caller):
-        find_for_person(aggregate, command)
+        known = find_for_person(aggregate, command)
     _check(command, facts)
     change = Change(aggregate, facts, caller.subject)
     prompt = _current(change, command)
     if not prompt.is_open:
-        return _closed(change, prompt)
+        return refuse_closed(change, prompt)
     given = prompt.content.delegations or Delegations()
     if command.user or command.group:
         giver = "" if caller.is_admin else caller.subject
         ended = given.find(command.user, command.group, giver)
     else:
         ended = given.find(caller.subject, "")
+    if ended is not None and ended.cause is DelegationCause.ABSENCE:
+        message = f"{ended.user} stands in for {ended.giver}, who is away: change or end the absence instead"
+        raise DelegationRefused(prompt.prompt_id, "ABSENT", message)
     if ended is None:
-        return RuleResult(prompt, change if change.events else None)
+        return RuleResult(shown_to(prompt, caller), change if change.events else None)
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)
     change.require(not_after=prompt.expires_at)
     data: JsonObject = {"round": prompt.round, "key": prompt.key, "why": "RETURNED"}
@@ -130,7 +138,8 @@ def return_prompt(aggregate: Aggregate, command: ReturnPrompt, facts: Facts) -> 
     prompt = end_delegations(prompt, [ended.number], data)
     data["numbers"] = data.pop("delegations")
     change.record(EventType.DELEGATION_ENDED, prompt.prompt_id, data)
-    return RuleResult(_settle(change, prompt), change)
+    prompt = _settle(change, prompt)
+    return RuleResult(prompt if known.is_visible_to(caller) else shown_to(prompt, caller), change)
 
 
 def _check(command: DelegatePrompt | ReturnPrompt, facts: Facts) -> None:
@@ -150,13 +159,6 @@ def _current(change: Change, command: DelegatePrompt | ReturnPrompt) -> Prompt:
     found = change.aggregate.find(command.ref)
     assert found is not None
     return change.prompt(found.prompt_id)
-
-
-def _closed(change: Change, prompt: Prompt) -> RuleResult[Prompt]:
-    closed = PromptClosed(prompt.prompt_id, prompt.state)
-    if change.events:
-        return RuleResult(closed, change)
-    raise closed
 
 
 def _settle(change: Change, prompt: Prompt) -> Prompt:
@@ -190,7 +192,7 @@ def _check_giver(prompt: Prompt, caller: Principal, right: Right) -> None:
 
 
 def _check_target(change: Change, prompt: Prompt, command: DelegatePrompt, right: Right) -> None:
-    """Raise DelegationRefused, or Excluded for an excluded person, unless the target may get the right."""
+    """Raise DelegationRefused unless the target may get the right."""
     user, group, prompt_id = command.user, command.group, prompt.prompt_id
     content, given = prompt.content, prompt.content.delegations or Delegations()
 
@@ -219,6 +221,8 @@ def _check_target(change: Change, prompt: Prompt, command: DelegatePrompt, right
         refuse("VOTED", f"{user} has voted already, and a person has one vote")
     if user and any(each.user == user for each in given.active):
         refuse("DELEGATE", f"{user} acts for another person already")
+    if group and content.approval is not None and any(each.group == group for each in given.active):
+        refuse("DELEGATE", f"the members of {group} act for another person already")
     if user and (absence := change.facts.absences.find(prompt.namespace, user, change.facts.now)) is not None:
         instead = f"; the substitute is {absence.substitute}" if absence.substitute else ""
         refuse("ABSENT", f"{user} is away until {absence.until_at:%Y-%m-%d %H:%M} UTC{instead}")
@@ -239,19 +243,14 @@ def _named(content: PromptContent) -> frozenset[str]:
 
 def _refusal_of_policy(content: PromptContent, user: str, group: str, groups: frozenset[str]) -> str:
     """Why the prompt's policy does not allow a target; empty if it does. `groups` are those of the user."""
-    policy, audience = content.delegation_policy, content.audience
-    if policy is None or policy.scope is DelegationScope.ANYONE:
+    policy = content.delegation_policy
+    if policy is None or allows(content, user, group, groups):
         return ""
     if policy.scope is DelegationScope.NO_ONE:
         return "this prompt cannot be delegated"
     if policy.scope is DelegationScope.LISTED:
-        if user in policy.users or group in policy.groups:
-            return ""
-        return (
-            f"this prompt can be delegated to these only: {', '.join(sorted(policy.users | policy.groups))}"
-        )
-    if audience.includes(user, groups | {group} if group else groups):
-        return ""
+        names = ", ".join(sorted(policy.users | policy.groups))
+        return f"this prompt can be delegated to these only: {names}"
     return (
         f"this prompt can be delegated within its audience only, and {user or group} is not known to be in it"
     )

@@ -77,15 +77,6 @@ class Delegation:
     entry: frozenset[str] | None = None
     """The groups by which the holder was in the audience. None: by name, or because everyone is asked."""
 
-    @property
-    def target(self) -> str:
-        """To whom, for people."""
-        return self.user or f"the group {self.group}"
-
-    def is_for(self, subject: str, groups: frozenset[str]) -> bool:
-        """Whether it names a person with these groups."""
-        return self.user == subject if self.user else self.group in groups
-
 
 @dataclass(frozen=True, slots=True)
 class Right:
@@ -149,15 +140,14 @@ class Delegations:
         return next(named, None) or next(by_group, None)
 
     def find(self, user: str, group: str, giver: str = "") -> Delegation | None:
-        """The delegation to a person or group, made by `giver` if that is not empty."""
-        return next(
-            (
-                each
-                for each in self.active
-                if (each.user, each.group) == (user, group) and giver in ("", each.giver)
-            ),
-            None,
-        )
+        """The delegation to a person or group, made by `giver` if that is not empty; one that a person made
+        before one by an absence."""
+        found = [
+            each
+            for each in self.active
+            if (each.user, each.group) == (user, group) and giver in ("", each.giver)
+        ]
+        return min(found, key=lambda each: each.cause is DelegationCause.ABSENCE, default=None)
 
     def chain(self, number: int) -> list[Delegation]:
         """A delegation with those before it in its chain, the newest first."""

@@ -239,6 +239,8 @@ def answer_to_json(answer: Answer) -> str:
     }
     if answer.batch_id:
         doc["batch_id"] = answer.batch_id
+    if answer.rule:
+        doc["rule"] = answer.rule
     if answer.on_behalf_of:
         doc["on_behalf_of"] = answer.on_behalf_of
     if not answer.values_json:
@@ -274,6 +276,7 @@ def _answer_of(text: str, doc: JsonObject) -> Answer:
         revision=doc["revision"],
         created_at=datetime.fromisoformat(doc["at"]),
         batch_id=doc.get("batch_id", ""),
+        rule=doc.get("rule", ""),
         on_behalf_of=doc.get("on_behalf_of", ""),
     )
 

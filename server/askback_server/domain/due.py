@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Audience, FinalAction
-from askback_server.domain.ended_delegations import end_delegations, outside
+from askback_server.domain.ended_delegations import end_delegations, end_votes, outside
+from askback_server.domain.errors import PromptClosed
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
@@ -47,6 +48,17 @@ def run_overdue(change: Change) -> None:
         if following is not None and following <= now:
             heapq.heappush(due, (following, place, prompt_id))
     change.actor = actor
+
+
+def refuse_closed(change: Change, prompt: Prompt) -> RuleResult[Prompt]:
+    """The reply to a command that needs an open prompt, after `run_overdue`: what that did is committed.
+
+    Raises PromptClosed if it did nothing.
+    """
+    closed = PromptClosed(prompt.prompt_id, prompt.state)
+    if not change.events:
+        raise closed
+    return RuleResult(closed, change)
 
 
 _AFTER_PROMPTS = 1 << 31
@@ -131,10 +143,8 @@ def leave_audience(prompt: Prompt, audience: Audience, data: JsonObject) -> Prom
     """The prompt without the votes and delegations of people whom another audience does not include. Adds to
     the data of the event what has ended."""
     prompt = end_delegations(prompt, outside(prompt.content.delegations, audience), data)
-    if prompt.votes is not None and (away := prompt.votes.outside(audience)):
-        data["votes"] = [*data.get("votes", ()), *(vote.answer.answer_id for vote in away)]
-        prompt = evolve(prompt, votes=prompt.votes.end([vote.user_id for vote in away]))
-    return prompt
+    away = prompt.votes.outside(audience) if prompt.votes is not None else []
+    return end_votes(prompt, away, data)
 
 
 def route_around_absences(change: Change, prompt: Prompt) -> Prompt:

@@ -18,6 +18,7 @@
     │   ├── LimitExceeded (TooManyInFlight), QueueFull
     ├── Unavailable
     │   ├── Draining, StorageUnavailable
+    ├── AuditFailed, in `receipts`
     └── UnknownMethod          the caller is newer than this server
 
 Each class has a `reason`, which is `ERROR_REASON_<reason>` on the wire, and the values of its message in

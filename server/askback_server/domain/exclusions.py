@@ -7,7 +7,8 @@ from dataclasses import replace
 from askback_server.domain.aggregate import Change
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import Exclusion, PromptContent
-from askback_server.domain.ended_delegations import end_delegations
+from askback_server.domain.electorate import Electorate
+from askback_server.domain.ended_delegations import end_delegations, end_votes
 from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -16,14 +17,22 @@ from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 
 class Excluded(PermissionDenied):
-    """The prompt excludes the caller from answering, whatever its role."""
+    """The prompt excludes the caller from answering, whatever its role, or the one in whose place it acts."""
 
     reason = "EXCLUDED"
 
-    def __init__(self, prompt_id: str) -> None:
+    def __init__(self, prompt_id: str, holder: str = "") -> None:
+        who = f"{holder}, in whose place you act," if holder else "you"
         super().__init__(
-            "this prompt excludes you from answering it; another person must answer", prompt_id=prompt_id
+            f"this prompt excludes {who} from answering it; another person must answer", prompt_id=prompt_id
         )
+
+
+def excludes_known(prompt: Prompt, person: str, electorate: Electorate) -> bool:
+    """Whether a prompt excludes a person other than the caller: by name, or by a group that it is known to be
+    in."""
+    groups = electorate.people.get(prompt.namespace, {}).get(person, frozenset())
+    return prompt.content.exclusion is not None and prompt.content.exclusion.has(person, groups)
 
 
 def exclude_people(change: Change, key: str, content: PromptContent) -> PromptContent:
@@ -79,9 +88,8 @@ def exclude_answerers(change: Change, answered: Prompt) -> None:
         data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "answered": answered.key}
         data["users"] = sorted(names - exclusion.users)
         after = evolve(prompt, content=prompt.content.exclude(names))
-        if prompt.votes is not None and (over := [v for v in prompt.votes.live if v.answer.people & names]):
-            data["votes"] = [vote.answer.answer_id for vote in over]
-            after = evolve(after, votes=prompt.votes.end([vote.user_id for vote in over]))
+        if prompt.votes is not None:
+            after = end_votes(after, [v for v in prompt.votes.live if v.answer.people & names], data)
         if (given := after.content.delegations) is not None:
             after = end_delegations(after, given.of_people(names), data)
         change.record(EventType.PROMPT_EXCLUDED, prompt.prompt_id, data)

@@ -183,6 +183,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ReleasePromptRequest": {"prompt_id": _ID},
     "CancelPromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID, "reason": _REASON},
     "ListPromptsRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    "GetReceiptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID},
     "GetPromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID},
     "ListAnswersRequest": {"prompt_id": _ID, "page_token": _TOKEN},
     "WatchPromptsRequest": {"namespace": _NAME, "resume_token": _TOKEN},
@@ -197,6 +198,24 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "DeletePersonRequest": {"namespace": _NAME, "subject": _SUBJECT},
     "SetGroupRequest": {"namespace": _NAME, "name": _ID},
     "ListGroupsRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    # Rules.
+    "CreateRuleRequest": {"namespace": _NAME, "request_id": _ID},
+    "UpdateRuleRequest": {"namespace": _NAME, "rule_id": _ID},
+    "DeleteRuleRequest": {"namespace": _NAME, "rule_id": _ID},
+    "ListRulesRequest": {"namespace": _NAME, "page_token": _TOKEN},
+    "PreviewRuleRequest": {"namespace": _NAME},
+    "SuggestRulesRequest": {"namespace": _NAME, "prompt_id": _ID},
+    "RuleSpec": {
+        "name": _text("title_chars"), "reason": _REASON, "unless": _text("rule_source_bytes"),
+        "matching": _list("rule_examples"), "not_matching": _list("rule_examples"),
+    },
+    "RuleMatch": {
+        "job_types": _list("rule_names", "name_chars"), "kinds": _list("rule_names", "name_chars"),
+        "labels": _LABELS, "expression": _text("rule_source_bytes"),
+    },
+    "RuleAnswer": {"values_json": _text("rule_source_bytes"), "comment": _REASON},
+    "RuleRefusal": {"comment": _REASON},
+    "RuleExample": {"job_type": _NAME, "requested_by": _ID, "key": _ID},
     # Policies.
     "SetAbsenceRequest": {
         "namespace": _NAME, "absence_id": _ID, "subject": _SUBJECT, "substitute": _SUBJECT,

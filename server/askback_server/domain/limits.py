@@ -176,6 +176,18 @@ class Limits:
     forms: FormLimits = field(default_factory=FormLimits)
     """Limits of questions, options, values and comments."""
 
+    preview_prompts: int = 1_000
+    """Prompts that one preview, or one search for suggestions, looks at."""
+    rules_per_namespace: int = 500
+    """Rules that are not deleted. Each is evaluated for each prompt that is asked."""
+    rule_source_bytes: int = 4_096
+    """An expression of a rule, and the values of its answer."""
+    rule_names: int = 100
+    """Job types, kinds and labels of a rule, each."""
+    rule_examples: int = 20
+    """Examples that a rule must match, and that it must not, each."""
+    rule_life_max: timedelta = timedelta(days=366)
+    """The longest time until a rule expires."""
     requester_excluded: frozenset[str] = frozenset()
     """Namespaces in which who asks may not answer, unless the prompt has its own exclusion. `*`: all."""
 
@@ -189,6 +201,13 @@ class Limits:
     def allows_override(self, namespace: str) -> bool:
         """Whether admins may override in a namespace."""
         return namespace in self.override_allowed or "*" in self.override_allowed
+
+    rule_approvers: Mapping[str, str] = field(default_factory=dict)
+    """The group that must approve changed rules, by namespace. `*`: all."""
+
+    def rule_approvers_of(self, namespace: str) -> str:
+        """The group that must approve changed rules of a namespace; empty if they need no approval."""
+        return self.rule_approvers.get(namespace) or self.rule_approvers.get("*", "")
 
     def retention_of(self, namespace: str, state: str) -> timedelta:
         """How long a job that ended in this state is kept. The most specific setting applies."""

@@ -19,7 +19,7 @@ BOUNDS = tuple(round(2 ** (at / 3), 3) for at in range(66))
 """Upper bounds in seconds of the buckets of answer times: 1 s to 38 days; a last bucket has longer times.
 They never change, because stored counts name buckets by number."""
 NO_TIME = -1
-"""The bucket of an answer whose prompt was deleted before the answer was counted."""
+"""The bucket of an answer whose prompt was deleted before the answer was counted, or that a rule gave."""
 MAX_TYPES = 100
 """Entries of a list by type, kind or priority."""
 SHORTEST = timedelta(hours=1)

@@ -15,6 +15,7 @@ class Role(StrEnum):
     WORKER = "worker"
     CONSOLE = "console"
     ADMIN = "admin"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,21 +14,20 @@ from askback_server.domain.commands import (
     ClaimPrompt,
     ReleasePrompt,
 )
-from askback_server.domain.due import run_overdue
+from askback_server.domain.due import refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.errors import (
     IdReused,
     IllegalState,
     LimitExceeded,
     PermissionDenied,
     PromptClaimed,
-    PromptClosed,
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.exclusions import Excluded
+from askback_server.domain.exclusions import Excluded, excludes_known
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
-from askback_server.domain.principals import Role
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import find_for_person, not_found
@@ -103,12 +102,13 @@ def _take_answer(
         # `run_overdue` has just taken an escalation step or ended a delegation, by which this person was
         # asked.
         return RuleResult(not_found(command), change)
-    return _judge_answer(change, command, prompt, digest)
+    return judge_answer(change, command, prompt, digest)
 
 
-def _judge_answer(
+def judge_answer(
     change: Change, command: AnswerPrompt, prompt: Prompt, digest: str
 ) -> RuleResult[AnswerResult]:
+    """Judge an answer of a principal that may answer. Raises PromptClaimed, PermissionDenied, Unjudged."""
     if not prompt.is_open:
         before = change.aggregate.job
         if before is not None and before.purge_at is not None:
@@ -138,7 +138,10 @@ def _judge_answer(
         return _record_refusal(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
     # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
-    answer = _build_answer(command, change.facts.now, _holder(command, prompt))
+    holder = _holder(command, prompt)
+    if holder and excludes_known(prompt, holder, change.facts.electorate):
+        raise Excluded(prompt.prompt_id, holder)
+    answer = _build_answer(command, change.facts.now, holder)
     if prompt.content.approval is not None and not command.OVERRIDES:
         return cast_vote(change, command, prompt, answer, digest)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
@@ -207,6 +210,7 @@ def _build_answer(command: AnswerPrompt, now: datetime, on_behalf_of: str = "") 
         revision=command.revision,
         created_at=now,
         batch_id=command.batch_id,
+        rule=command.rule,
         on_behalf_of=on_behalf_of,
     )
 
@@ -226,6 +230,11 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.CLAIM)
     change = Change(aggregate, facts, command.principal.subject)
     until = facts.now + (command.duration or facts.limits.claim_default)
+    if (end := _end_of_right(prompt, command.principal)) is not None:
+        if end <= facts.now:
+            raise not_found(command)  # its timer is late
+        if claimant and end == prompt.claimed_until:
+            until = min(until, end)  # the absence is over: only the claim holds the right
     change.record(EventType.PROMPT_CLAIMED, prompt.prompt_id, {"round": prompt.round})
     prompt = change.put(evolve(prompt, claimed_by=command.principal.subject, claimed_until=until))
     return RuleResult(prompt, change)
@@ -243,7 +252,13 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
     change = Change(aggregate, facts, command.principal.subject)
     change.record(EventType.PROMPT_RELEASED, prompt.prompt_id, {"round": prompt.round})
     prompt = change.put(evolve(prompt, claimed_by="", claimed_until=None))
-    return RuleResult(prompt, change)
+    return RuleResult(route_around_absences(change, prompt), change)
+
+
+def _end_of_right(prompt: Prompt, caller: Principal) -> datetime | None:
+    """When the right of a substitute ends; None: it is no substitute's."""
+    right = prompt.content.right_of(caller.subject, caller.groups)
+    return right.delegation.until if right is not None and right.delegation is not None else None
 
 
 def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> RuleResult[Prompt]:
@@ -261,9 +276,7 @@ def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> 
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
     if not prompt.is_open:
-        if change.events:
-            return RuleResult(PromptClosed(prompt.prompt_id, prompt.state), change)
-        raise PromptClosed(prompt.prompt_id, prompt.state)
+        return refuse_closed(change, prompt)
     reason = command.reason or f"withdrawn by {command.principal.subject}"
     prompt = close_prompt(change, prompt, PromptTrigger.CANCEL, reason=reason)
     return RuleResult(prompt, change)

@@ -106,6 +106,8 @@ class Prompt:
     """The job's creator, `Job.user_id`; fixed. Empty for a prompt that an older server asked."""
     votes: Votes | None = None
     """Set by the votes of people; None for a prompt without an approval."""
+    asked_digest: str = ""
+    """The digest of the content as the job asked it, if rules have routed it; else empty."""
     same_digest: str = ""
     """The digest of the newest other wording that the job asked after the prompt was closed, and for which
     the resolution was kept (`rewording.py`)."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.content import Audience, FinalAction, PromptContent
-from askback_server.domain.due import leave_audience, route_around_absences, run_overdue
+from askback_server.domain.due import leave_audience, refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.ended_delegations import end_delegations
-from askback_server.domain.errors import InvalidField, PromptClosed
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.json_text import JsonObject
+from askback_server.domain.json_text import JsonObject, Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.presence import mark_presence
 from askback_server.domain.principals import Role
@@ -44,9 +44,7 @@ def reroute_prompt(aggregate: Aggregate, command: ReroutePrompt, facts: Facts) -
     run_overdue(change)
     prompt = change.prompt(found.prompt_id)
     if not prompt.is_open:
-        if change.events:
-            return RuleResult(PromptClosed(prompt.prompt_id, prompt.state), change)
-        raise PromptClosed(prompt.prompt_id, prompt.state)
+        return refuse_closed(change, prompt)
     content = _rerouted(prompt, command, facts)
     if content == prompt.content and command.escalation is None and command.timeout is None:
         return RuleResult(prompt, change if change.events else None)
@@ -74,7 +72,10 @@ def _rerouted(prompt: Prompt, command: ReroutePrompt, facts: Facts) -> PromptCon
         given = evolve(given, final_action=FinalAction.EXPIRE, default_answer=None)
         if command.escalation and left is not None:
             given = evolve(given, timeout=max(left, facts.limits.deadline_min))
-    checked = normalise(given, facts.limits, facts.now, prefix="").resolve_deadline(facts.now)
+    try:
+        checked = normalise(given, facts.limits, facts.now, prefix="").resolve_deadline(facts.now)
+    except InvalidField as invalid:
+        raise InvalidField(map(_in_the_request, invalid.violations)) from None
     if command.audience is not None and not (command.audience.users or command.audience.groups):
         _check_everyone(old)
     return evolve(
@@ -85,6 +86,11 @@ def _rerouted(prompt: Prompt, command: ReroutePrompt, facts: Facts) -> PromptCon
         escalation=old.escalation if command.escalation is None else checked.escalation,
         rerouted=old.rerouted or command.audience is not None,
     )
+
+
+def _in_the_request(violation: Violation) -> Violation:
+    """A violation of the content at its place in a ReroutePromptRequest."""
+    return replace(violation, field=violation.field.replace("escalation[", "escalation.steps[", 1))
 
 
 def _check_everyone(content: PromptContent) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Change
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
-from askback_server.domain.due import route_around_absences
-from askback_server.domain.ended_delegations import end_delegations, outside
-from askback_server.domain.errors import IdReused
+from askback_server.domain.ended_delegations import end_delegations, not_allowed, outside
+from askback_server.domain.errors import IdReused, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.exclusions import exclude_people
@@ -15,9 +14,9 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.json_text import JsonObject
 from askback_server.domain.life import move
 from askback_server.domain.nudges import first_nudges
-from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
+from askback_server.domain.rule_answers import consult_rules, name_routes, settle_asked
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.vote_documents import shortfalls_to_doc
@@ -39,7 +38,7 @@ def accept_rewording(
             f"{content.digest}). Use another key, or set `same` if it is the same question in other words"
         )
         raise IdReused("key", command.key, message, prompt_id=known.prompt_id, state=known.state)
-    if known.content.approval != content.approval:
+    if known.content.approval != content.approval and known.asked_digest in ("", known.digest):
         message = (
             f"the key {command.key!r} belongs to a prompt that is {known.state} and needed another approval"
         )
@@ -63,7 +62,8 @@ def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) ->
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
-    content = exclude_people(change, known.key, content)
+    consulted = consult_rules(change, known.key, content)
+    content = exclude_people(change, known.key, consulted.content)
     if (given := known.content.delegations) is not None:
         content = content.delegate(given)
     if content.blocking:
@@ -73,7 +73,11 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         change.set(open_blocking=max(0, change.job.open_blocking - known.content.blocking))
         waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
-    revision, votes = known.revision + 1, first_votes(change, content, known.votes)
+    revision = known.revision + 1
+    try:
+        votes = first_votes(change, content, known.votes)
+    except InvalidField as error:
+        raise name_routes(error, consulted) from None
     data: JsonObject = {"round": known.round, "key": known.key, "revision": revision}
     data["digest"] = content.digest
     if votes is not None:
@@ -87,13 +91,12 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         expires_at=now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, now),
         votes=votes,
+        asked_digest="",
     )
     if given is not None:
-        over = outside(given, content.audience)
-        if content.exclusion is not None:
-            over += given.of_people(content.exclusion.users)
+        over = outside(given, content.audience) + not_allowed(given, content)
         amended = end_delegations(amended, over, data)
     change.record(EventType.PROMPT_AMENDED, known.prompt_id, data)
     if content.excludes_author(known.claimed_by):
         amended = evolve(amended, claimed_by="", claimed_until=None)
-    return route_around_absences(change, change.put(mark_presence(change, amended)))
+    return settle_asked(change, amended, consulted)

@@ -75,6 +75,8 @@ def _approval(approval: Approval) -> str:
         members.append(f'"rejectAt":{approval.reject_at}')
     if approval.required:
         members.append(f'"required":{approval.required}')
+    if approval.rules_may_fill:
+        members.append(f'"rulesMayFill":{approval.rules_may_fill}')
     if approval.shared:
         members.append('"shared":true')
     return f"{{{','.join(members)}}}"

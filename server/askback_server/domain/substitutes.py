@@ -16,8 +16,8 @@ from askback_server.domain.delegations import (
     DelegationCause,
     DelegationMode,
     Delegations,
-    DelegationScope,
 )
+from askback_server.domain.ended_delegations import allows, end_claim
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Job
@@ -56,14 +56,14 @@ def _follow(change: Change, prompt: Prompt) -> Prompt:
     given = prompt.content.delegations or Delegations()
     skipped = set(given.skipped)
     wanted, refused = _Wanted(change, prompt).find()
-    kept: dict[int, Delegation] = {}
+    claimant, kept = prompt.claimant(now), dict[int, Delegation]()
+    stand_ins = [each for each in given.active if each.cause is DelegationCause.ABSENCE]
+    claimed = {d.number for each in stand_ins if each.user == claimant for d in given.chain(each.number)}
     ended: list[int] = []
-    for each in given.active:
-        if each.cause is not DelegationCause.ABSENCE:
-            continue
+    for each in stand_ins:
         key = each.giver, each.user
         until = wanted[key].until if key in wanted else None
-        if until is None and prompt.claimant(now) == each.user:
+        if until is None and each.number in claimed:
             until = prompt.claimed_until
         if until is None:
             ended.append(each.number)
@@ -87,11 +87,12 @@ def _end(change: Change, prompt: Prompt, numbers: list[int]) -> Prompt:
     after = given.end(numbers)
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.DELEGATE)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key, "why": "ABSENCE"}
-    data["numbers"] = [each.number for each in given.ended(after)]
-    over = [each.until for each in given.ended(after) if each.until is not None]
+    ended = given.ended(after)
+    data["numbers"] = [each.number for each in ended]
+    over = [each.until for each in ended if each.until is not None]
     change.require(not_before=max((at for at in over if at <= change.facts.now), default=None))
     change.record(EventType.DELEGATION_ENDED, prompt.prompt_id, data)
-    return change.put(evolve(prompt, content=prompt.content.delegate(after)))
+    return change.put(end_claim(evolve(prompt, content=prompt.content.delegate(after)), ended))
 
 
 def _add(change: Change, prompt: Prompt, wanted: dict[tuple[str, str], Delegation]) -> Prompt:
@@ -190,14 +191,10 @@ class _Wanted:
         return any(d.user == substitute and d.cause is DelegationCause.PERSON for d in self._given.active)
 
     def _refusal(self, content: PromptContent, substitute: str) -> str:
-        exclusion, policy, votes = content.exclusion, content.delegation_policy, self._prompt.votes
+        exclusion, votes = content.exclusion, self._prompt.votes
         if exclusion is not None and exclusion.has(substitute):
             asked = {self._job.user_id, self._job.holder, *self._job.requesters}
             return "SELF_REVIEW" if exclusion.requester and substitute in asked else "EXCLUDED"
         if votes is not None and votes.of(substitute) is not None:
             return "VOTED"
-        if policy is not None:
-            is_listed = policy.scope is DelegationScope.LISTED and substitute in policy.users
-            if policy.scope is not DelegationScope.ANYONE and not is_listed:
-                return "POLICY"
-        return ""
+        return "" if allows(content, substitute, "") else "POLICY"

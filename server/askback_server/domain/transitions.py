@@ -59,6 +59,7 @@ class PromptTrigger(StrEnum):
     EXCLUDE = "EXCLUDE"
     VOTE = "VOTE"
     WITHDRAW = "WITHDRAW"
+    RULE = "RULE"
     DELEGATE = "DELEGATE"
     REROUTE = "REROUTE"
 
@@ -205,6 +206,9 @@ PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
     ),
     (PromptState.PENDING, PromptTrigger.WITHDRAW): Transition(
         PromptState.PENDING, (Actor.PERSON,), "a person withdraws its vote"
+    ),
+    (PromptState.PENDING, PromptTrigger.RULE): Transition(
+        PromptState.PENDING, (Actor.SYSTEM,), "rules match when it is asked or amended"
     ),
     (PromptState.PENDING, PromptTrigger.DELEGATE): Transition(
         PromptState.PENDING,

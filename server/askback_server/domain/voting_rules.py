@@ -9,14 +9,13 @@ from askback_server.domain.commands import AnswerPrompt
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import AUTHORISING
 from askback_server.domain.delegations import Delegation
-from askback_server.domain.due import run_overdue
+from askback_server.domain.due import refuse_closed, run_overdue
 from askback_server.domain.electorate import NO_DEPARTURES, Departures, Shortage, shortages
 from askback_server.domain.errors import (
     InvalidField,
     LimitExceeded,
     NotFound,
     PermissionDenied,
-    PromptClosed,
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -221,9 +220,7 @@ def withdraw_answer(aggregate: Aggregate, command: WithdrawAnswer, facts: Facts)
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
     if not prompt.is_open:
-        if change.events:
-            return RuleResult(PromptClosed(prompt.prompt_id, prompt.state), change)
-        raise PromptClosed(prompt.prompt_id, prompt.state)
+        return refuse_closed(change, prompt)
     vote = prompt.votes.of(caller.subject) if prompt.votes is not None else None
     if vote is None or vote.answer.answer_id != command.answer_id:
         return RuleResult(prompt, change if change.events else None)

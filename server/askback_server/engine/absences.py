@@ -15,6 +15,8 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
+from time import monotonic
 
 from askback_server.domain.absence_rules import (
     AbsenceNotFound,
@@ -25,7 +27,7 @@ from askback_server.domain.absence_rules import (
 )
 from askback_server.domain.absences import Absence, Absences
 from askback_server.domain.electorate import ElectorateQuery
-from askback_server.domain.errors import AskbackError, InvalidField
+from askback_server.domain.errors import AskbackError, InvalidField, StorageUnavailable
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.routing_commands import ReviewAbsences
@@ -42,14 +44,16 @@ _log = logging.getLogger("askback.server.engine")
 INTERVAL_SECONDS = 2.0
 """Seconds between two reads of the changes of other replicas."""
 OVERLAP = timedelta(minutes=10)
-"""Each read goes back this far behind the newest known change. A row may appear 20 s after its time (the
-longest statement), and after a failover times may be of another clock."""
+"""Each read goes back this far behind the one before. A row may appear 20 s after its time (the longest
+statement), and after a failover times may be of another clock."""
 REPEAT = timedelta(seconds=30)
 """Time after a change or a beginning after which the prompts are reviewed again."""
 LEASE = timedelta(seconds=60)
 """For how long a replica may take for a review before another one does it again."""
+AT_ONCE = 8
+"""Absences reviewed at once."""
 PAGE_SIZE = 100
-"""Prompts reviewed at once."""
+"""Prompts of an absence that are read at once."""
 CLEAN_EVERY = timedelta(hours=1)
 KEEP = timedelta(days=400)
 """For how long an absence that is over stays stored."""
@@ -62,7 +66,10 @@ class KnownAbsences:
         self._store = store
         self._clock = clock
         self._by_id: dict[str, Absence] = {}
-        self._newest: datetime | None = None
+        self._read_at: datetime | None = None
+        """When the last complete read began, by the database's clock."""
+        self._loaded = -inf
+        """The same by a clock that is never set back."""
         self.book = Absences()
         """Replaced with every change."""
 
@@ -73,11 +80,15 @@ class KnownAbsences:
 
     async def load(self) -> None:
         """Read what has changed. Raises StorageUnavailable."""
-        since = self._newest and self._newest - OVERLAP
-        found = await self._store.list_since(since)
-        if times := [each.updated_at for each in found if each.updated_at is not None]:
-            self._newest = max(times)
+        begun, at = self._clock.now(), monotonic()
+        found = await self._store.list_since(self._read_at and self._read_at - OVERLAP)
+        self._read_at, self._loaded = begun, at
         self.learn(found)
+
+    async def keep_up(self) -> None:
+        """Read what has changed if that was not done for `INTERVAL_SECONDS`. Raises StorageUnavailable."""
+        if monotonic() - self._loaded >= INTERVAL_SECONDS:
+            await self.load()
 
     def learn(self, found: Sequence[Absence]) -> None:
         """Take absences as they are stored now."""
@@ -207,9 +218,14 @@ class AbsenceKeeper:
         """Read what has changed, and review what is due. Raises StorageUnavailable."""
         await self._known.load()
         now = self._clock.now()
-        for absence in self._known.all:
-            if (until := _due_review(absence, now)) is not None:
-                await self._review_once(absence, until)
+        due = [(each, until) for each in self._known.all if (until := _due_review(each, now)) is not None]
+        due = [(each, until) for each, until in due if not self._is_reviewed(each, until)]
+        for start in range(0, len(due), AT_ONCE):
+            reviews = (self._review_once(absence, until) for absence, until in due[start : start + AT_ONCE])
+            for error in await asyncio.gather(*reviews, return_exceptions=True):
+                if error is not None:
+                    raise error
+            await self._known.keep_up()
         known = {absence.absence_id for absence in self._known.all}
         self._reviewed = {key: at for key, at in self._reviewed.items() if key in known}
         if now >= self._clean_at:
@@ -217,40 +233,57 @@ class AbsenceKeeper:
             await self._store.delete_over(now - KEEP)
 
     async def _review_once(self, absence: Absence, until: datetime) -> None:
-        """Review the prompts for a time, unless that is done or another replica does it."""
+        """Review the prompts for a time, unless another replica does it or has done it."""
         absence_id = absence.absence_id
-        done = self._reviewed.get(absence_id)
-        if done is not None and done >= until:
-            return
         claim = await self._store.claim_review(absence_id, until, LEASE)
         if claim is Claim.BUSY:
             return
         if claim is Claim.GRANTED:
-            await self._review(absence)
+            if not await self._review(absence):
+                return  # it is tried again after the lease
             await self._store.finish_review(absence_id, until)
         self._reviewed[absence_id] = until
 
-    async def _review(self, absence: Absence) -> None:
-        """Review the jobs with an open prompt that names the person, by itself or as a substitute."""
+    def _is_reviewed(self, absence: Absence, until: datetime) -> bool:
+        done = self._reviewed.get(absence.absence_id)
+        return done is not None and done >= until
+
+    async def _review(self, absence: Absence) -> bool:
+        """Review the jobs with an open prompt that names the person, by itself or as a substitute.
+
+        Returns whether all could be reviewed. A job that cannot be does not keep the others from it. Raises
+        StorageUnavailable."""
+        is_complete = True
         filter, after = PromptFilter(absence.namespace, person=absence.subject), None
         while True:
             page = await self._jobs.list_prompts(filter, PAGE_SIZE, after, self._limits.page_bytes)
-            for job_id in dict.fromkeys(prompt.job_id for prompt in page.prompts):
-                try:
-                    await self._engine.execute(ReviewAbsences(job_id=job_id))
-                except AskbackError as error:
-                    _log.warning("absence of %s: job %s: %s", absence.subject, job_id, error.message)
-                    raise
+            # Together, so that the engine writes them as batches.
+            jobs = sorted({prompt.job_id for prompt in page.prompts})
+            done = await asyncio.gather(*(self._review_job(absence, each) for each in jobs))
+            is_complete = is_complete and all(done)
             if page.next is None:
-                return
+                return is_complete
             after = page.next
+            await self._known.keep_up()
+
+    async def _review_job(self, absence: Absence, job_id: str) -> bool:
+        """Review the prompts of one job. Returns whether that was possible. Raises StorageUnavailable."""
+        try:
+            await self._engine.execute(ReviewAbsences(job_id=job_id))
+        except StorageUnavailable:
+            raise
+        except AskbackError as error:
+            _log.warning("absence of %s: job %s: %s", absence.subject, job_id, error.message)
+            return False
+        return True
 
 
 def _due_review(absence: Absence, now: datetime) -> datetime | None:
     """The last time for which the prompts are to be reviewed: a change, a beginning or an end, or REPEAT
     after it. None: none was yet."""
-    changes = [absence.updated_at, absence.from_at, absence.until_at]
-    times = [time for time in changes if time is not None and time <= now]
+    times = [time for time in (absence.from_at, absence.until_at) if time <= now]
+    if absence.updated_at is not None:
+        times.append(absence.updated_at)  # by the database's clock, of which `now` is an estimate
     times += [time + REPEAT for time in times if time + REPEAT <= now]
     return max(times, default=None)
 

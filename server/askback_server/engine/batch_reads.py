@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from askback_server.domain.absences import Absences, no_absences
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
+from askback_server.domain.rules import NO_RULES, RuleBook
 from askback_server.engine.electorate import (
     ReadElectorate,
     electorate_query,
@@ -18,13 +21,45 @@ from askback_server.engine.needs import covers
 from askback_server.ports.storage import JobStore
 
 
+class RuleSource(Protocol):
+    """The rules of a replica (`engine/rules.py`)."""
+
+    @property
+    def book(self) -> RuleBook:
+        """What is known."""
+
+    async def load(self) -> None:
+        """Read it again."""
+
+
+class _NoRules:
+    """Without rules people are asked."""
+
+    book = NO_RULES
+
+    async def load(self) -> None:
+        """There is nothing to read."""
+
+
+NO_RULE_SOURCE = _NoRules()
+
+
 class BatchReads:
     """The reads of one batch."""
 
-    def __init__(self, store: JobStore, hot: HotJobs, read_electorate: ReadElectorate = read_nothing) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        hot: HotJobs,
+        read_electorate: ReadElectorate = read_nothing,
+        rules: RuleSource = NO_RULE_SOURCE,
+        absences: Callable[[], Absences] = no_absences,
+    ) -> None:
         self._store = store
         self._hot = hot
         self._read_electorate = read_electorate
+        self._rules = rules
+        self._absences = absences
 
     async def locate(self, refs: Sequence[PromptRef]) -> dict[PromptRef, tuple[str, str]]:
         """Job id and prompt id of the prompts that exist: from memory, else by one read for all ids. It
@@ -45,10 +80,17 @@ class BatchReads:
         return places
 
     async def fill(self, groups: Sequence[Group]) -> None:
-        """Give each group its aggregate: from memory if that has every part needed, else by one
-        read."""
+        """Give each group its aggregate: from memory if that has every part needed, else by one read; and
+        what this replica knows of absences and rules.
+
+        Rules are read again only after a write that used one was refused.
+        """
+        if any(group.stale_rules for group in groups):
+            await self._rules.load()
+        book, absences = self._rules.book, self._absences()
         missing = []
         for group in groups:
+            group.rules, group.absences = book, absences
             wanted = group.wanted
             if wanted.head is not None and not group.reread:
                 group.aggregate = Aggregate(wanted.head)

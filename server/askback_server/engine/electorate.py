@@ -9,6 +9,7 @@ from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.content import PromptContent
 from askback_server.domain.electorate import UNKNOWN, Electorate, ElectorateQuery, groups_to_read
 from askback_server.domain.evolve import evolve
+from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.routing_commands import DelegatePrompt, ReroutePrompt
 
@@ -27,15 +28,7 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
         if command.OVERRIDES:
             return None
         prompt = aggregate.find(command.ref)
-        if prompt is None or prompt.votes is None or prompt.content.approval is None:
-            return None
-        live = prompt.votes.live
-        voters = frozenset({command.principal.subject}).union(*(vote.answer.people for vote in live))
-        voted = frozenset[str]().union(*(vote.groups | (vote.entry or frozenset()) for vote in live))
-        right = prompt.content.right_of(command.principal.subject, command.principal.groups)
-        if right is not None:
-            voters, voted = voters | {right.holder}, voted | (right.entry or frozenset())
-        return ElectorateQuery(prompt.namespace, voters=voters, voted=voted)
+        return _of_answer(prompt, command.principal) if prompt is not None else None
     if isinstance(command, DelegatePrompt):
         prompt = aggregate.find(command.ref)
         return _of_delegation(prompt, command) if prompt is not None else None
@@ -48,6 +41,24 @@ def electorate_query(aggregate: Aggregate, command: c.Command[object]) -> Electo
         namespace = command.namespace or command.principal.namespace("")
         return _of_content(namespace, command.prompt)
     return None
+
+
+def _of_answer(prompt: Prompt, caller: Principal) -> ElectorateQuery | None:
+    content = prompt.content
+    if content.delegations is None and content.approval is None:
+        return None  # before anything is computed: most answers are such
+    right = content.right_of(caller.subject, caller.groups)
+    exclusion, people = content.exclusion, frozenset[str]()
+    if exclusion is not None and exclusion.groups and right is not None and right.delegation is not None:
+        people = frozenset({right.holder})
+    if prompt.votes is None or content.approval is None:
+        return ElectorateQuery(prompt.namespace, people=people) if people else None
+    live = prompt.votes.live
+    voters = frozenset({caller.subject}).union(*(vote.answer.people for vote in live))
+    voted = frozenset[str]().union(*(vote.groups | (vote.entry or frozenset()) for vote in live))
+    if right is not None:
+        voters, voted = voters | {right.holder}, voted | (right.entry or frozenset())
+    return ElectorateQuery(prompt.namespace, voters=voters, voted=voted, people=people)
 
 
 def _of_delegation(prompt: Prompt, command: DelegatePrompt) -> ElectorateQuery:

@@ -35,7 +35,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.forms import Judgement
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
-from askback_server.engine.batch_reads import BatchReads
+from askback_server.engine.batch_reads import NO_RULE_SOURCE, BatchReads, RuleSource
 from askback_server.engine.command_queue import MAX_COMMANDS, CommandQueue
 from askback_server.engine.committed import Committed
 from askback_server.engine.electorate import ReadElectorate, read_nothing
@@ -77,6 +77,7 @@ class Engine:
         attended: Callable[[Prompt], bool] = assume_attended,
         read_electorate: ReadElectorate = read_nothing,
         absences: Callable[[], Absences] = no_absences,
+        rules: RuleSource = NO_RULE_SOURCE,
     ) -> None:
         """`attended` tells whether a console shows a prompt to a reviewer, `absences` who is away."""
         self._store = store
@@ -94,8 +95,7 @@ class Engine:
         self._decided = 0
         self._judges = judges or Judges()
         self._attended = attended
-        self._read_electorate = read_electorate
-        self._absences = absences
+        self._reads = partial(BatchReads, store, hot, read_electorate, rules, absences)
         self._choose_worker: ChooseWorker = choose_none
         self._leases: list[Item] = []
         """Leases of the current batch that are a part of the write which makes their job claimable."""
@@ -187,13 +187,12 @@ class Engine:
         return len(self._queue)
 
     async def _process(self, items: Sequence[Item]) -> None:
-        reads = BatchReads(self._store, self.hot, self._read_electorate)
+        reads = self._reads()
         groups = await group_by_job(items, reads.locate)
         while groups:
             await reads.fill(groups)
             for group in groups:
                 now = self._clock.now()
-                group.absences = self._absences()
                 for item in group.decide(now, self.limits, self._attended):
                     self._decided += item.size
                     if self._decided >= YIELD_BYTES:
@@ -304,7 +303,8 @@ class Engine:
                 items.append(item)
         if not items:
             return None
-        retry = Group(group.wanted, items, reread=True)
+        stale_rules = bool(group.write.guard.rules)
+        retry = Group(group.wanted, items, reread=True, stale_rules=stale_rules)
         if why is Lost.SESSION and session is not None:
             retry.dead_sessions = group.dead_sessions | {session}
         return retry

@@ -34,6 +34,7 @@ _WORDS = {
     EventType.PROMPT_SUPERSEDED: "prompt superseded",
     EventType.PROMPT_ESCALATED: "prompt escalated",
     EventType.PROMPT_EXCLUDED: "person excluded from a prompt",
+    EventType.PROMPT_RULED: "rules matched a prompt",
     EventType.PROMPT_DELEGATED: "prompt delegated",
     EventType.PROMPT_REROUTED: "prompt rerouted",
     EventType.SUBSTITUTE_SKIPPED: "substitute skipped",
@@ -52,6 +53,9 @@ _DATA = (
     "step",
     "retried_from",
     "carried_from",
+    "matched",
+    "errors",
+    "outcome",
 )
 """Fields copied from an event's data. All others may contain users' text."""
 

@@ -19,6 +19,7 @@ from askback_server.domain.forms import Unjudged
 from askback_server.domain.jobs import Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.rules import NO_RULES, RuleBook
 from askback_server.engine.committed import Committed
 from askback_server.engine.linking import link_events
 from askback_server.engine.needs import add_needs
@@ -94,9 +95,12 @@ class Group:
     dead_sessions: frozenset[SessionRef] = frozenset()
     """Sessions known to have expired, from guards that failed."""
     electorate: Electorate = UNKNOWN
+    rules: RuleBook = NO_RULES
     absences: Absences = NO_ABSENCES
     reread: bool = False
     """Read the aggregate from the database, even if it is in memory."""
+    stale_rules: bool = False
+    """Read the rules again: a write that used one was refused."""
 
     @property
     def is_proven(self) -> bool:
@@ -122,6 +126,7 @@ class Group:
                 self.dead_sessions,
                 attended,
                 self.electorate,
+                self.rules,
                 self.absences,
             )
             try:
@@ -193,6 +198,8 @@ class Group:
             write = self.write = JobWrite(change.job, base.version if base else 0)
         write.job = change.job
         write.guard = write.guard.merge(change.guard)
+        if change.guard.rules:
+            self.rules.take(change.guard.rules)
         for prompt_id, prompt in change.prompts.items():
             before = self.aggregate.prompts.get(prompt_id)
             if before is None:

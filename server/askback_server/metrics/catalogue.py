@@ -38,7 +38,7 @@ PROMPTS_RESOLVED = Metric(
     "askback_prompts_resolved",
     _COUNTER,
     "Prompts that ended. `outcome`: answered (by a person), overridden (by an admin), defaulted (by the "
-    "default of a passed deadline), "
+    "default of a passed deadline), ruled (by a rule), "
     "expired, cancelled, superseded.",
     labels=("kind", "outcome"),
 )
@@ -48,6 +48,11 @@ ANSWER_SECONDS = Metric(
     "From the question to a person's answer that was accepted.",
     labels=("kind",),
     buckets=(1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 259_200, 604_800),
+)
+RULE_ERRORS = Metric(
+    "askback_rule_errors",
+    _COUNTER,
+    "Rules that could not be evaluated on a prompt that was asked. The event PROMPT_RULED names them.",
 )
 ANSWERS_REFUSED = Metric(
     "askback_answers_refused",

@@ -98,6 +98,7 @@ class ReplicaCollector(LoopCollector):
         yield counter(c.PROMPTS_ASKED, _single(meter.asked))
         yield counter(c.PROMPTS_RESOLVED, meter.resolved)
         yield counter(c.ANSWERS_REFUSED, _single(meter.refused))
+        yield counter(c.RULE_ERRORS, {(): meter.rule_errors})
         yield histogram(c.ANSWER_SECONDS, {(k,): h for k, h in meter.answer_seconds.items()})
         yield counter(c.JOBS_CREATED, _single(meter.created))
         yield counter(c.JOBS_ENDED, meter.ended)

@@ -55,6 +55,7 @@ class Meter:
         self.answer_seconds: dict[str, Histogram] = {}
         self.guards_lost: Counter[str] = Counter()
         self.batches_failed = 0
+        self.rule_errors = 0
         self.asked: Counter[str] = Counter()
         self.resolved: Counter[tuple[str, ...]] = Counter()
         self.refused: Counter[str] = Counter()
@@ -91,6 +92,8 @@ class Meter:
                     self.created[self.job_types.label(item.job.job_type)] += 1
                 elif kind is EventType.JOB_LEASE_LOST:
                     self.leases_lost[self.job_types.label(item.job.job_type)] += 1
+                elif kind is EventType.PROMPT_RULED:
+                    self.rule_errors += len((event.data or {}).get("errors", ()))
                 elif kind in _REFUSED:
                     self.refused[str((event.data or {}).get("status", ""))] += 1
 
@@ -109,7 +112,11 @@ class Meter:
             self.answer_seconds[kind].observe((prompt.resolution.at - prompt.created_at).total_seconds())
 
 
-_OUTCOMES = {AnswerSource.HUMAN: "answered", AnswerSource.OVERRIDE: "overridden"}
+_OUTCOMES = {
+    AnswerSource.HUMAN: "answered",
+    AnswerSource.OVERRIDE: "overridden",
+    AnswerSource.RULE: "ruled",
+}
 
 
 def _source_of(prompt: Prompt) -> AnswerSource | None:

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.absences import AbsenceStore
+from askback_server.ports.audit import AuditStore
 from askback_server.ports.census import CensusStore
 from askback_server.ports.checkpoints import CheckpointStore
 from askback_server.ports.overview import OverviewStore
 from askback_server.ports.people import PeopleStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
+from askback_server.ports.rules import RuleStore
 from askback_server.ports.sign_outs import SignOutStore
 from askback_server.ports.storage import FeedStore, JobStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
@@ -50,6 +52,10 @@ class Storage(Protocol):
         """The directory of people."""
 
     @property
+    def rules(self) -> RuleStore:
+        """Rules that answer prompts."""
+
+    @property
     def absences(self) -> AbsenceStore:
         """The absences of people."""
 
@@ -60,6 +66,10 @@ class Storage(Protocol):
     @property
     def checkpoints(self) -> CheckpointStore:
         """Checkpoints over the chains of jobs."""
+
+    @property
+    def audit(self) -> AuditStore:
+        """Everything that is stored of a job, for its verification."""
 
     @property
     def feed(self) -> FeedStore:

@@ -14,8 +14,12 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.overview import Overviews
+from askback_server.engine.policy import Policy
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
+from askback_server.engine.receipts import Receipts
+from askback_server.engine.rule_history import RuleHistory
+from askback_server.engine.rules import Rules
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -43,6 +47,7 @@ class Replica:
     clock: Clock
     engine: Engine
     queries: Queries
+    receipts: Receipts
     feed: Feed
     bus: CommitBus
     horizon: HorizonWatch
@@ -56,6 +61,9 @@ class Replica:
     presence: PresenceTracker
     sign_outs: SignOuts
     directory: Directory
+    rules: Rules
+    policy: Policy
+    rule_history: RuleHistory
     absences: AbsenceKeeper
     timers: Timers
     sweep: Sweep

@@ -17,6 +17,8 @@ from askback_server.storage.types import Instant
 
 _COLUMNS = tuple(f.name for f in fields(Absence))
 _ALL = sa.select(*(absences.c[name] for name in _COLUMNS))
+_LOCK = 0x61736B61
+"""Of changes: there are few, so one is enough for all namespaces."""
 _SINCE = _ALL.where(absences.c.updated_at >= named("since", absences.c.updated_at))
 
 
@@ -24,10 +26,11 @@ class AbsenceRows(Reader):
     """The AbsenceStore port."""
 
     async def change(self, namespace: str, decide: ChangeAbsences) -> Absence:
-        """Read, decide and write in one transaction. Two replicas may do that at the same time: then two
-        absences may overlap or form a circle, which the rules allow for."""
+        """Read, decide and write in one transaction, one after the other at all replicas: else absences could
+        overlap or form a circle, and a call that is sent twice could make two."""
 
         def work(connection: sa.Connection) -> Absence:
+            self._dialect.lock(connection, _LOCK)
             now = connection.execute(sa.select(sa.type_coerce(self._dialect.now(), Instant()))).scalar_one()
             c = absences.c
             mine = _ALL.where(c.namespace == namespace, c.until_at > now).order_by(c.from_at)

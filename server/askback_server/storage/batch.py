@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from askback_server.domain.retries import Keep
 from askback_server.ports.storage import JobWrite
 from askback_server.storage import rows
 from askback_server.storage.carried_rows import CARRIED_ANSWER_COLUMNS, CARRIED_CHECKPOINT_COLUMNS
+from askback_server.storage.rule_tables import rule_uses
 from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, understanding_values
 
 Values = tuple[Any, ...]
@@ -24,6 +25,8 @@ GUARD_COLUMNS = ("expected", *CONDITIONS, "deleted", "in_steps")
 LOSER_COLUMNS = ("job_id", *CONDITIONS)
 _UNGUARDED = (None, 0, None, None)
 _DELETED = GUARD_COLUMNS.index("deleted")
+RULE_USES = "rule_uses"
+"""The part with the rules that are used (rule_guards.py). It is counted, not stored."""
 DELETES = "deletes"
 """Part of a shape: some of the changed jobs are deleted."""
 SETTLES = "settles"
@@ -55,6 +58,8 @@ class Batch:
     """The jobs that new jobs retry, to copy from: a new job is created only if its source still exists."""
     understandings: list[Values] = field(default_factory=list)
     events: list[Values] = field(default_factory=list)
+    rule_uses: list[Values] = field(default_factory=list)
+    """The rules that the writes of jobs rest on: such a job is written only if all of its rules hold."""
     settles: bool = False
     """Whether this is the second write of a batch with an unknown outcome. A new job whose events exist was
     then created by the first write, and may have been deleted since."""
@@ -116,6 +121,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "carried_checkpoints": CARRIED_CHECKPOINT_COLUMNS,
     "understandings": UNDERSTANDING_COLUMNS,
     "events": rows.EVENT_COLUMNS,
+    RULE_USES: tuple(column.name for column in rule_uses.columns),
 }
 
 JOB_AT = {name: columns.index("job_id") for name, columns in PARTS.items()}
@@ -139,6 +145,8 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
             )
         else:
             batch.new_jobs.append((*conditions, *rows.job_values(job)))
+        for use in write.guard.rules:
+            batch.rule_uses.append((job.job_id, *astuple(use)))
         links = write.links or (None,) * len(write.events)
         batch.events += map(rows.event_values, write.events, links)
         if write.deleted:

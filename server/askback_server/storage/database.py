@@ -10,6 +10,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.absences import AbsenceRows
+from askback_server.storage.audit_rows import AuditRows
 from askback_server.storage.census import Counts
 from askback_server.storage.checkpoints import CheckpointRows
 from askback_server.storage.dialect import Dialect
@@ -21,6 +22,7 @@ from askback_server.storage.people import PeopleRows
 from askback_server.storage.presence import Presences
 from askback_server.storage.queue_locks import QueueLockStore
 from askback_server.storage.reader import Reader
+from askback_server.storage.rules import RuleRows
 from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.sign_outs import SignOutRows
@@ -42,9 +44,11 @@ class Database:
         self.presence = Presences(self._dialect)
         self.sign_outs = SignOutRows(self._dialect)
         self.people = PeopleRows(self._dialect)
+        self.rules = RuleRows(self._dialect)
         self.absences = AbsenceRows(self._dialect)
         self.overview = Overviews(self._dialect)
         self.checkpoints = CheckpointRows(self._dialect)
+        self.audit = AuditRows(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
         self.wakeups: Wakeups = self._dialect.wakeups()

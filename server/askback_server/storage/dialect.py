@@ -11,7 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +20,8 @@ from askback_server.ports.storage import Holder, Position
 from askback_server.ports.wakeups import NoWakeups, Wakeups
 from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.tables import events
+
+T = TypeVar("T")
 
 
 class Dialect(ABC):
@@ -45,6 +47,14 @@ class Dialect(ABC):
     @abstractmethod
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """Run a small transaction on session rows or settings. It does not wait behind batches."""
+
+    @abstractmethod
+    async def read_snapshot(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a function that only reads, several statements as of one moment. Raises StorageUnavailable."""
+
+    @abstractmethod
+    def lock(self, connection: sa.Connection, key: int) -> None:
+        """Let other transactions that lock the same key wait for the end of this one."""
 
     @abstractmethod
     def now(self) -> sa.ColumnElement[datetime]:

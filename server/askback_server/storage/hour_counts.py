@@ -93,6 +93,11 @@ class HourCounts(Reader):
         measure = sa.case(
             (e.type == EventType.PROMPT_ANSWERED.value, answered), else_=sa.case(plain, value=e.type)
         )
+        # An answer of a rule is one, and says nothing of how long people take.
+        seconds = sa.case(
+            (source == AnswerSource.RULE.value, None),
+            else_=seconds_between(name, prompts.c.created_at, e.at),
+        )
         job_type = sa.func.coalesce(jobs.c.job_type, json_text(name, e.data, "job_type"), "")
         kind = sa.func.coalesce(prompts.c.interaction_type, json_text(name, e.data, "kind"), "")
         each = (
@@ -102,7 +107,7 @@ class HourCounts(Reader):
                 job_type.label("job_type"),
                 kind.label("kind"),
                 measure.label("measure"),
-                seconds_between(name, prompts.c.created_at, e.at).label("seconds"),
+                seconds.label("seconds"),
             )
             .select_from(
                 events.outerjoin(jobs, jobs.c.job_id == e.job_id).outerjoin(

@@ -234,6 +234,10 @@ class Postgres(PostgresLookups):
         async with connection_of(self._pools.sessions) as connection, connection.begin():
             return await connection.run_sync(work)
 
+    def lock(self, connection: sa.Connection, key: int) -> None:
+        """By an advisory lock."""
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
     def wakeups(self) -> Wakeups:
         """The channel by LISTEN and NOTIFY."""
         return PostgresWakeups(self._pools.own)

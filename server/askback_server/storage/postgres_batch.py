@@ -23,9 +23,10 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import DELETES, PARTS, SETTLES
+from askback_server.storage.batch import DELETES, PARTS, RULE_USES, SETTLES
 from askback_server.storage.postgres_removal import delete_jobs
 from askback_server.storage.postgres_rows import LOSERS, TABLES, Incoming
+from askback_server.storage.postgres_rules import MayWrite, count_uses, jobs_with_valid_rules
 from askback_server.storage.tables import carried_answers, checkpoints, events, jobs, prompts, sessions
 
 
@@ -71,8 +72,9 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     ctes: list[CTE] = []
     winners: list[sa.Select[Any]] = []
     partly: sa.ColumnElement[Any] = sa.null()
+    may_write = jobs_with_valid_rules(shape)
     if "changed_jobs" in shape:
-        locked = _lock_jobs(Incoming("changed_jobs"))
+        locked = _lock_jobs(Incoming("changed_jobs"), may_write)
         updated = (
             sa.update(jobs)
             .where(jobs.c.job_id == locked.c.job_id, sa.not_(locked.c.deleted))
@@ -87,15 +89,17 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     if "new_jobs" in shape:
         created = (
             pg.insert(jobs)
-            .from_select(list(rows.JOB_COLUMNS), _new_jobs(shape), include_defaults=False)
+            .from_select(list(rows.JOB_COLUMNS), _new_jobs(shape, may_write), include_defaults=False)
             .on_conflict_do_nothing()
             .returning(jobs.c.job_id)
             .cte("created")
         )
         winners.append(sa.select(created.c.job_id))
     won = sa.union_all(*winners).cte("won")
-    children = (part for part in shape if part not in ("changed_jobs", "new_jobs", DELETES, SETTLES))
-    ctes += [_child(part, won) for part in children]
+    others = ("changed_jobs", "new_jobs", RULE_USES, DELETES, SETTLES)
+    ctes += [_child(part, won) for part in shape if part not in others]
+    if RULE_USES in shape:
+        ctes.append(count_uses(won))
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
     return sa.select(now.label("now"), wins.label("won"), partly.label("partly")).add_cte(*ctes)
@@ -117,23 +121,24 @@ def reasons() -> sa.Select[Any, Any, Any]:
     return sa.select(*labelled).select_from(losers.table)
 
 
-def _lock_jobs(incoming: Incoming) -> CTE:
+def _lock_jobs(incoming: Incoming, may_write: MayWrite) -> CTE:
     carried = [incoming.c[c] for c in ("deleted", "in_steps", *rows.JOB_CHANGED_COLUMNS)]
     return (
         sa.select(*carried)
         .select_from(incoming.table)
         .join(jobs, jobs.c.job_id == incoming.c["job_id"])
         .where(jobs.c.version == incoming.c["expected"], _in_time(incoming.c), _lock_session(incoming.c))
+        .where(*may_write(incoming.c["job_id"]))
         .order_by(jobs.c.job_id)
         .with_for_update(key_share=True, of=jobs)
         .cte("locked")
     )
 
 
-def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
+def _new_jobs(shape: Sequence[str], may_write: MayWrite) -> sa.Select[Any]:
     incoming = Incoming("new_jobs")
     fresh = sa.select(*(incoming.c[c] for c in rows.JOB_COLUMNS))
-    fresh = fresh.where(_in_time(incoming.c), _lock_session(incoming.c))
+    fresh = fresh.where(_in_time(incoming.c), _lock_session(incoming.c), *may_write(incoming.c["job_id"]))
     if "carried_checkpoints" in shape:
         # Locked: the source of the copy must not be deleted before the commit, nor parts of it.
         old = jobs.alias("old")

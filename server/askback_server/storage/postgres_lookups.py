@@ -6,7 +6,7 @@ every batch and every announced change. Here each is compiled once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,8 +17,8 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.dialect import Dialect
-from askback_server.storage.outages import BROKEN, first_line, is_outage
+from askback_server.storage.dialect import Dialect, T
+from askback_server.storage.outages import BROKEN, connection_of, first_line, is_outage
 from askback_server.storage.postgres_pools import PinnedDrivers
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
@@ -64,6 +64,12 @@ class PostgresLookups(Dialect):
     ) -> Sequence[Any]:
         """On a connection that is kept for lists."""
         return await _fetch(self._pinned_lists, statement, values)
+
+    async def read_snapshot(self, work: Callable[[sa.Connection], T]) -> T:
+        """A transaction of the isolation level REPEATABLE READ."""
+        async with connection_of(self.reads) as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            return await connection.run_sync(work)
 
 
 async def _fetch(pinned: PinnedDrivers, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:

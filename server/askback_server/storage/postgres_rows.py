@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.batch import LOSER_COLUMNS, PARTS
+from askback_server.storage.batch import LOSER_COLUMNS, PARTS, RULE_USES
+from askback_server.storage.rule_tables import rule_uses
 from askback_server.storage.tables import (
     answers,
     carried_answers,
@@ -40,6 +41,8 @@ _GUARD_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "deleted": sa.Boolean(),
     "in_steps": sa.Boolean(),
     "source_id": pg.UUID(as_uuid=False),
+    "set_version": sa.BigInteger(),
+    "author_version": pg.TIMESTAMP(timezone=True),
 }
 """Types of the columns that are not stored."""
 TABLES = {
@@ -54,6 +57,7 @@ TABLES = {
     "carried_checkpoints": checkpoints,
     "understandings": understandings,
     "events": events,
+    RULE_USES: rule_uses,
     LOSERS: jobs,
 }
 """The table of each part."""

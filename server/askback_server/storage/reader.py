@@ -24,6 +24,11 @@ _WAITED = (TimeoutError, sa.exc.TimeoutError)
 """Not retried: the caller has already waited for a connection of the pool."""
 
 
+def may_read_again(error: StorageUnavailable) -> bool:
+    """Whether a read that failed so may be repeated: on another connection it may succeed."""
+    return not isinstance(error.__cause__, _WAITED)
+
+
 class Reader:
     """Reads without locks and transactions, on the dialect's pool."""
 
@@ -50,7 +55,7 @@ class Reader:
         try:
             return await run(statement, values)
         except StorageUnavailable as error:
-            if isinstance(error.__cause__, _WAITED):
+            if not may_read_again(error):
                 raise
         return await run(statement, values)
 

@@ -150,7 +150,7 @@ PROMPT_CHANGED_COLUMNS = (
 
 PROMPT_CONTENT_COLUMNS = (
     "interaction_type", "digest", "prompt_data", "metadata", "priority", "audience", "labels", "blocking",
-    "timeout_at", "shown_digest",
+    "timeout_at", "shown_digest", "asked_digest",
 )  # fmt: skip
 """The columns that an amendment changes."""
 
@@ -180,7 +180,7 @@ def prompt_content_values(prompt: Prompt) -> tuple[Any, ...]:
         content.kind, prompt.digest, content_to_json(content), content.metadata_json or None,
         content.priority, audience_to_json(content),
         dump(dict(content.labels)) if content.labels else "{}", content.blocking, prompt.expires_at,
-        f"{prompt.revision}:{prompt.shown_digest}",
+        f"{prompt.revision}:{prompt.shown_digest}", prompt.asked_digest or None,
     )  # fmt: skip
 
 
@@ -220,6 +220,7 @@ def to_prompt(row: Row) -> Prompt:
         nudges=nudges_from_json(row["nudges"]) if row["nudges"] else None,
         unattended_since=row["unattended_since"],
         same_digest=row["same_digest"] or "",
+        asked_digest=row["asked_digest"] or "",
         votes=votes_from_json(row["votes"]) if row["votes"] else None,
         requested_by=row["requested_by"] or "",
     )

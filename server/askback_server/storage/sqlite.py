@@ -17,7 +17,8 @@ from askback_server.ports.clock import Clock
 from askback_server.ports.storage import BadData, Position
 from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import Batch, BatchOutcome
-from askback_server.storage.dialect import Dialect
+from askback_server.storage.dialect import Dialect, T
+from askback_server.storage.outages import connection_of
 from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.sqlite_lookups import Lookups
 from askback_server.storage.sqlite_writer import Writer
@@ -113,6 +114,15 @@ class SQLite(Dialect):
             return await self._writer.run(work)
         except sa.exc.OperationalError as error:
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
+
+    async def read_snapshot(self, work: Callable[[sa.Connection], T]) -> T:
+        """A deferred transaction: its first statement takes the snapshot."""
+        async with connection_of(self.reads) as connection:
+            await connection.exec_driver_sql("BEGIN")
+            return await connection.run_sync(work)
+
+    def lock(self, connection: sa.Connection, key: int) -> None:
+        """Nothing: there is one writer."""
 
     def now(self) -> sa.ColumnElement[datetime]:
         """The program's time."""

@@ -22,6 +22,7 @@ from askback_server.storage.batch import (
     Values,
 )
 from askback_server.storage.sqlite_removal import delete_jobs
+from askback_server.storage.sqlite_rules import RuleGuards
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
 from askback_server.storage.types import Instant, InstantTexts, instant_text
 
@@ -149,8 +150,9 @@ _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at 
 class _Guards:
     """Checks the conditions of guards besides versions, and adds to the outcome which jobs fail them."""
 
-    def __init__(self, cursor: sqlite3.Cursor, outcome: BatchOutcome) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, outcome: BatchOutcome, uses: Sequence[Values]) -> None:
         self._cursor = cursor
+        self.rules = RuleGuards(cursor, outcome.now, uses) if uses else None
         self._outcome = outcome
         self._epochs: dict[str, int | None] = {}
         """Of the sessions that were looked up; None if the session has expired."""
@@ -175,7 +177,7 @@ class _Guards:
         if (not_before and now < not_before) or (not_after and now >= not_after):
             outcome.late.add(job_id)
             return False
-        return True
+        return self.rules is None or self.rules.hold(job_id)
 
     def _epoch_of(self, session: str) -> int | None:
         if session not in self._epochs:
@@ -188,7 +190,7 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
     """Write a batch in the open transaction: jobs whose guards hold at `now`, and the rows of these jobs."""
     outcome = BatchOutcome(now=now)
     written = outcome.written
-    guards, texts = _Guards(cursor, outcome), InstantTexts()
+    guards, texts = _Guards(cursor, outcome, batch.rule_uses), InstantTexts()
     deletions: list[tuple[str, int, bool]] = []
     job_at = JOB_AT["changed_jobs"]
     for row in batch.changed_jobs:
@@ -215,6 +217,8 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
             continue
         if cursor.execute(_CREATE.sql, _CREATE.parameters(row, texts)).rowcount == 1:
             written.add(job_id)
+    if guards.rules is not None:
+        guards.rules.count_uses(written)
     for part, statement in _CHILDREN.items():
         job_at = JOB_AT[part]
         theirs = [statement.parameters(r, texts) for r in getattr(batch, part) if r[job_at] in written]

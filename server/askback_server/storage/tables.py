@@ -1,7 +1,7 @@
 """The tables of docs/design.md 8. One definition for both databases; the migrations build the same.
 
-Others are in `replica_tables.py`, `people_tables.py`, `hour_table.py`, `sign_out_table.py` and
-`checkpoint_table.py`.
+Others are in `replica_tables.py`, `people_tables.py`, `hour_table.py`, `sign_out_table.py`,
+`rule_tables.py` and `checkpoint_table.py`.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ prompts = sa.Table(
     sa.Column("votes", sa.Text),
     sa.Column("requested_by", sa.Text),
     sa.Column("shown_digest", sa.Text),
+    sa.Column("asked_digest", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # A prompt is open while responded_at is null. It is set once, when the prompt ends.
     sa.Index(

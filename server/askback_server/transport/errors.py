@@ -21,6 +21,7 @@ from askback_server.domain import errors
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.json_text import Violation, cap_violations
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
+from askback_server.domain.receipts import AuditFailed
 from askback_server.transport.call_context import Context
 from askback_server.transport.convert.prompts import result_bytes, violation_messages
 from askback_server.transport.convert.values import put_span
@@ -38,6 +39,7 @@ _CODES: dict[type[AskbackError], StatusCode] = {
     errors.PermissionDenied: StatusCode.PERMISSION_DENIED,
     errors.ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
     errors.Unavailable: StatusCode.UNAVAILABLE,
+    AuditFailed: StatusCode.DATA_LOSS,
     errors.UnknownMethod: StatusCode.UNIMPLEMENTED,
 }
 _MAX_MESSAGE_BYTES = 400

@@ -110,7 +110,14 @@ class HitlCalls:
         self._principal.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
         ref = prompt_ref(request.prompt_id, request.job_id, request.key)
         prompt = await self._replica.queries.prompt(ref, self._principal)
+        self._replica.directory.note(self._principal, prompt.namespace)
         return pb.GetPromptResponse(prompt=prompt_message(prompt))
+
+    async def get_receipt(self, request: pb.GetReceiptRequest) -> pb.GetReceiptResponse:
+        self._principal.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
+        ref = prompt_ref(request.prompt_id, request.job_id, request.key)
+        receipt = await self._replica.receipts.receipt(ref, self._principal)
+        return pb.GetReceiptResponse(receipt=receipt)
 
     async def list_answers(self, request: pb.ListAnswersRequest) -> pb.ListAnswersResponse:
         self._principal.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)

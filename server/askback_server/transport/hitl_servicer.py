@@ -71,5 +71,8 @@ class HitlServicer:
     async def CancelPrompt(self, request: pb.CancelPromptRequest, _: object) -> pb.CancelPromptResponse:
         return response(pb.CancelPromptResponse, await self._calls().cancel_prompt(request))
 
+    async def GetReceipt(self, request: pb.GetReceiptRequest, _: object) -> pb.GetReceiptResponse:
+        return await self._calls().get_receipt(request)
+
     async def ListAnswers(self, request: pb.ListAnswersRequest, _: object) -> pb.ListAnswersResponse:
         return await self._calls().list_answers(request)

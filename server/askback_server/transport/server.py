@@ -152,13 +152,8 @@ class Server:
         self.calls = CallInterceptor(SessionCheck(authenticator, replica.sign_outs), replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
         access = AccessServicer(self.calls.credentials, replica)
-        servicers = (
-            JobServicer(replica),
-            WorkerServicer(replica),
-            HitlServicer(replica),
-            access,
-            PolicyServicer(replica),
-        )
+        people = HitlServicer(replica), access, PolicyServicer(replica)
+        servicers = (JobServicer(replica), WorkerServicer(replica), *people)
         for service, servicer in zip(SERVICES, servicers, strict=True):
             self._server.add_registered_method_handlers(service.full_name, _handlers(service, servicer))
         self.health = Health()

@@ -115,8 +115,9 @@ async def test_a_joint_decision_is_one_call_and_what_fails_stays_chosen(inbox: I
     await expect(first).to_contain_text("Your answer counts: “Confirm”")
     await expect(stale).to_contain_text("The question changed")
     await expect(absent.locator("[data-result]")).to_have_attribute("data-result", "refused")
-    assert calls[0] == calls[1], "after the connection was lost the call is the same"
-    assert len(calls) == 2
+    # Without a reply for five seconds the page sends it again by POST: on a slow machine there are three.
+    assert len(calls) >= 2
+    assert all(call == calls[0] for call in calls), "after the connection was lost the call is the same"
     assert [item["promptId"] for item in calls[0]["items"]] == [one.prompt_id for one in asked[:3]]
     await table.locator("footer").get_by_role("button", name="Close").click()
     await expect(page.get_by_role("region", name="Chosen questions")).to_contain_text("2 chosen")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +22,14 @@ from tests.support.web import WebWorld
 UNARY = [path.removeprefix("/askback.v1.") for path, method in METHODS.items() if not method.streaming]
 STREAMS = [path.removeprefix("/askback.v1.") for path, method in METHODS.items() if method.streaming]
 CONNECT_CODES = {name.name.lower() for name in grpc.StatusCode} - {"ok", "cancelled"} | {"canceled"}
+
+
+def test_each_service_of_the_contract_is_passed_on() -> None:
+    protos = (Path(__file__).parents[3] / "protos/askback/v1").glob("*.proto")
+    defined = {
+        name for path in protos for name in re.findall(r"^service (\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert {path.split("/")[1].removeprefix("askback.v1.") for path in METHODS} == defined
 
 
 @pytest.mark.asyncio(loop_scope="module")

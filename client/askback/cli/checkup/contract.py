@@ -11,7 +11,13 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback.v1 import (
+    access_service_pb2,
+    hitl_service_pb2,
+    job_service_pb2,
+    policy_service_pb2,
+    worker_service_pb2,
+)
 
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name]
@@ -20,6 +26,7 @@ SERVICES = tuple(
         (worker_service_pb2, "WorkerService"),
         (hitl_service_pb2, "HitlService"),
         (access_service_pb2, "AccessService"),
+        (policy_service_pb2, "PolicyService"),
     )
 )
 _METHOD = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"

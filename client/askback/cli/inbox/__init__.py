@@ -17,6 +17,14 @@ COMMANDS = {
         "askback.cli.inbox.votes:override",
         "Decide a prompt as an admin, whatever its rules say.",
     ),
+    "delegate": (
+        "askback.cli.inbox.delegate:delegate",
+        "Pass a prompt on to another person or a group, or ask them too.",
+    ),
+    "return": (
+        "askback.cli.inbox.delegate:return_prompt",
+        "Give a prompt back that was delegated to you, or take back what you have delegated.",
+    ),
     "claim": (
         "askback.cli.inbox.claim:claim",
         "Take a prompt on, so that others see it and leave it to you.",

@@ -20,5 +20,6 @@ async def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) 
         for prompt in prompts:
             context.out.tsv(prompt_row(prompt, now()))
     else:
-        person = await person_for(context.client, [p for p in prompts if p.exclude is not None])
+        marked = [p for p in prompts if p.exclude is not None or p.proto.delegations]
+        person = await person_for(context.client, marked)
         context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose, person=person))

@@ -12,6 +12,10 @@ COMMANDS = {
     "show": ("askback.cli.job.show:show", "Show a job and its prompts."),
     "watch": ("askback.cli.job.watch:watch", "Follow a job to its end; the exit code says how it ended."),
     "cancel": ("askback.cli.job.steer:cancel", "Cancel a job."),
+    "reroute": (
+        "askback.cli.job.reroute:reroute",
+        "Change who is asked by an open question, its priority, deadline or escalation.",
+    ),
     "update": ("askback.cli.job.change:update", "Change a job's labels, priority or retention."),
     "retry": ("askback.cli.job.steer:retry", "Start a new job like a finished one."),
     "delete": ("askback.cli.job.change:delete", "Delete finished jobs for good."),

@@ -20,6 +20,7 @@ from askback._model.identity import Identity
 from askback._text.text import one_line
 from askback.errors import AskbackError
 from askback.terminal import words
+from askback.terminal.delegator import Delegator
 from askback.terminal.full_screen.dead_time import DeadTime
 from askback.terminal.full_screen.live_queue import LiveQueue
 from askback.terminal.full_screen.pane_terminal import PaneTerminal
@@ -33,10 +34,9 @@ from askback.terminal.keys import (
     Action,
     Key,
     decision_of,
-    group_menu,
     help_lines,
     menu,
-    vote_menu,
+    rule_menu,
 )
 from askback.terminal.prompt_answerer import PromptAnswerer
 from askback.terminal.prompt_form import form_of
@@ -99,6 +99,7 @@ class FullScreenConsole(App[AskbackError | None]):
         self._terminal.person = self._person
         self._answerer = PromptAnswerer(self._prompts, self._terminal, [])
         self._group = GroupAnswerer(self._console, self._prompts, self._terminal, self._answerer, [])
+        self._delegator = Delegator(self._terminal)
         self._live = LiveQueue(
             self._console, self._prompts, self._on_change, self._terminal.notice, self._person
         )
@@ -162,9 +163,8 @@ class FullScreenConsole(App[AskbackError | None]):
         deciding, others = menu(
             row.prompt, fillable=form_of(row.prompt) is not None, many=True, person=self._person
         )
-        others += [*vote_menu(row.prompt, self._person), "t take"]
-        others += group_menu(len(self._prompts.similar_rows(row)))
-        return Text("   ".join(deciding), "bold").append(f"\n{'   '.join(others)}", "dim")
+        others += rule_menu(row.prompt, self._person, len(self._prompts.similar_rows(row)))
+        return Text("   ".join(deciding), "bold").append(f"\n{'   '.join([*others, 't take'])}", "dim")
 
     async def on_key(self, event: events.Key) -> None:
         """Keys act on the selected prompt, never while a text is typed."""
@@ -176,7 +176,7 @@ class FullScreenConsole(App[AskbackError | None]):
         elif name == "pageup":
             self._view.scroll_page_up(animate=False)
         elif name == "t":
-            self._start(self._claim)
+            self._start(self._answerer.toggle_claim)
         elif (key := _BY_KEY.get(name)) is not None:
             await self._press(key)
         else:
@@ -208,6 +208,10 @@ class FullScreenConsole(App[AskbackError | None]):
                 self._start_seen(self._answerer.override)
             case Action.SIMILAR:
                 self._start_seen(self._group.decide_similar)
+            case Action.DELEGATE:
+                self._start(lambda row: self._delegator.delegate(row, ""))
+            case Action.RETURN:
+                self._start(lambda row: self._delegator.end(row, "", confirm=True), ended=True)
             case action:
                 self._start(lambda row: self._decide(row, action))
 
@@ -223,12 +227,14 @@ class FullScreenConsole(App[AskbackError | None]):
             self._dead_time.begin()
             self.repaint()
 
-    def _start(self, work: Callable[[Any], Awaitable[None]], *, on_prompt: bool = True) -> None:
+    def _start(
+        self, work: Callable[[Any], Awaitable[None]], *, on_prompt: bool = True, ended: bool = False
+    ) -> None:
         """Begin work about the selected prompt, unless it is too early or other work is not done."""
         row = self._prompts.current
         if self._work is not None or (on_prompt and not self._dead_time.is_over):
             return
-        if on_prompt and (row is None or row.closing is not None):
+        if on_prompt and (row is None or (row.closing is not None and not ended)):
             self._terminal.notice("! it has ended: j goes on" if row else "! j selects a prompt", "warning")
         elif on_prompt and not self._live.is_live:
             self._terminal.notice("! no connection: read only", "warning")
@@ -279,17 +285,6 @@ class FullScreenConsole(App[AskbackError | None]):
         text = (await self._terminal.ask("Comment: ")).strip()
         self._answerer.take_comment(row, text)
         self._terminal.notice("  the next decision carries it" if text else "  no comment", "quiet")
-
-    async def _claim(self, row: Row[ConsolePrompt]) -> None:
-        claimed = self._answerer.claimed
-        if row.prompt.prompt_id in claimed:
-            await row.prompt.release()
-            claimed.discard(row.prompt.prompt_id)
-            self._terminal.notice("it is not yours any more")
-            return
-        await row.prompt.claim()
-        claimed.add(row.prompt.prompt_id)
-        self._terminal.notice("it is yours, for 10 minutes or until you leave", "good")
 
     async def _skip(self, row: Row[ConsolePrompt]) -> None:
         """Hide a prompt and go on to the next: the person asks for both."""

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from askback._console.console import Console
 from askback._console.console_view import Closing
 from askback._model.identity import Identity
+from askback._model.prompts import PromptInfo
+from askback.terminal import words
+from askback.terminal.delegation_words import changes_of_delegations, delegation_of, reason_words
 from askback.terminal.prompt_list import PromptList
 from askback.terminal.vote_words import changes_of_votes, progress_words
 
@@ -67,12 +70,19 @@ class LiveQueue:
                 self._away.added += 1
             elif what in ("reminded", "escalated"):
                 self._notice(f"* {what}: [{prompt.kind}] {prompt.title}", "name")
-            elif what == "voted" and (
-                done := changes_of_votes(row.before_votes or prompt, prompt, self._person)
-            ):
-                self._notice(f"* {done}: {prompt.title} ({'; '.join(progress_words(prompt))})", "name")
+            elif what == "new" and (mine := delegation_of(prompt, self._person)) is not None:
+                self._notice(f"* {prompt.title}: {reason_words(mine, words.now())}", "name")
+            elif what == "voted":
+                self._tell_of_changes(row.before or prompt, prompt)
             self._arrived.set()
             self._changed()
+
+    def _tell_of_changes(self, before: PromptInfo, prompt: PromptInfo) -> None:
+        """Say what other people did to a prompt."""
+        if done := changes_of_votes(before, prompt, self._person):
+            self._notice(f"* {done}: {prompt.title} ({'; '.join(progress_words(prompt))})", "name")
+        if done := changes_of_delegations(before, prompt, words.now(), self._person):
+            self._notice(f"* {prompt.title}: {done}", "name")
 
     async def _complete(self) -> None:
         """Wait until the list has every open prompt, after the start and after each reconnect."""

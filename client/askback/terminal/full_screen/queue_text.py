@@ -8,6 +8,7 @@ from typing import Any
 from askback._model.identity import Identity
 from askback._text.text import columns, cut, one_line
 from askback.terminal import words
+from askback.terminal.delegation_words import holder_of
 from askback.terminal.prompt_list import Row
 from askback.terminal.vote_words import short_progress
 
@@ -28,6 +29,8 @@ def queue_line(
     priority = f"{prompt.proto.content.priority:+d}" if prompt.proto.content.priority else ""
     left = words.time_left(prompt, at)
     facts = [f"by {who}"] if (who := words.claim(prompt, at)) else []
+    if holder := holder_of(prompt, person):
+        facts.append(f"for {holder}")
     if progress := short_progress(prompt, person):
         facts.append(progress)
     if prompt.proto.HasField("unattended_time"):

@@ -135,7 +135,7 @@ function Why({ page, row, work, why }: StatusProps & { readonly page: Page; read
       <Icon name="alert" />
       <span>
         {why === "not_for" ? (
-          <AudienceText content={row.prompt.content ?? {}} />
+          <AudienceText prompt={row.prompt} />
         ) : (
           t(why === "signed_out" ? "why.signed_out" : "why.offline")
         )}

@@ -1,7 +1,8 @@
 // The people who are asked, in words.
 
-import type { Audience, Exclusion, PromptContent } from "../wire/messages";
+import type { Audience, Exclusion, Prompt } from "../wire/messages";
 import { t } from "../words/later";
+import { isForAll } from "./rights";
 
 /** The groups and people of an audience; empty: everyone. */
 export function namesOf(audience: Audience | Exclusion | undefined): string {
@@ -9,7 +10,15 @@ export function namesOf(audience: Audience | Exclusion | undefined): string {
   return [...groups.map((name) => t("audience.group", { name })), ...users].join(", ");
 }
 
-/** Who may answer a question; empty: everyone. */
-export function audienceNames(content: PromptContent): string {
-  return namesOf(content.audience);
+/** Who may answer a question, also by a delegation, without those who gave their right away; empty: everyone. */
+export function reachNames(prompt: Prompt): string {
+  const { users = [], groups = [] } = prompt.content?.audience ?? {};
+  if (isForAll(prompt)) return "";
+  const [people, teams] = [new Set(users), new Set(groups)];
+  for (const { user = "", group = "", giver = "", transferred = false } of prompt.delegations ?? []) {
+    if (transferred) people.delete(giver);
+    if (user !== "") people.add(user);
+    if (group !== "") teams.add(group);
+  }
+  return namesOf({ users: [...people], groups: [...teams] });
 }

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { type Key, t } from "../words";
 import { interrupt } from "./live";
-import { dialog, usePage } from "./page";
+import { awayText, dialog, usePage } from "./page";
 import { span } from "./times";
 import { Icon } from "./ui";
 import { Who } from "./who";
@@ -72,6 +72,7 @@ export function ConnectionStrip() {
           </button>
         </p>
       )}
+      {awayText.value === "" ? null : <strong data-away>{awayText}</strong>}
       <p class="strip-who">
         <Who />
       </p>

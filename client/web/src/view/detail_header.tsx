@@ -1,14 +1,15 @@
 // The head of a prompt: kind, who asks, until when and what happens then, who has it claimed.
 
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import type { Row } from "../model/inbox";
 import type { Prompt, PromptContent } from "../wire/messages";
 import type { LaterKey } from "../words";
 import { rich, t } from "../words/later";
 import { ApprovalLine } from "./approval_line";
-import { audienceNames, namesOf } from "./audience";
+import { namesOf, reachNames } from "./audience";
+import { DelegationLines, OfferDelegate } from "./delegations";
 import { ErrorNote } from "./errors";
+import { Fact } from "./fact";
 import { kindWords, nameOf, verbOf } from "./labels";
 import { siblings } from "./list_state";
 import { subjectOf, usePage } from "./page";
@@ -28,7 +29,7 @@ import {
 } from "./prompt_facts";
 import { formatRoute, go, isPlainClick, route } from "./route";
 import { halfMinute, second, span } from "./times";
-import { Ago, Icon, type IconName, Name, Time } from "./ui";
+import { Ago, Icon, Name, Time } from "./ui";
 
 /** A narrow screen starts with the deadline and the claim only, so that the question is in view. */
 const NARROW = typeof matchMedia === "function" && matchMedia("(max-width: 799px)").matches;
@@ -62,10 +63,12 @@ export function DetailHeader({ row }: { readonly row: Row }) {
       {open ? <Deadline row={row} /> : null}
       {open ? <ClaimLine row={row} /> : null}
       {open ? <ApprovalLine prompt={prompt} /> : null}
+      <DelegationLines row={row} />
       <details class="more-facts" open={!NARROW}>
         <summary>{t("detail.more")}</summary>
         {open ? <Nudges row={row} /> : null}
-        <Audience content={content} open={open} />
+        <Audience prompt={prompt} open={open} />
+        <OfferDelegate row={row} />
         <Labels labels={content.labels ?? {}} />
       </details>
       <Siblings row={row} />
@@ -92,23 +95,6 @@ function Asks({ prompt }: { readonly prompt: Prompt }) {
       ? null
       : "detail.asks.person";
   return key === null ? null : <span>{rich(key, parts)}</span>;
-}
-
-function Fact({
-  icon,
-  children,
-  tone,
-}: {
-  readonly icon: IconName;
-  readonly children: ComponentChildren;
-  readonly tone?: string;
-}) {
-  return (
-    <p class={tone === undefined ? "fact" : `fact is-${tone}`}>
-      <Icon name={icon} />
-      <span>{children}</span>
-    </p>
-  );
 }
 
 /** Until when, and what happens then. Without a connection the time left is not known. */
@@ -185,22 +171,22 @@ function Nudges({ row }: { readonly row: Row }) {
   );
 }
 
-function Audience({ content, open }: { readonly content: PromptContent; readonly open: boolean }) {
-  const names = audienceNames(content);
+function Audience({ prompt, open }: { readonly prompt: Prompt; readonly open: boolean }) {
+  const names = namesOf(prompt.content?.audience);
   const asked =
     names === "" ? t("audience.asked_all") : rich("audience.asked", { names: <Name text={names} /> });
-  const excluded = namesOf(content.exclude);
+  const excluded = namesOf(prompt.content?.exclude);
   return (
     <Fact icon="eye">
-      {open ? <AudienceText content={content} /> : asked}
+      {open ? <AudienceText prompt={prompt} /> : asked}
       {open && excluded !== "" ? <> {rich("excluded.names", { names: <Name text={excluded} /> })}</> : null}
     </Fact>
   );
 }
 
 /** Who may answer. */
-export function AudienceText({ content }: { readonly content: PromptContent }) {
-  const names = audienceNames(content);
+export function AudienceText({ prompt }: { readonly prompt: Prompt }) {
+  const names = reachNames(prompt);
   if (names === "") return <>{t("audience.all")}</>;
   return <>{rich("audience.some", { names: <Name text={names} /> })}</>;
 }

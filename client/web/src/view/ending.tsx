@@ -3,7 +3,7 @@
 import type { Row } from "../model/inbox";
 import type { Prompt, Resolution } from "../wire/messages";
 import { rich, t } from "../words";
-import { decidedWords, looksOf } from "./labels";
+import { answeredBy, decidedWords, looksOf } from "./labels";
 import { resolutionOf } from "./prompt_facts";
 import { Icon, Name } from "./ui";
 
@@ -39,8 +39,8 @@ export function Ending({ prompt, resolution, subject, isMine = false }: EndingPr
           <span>{rich("row.overridden", { done, name: <Name text={answer.userId ?? ""} /> })}</span>
         </span>
       );
-    const who =
-      isMine || (subject !== "" && answer?.userId === subject) ? t("row.you") : (answer?.userId ?? "");
+    const isOwn = isMine || (subject !== "" && answer?.userId === subject);
+    const who = answeredBy(answer, isOwn ? t("row.you") : undefined);
     return (
       <span class="ending">
         <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />

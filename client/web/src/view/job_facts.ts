@@ -1,9 +1,7 @@
 // Facts about a job that several parts of the page need, and its state in words for people.
 
-import type { Session } from "../model/session";
 import type { Job, JobEvent } from "../wire/messages";
-import { t } from "../words";
-import { jobStateWords } from "./labels";
+import { isKey, t } from "../words/later";
 import { instant } from "./prompt_facts";
 import { span } from "./times";
 
@@ -18,14 +16,10 @@ export function hasEnded(job: Job): boolean {
   return ENDED.includes(job.state);
 }
 
-/** Whether the person may list jobs, see results, cancel and retry. */
-export function isClient(session: Session): boolean {
-  return session.admin === true || (session.roles ?? []).includes("client");
-}
-
-/** Whether the person may see the list of people. */
-export function isAdmin(session: Session): boolean {
-  return session.admin === true;
+/** A job's state, for people. */
+export function jobStateWords(state: string | undefined): string {
+  const key: string = `job.${(state ?? "").replace("JOB_STATE_", "").toLowerCase()}`;
+  return isKey(key) ? t(key) : t("job.unknown");
 }
 
 /** What the job does or waits for. */

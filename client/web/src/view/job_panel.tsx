@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { Prompt } from "../wire/messages";
-import { rich, t } from "../words";
+import { rich, t } from "../words/later";
 import { ErrorNote } from "./errors";
 import { nameOf } from "./job_facts";
 import { EventLines, JobHead } from "./job_parts";

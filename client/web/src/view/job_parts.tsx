@@ -2,8 +2,8 @@
 
 import { Plain } from "../content";
 import type { Job, JobEvent } from "../wire/messages";
-import type { LaterKey } from "../words";
-import { isKey, rich, t } from "../words/later";
+import { rich, t } from "../words/later";
+import { dataOf, wordsOf } from "./event_words";
 import { jobStateText, nameOf } from "./job_facts";
 import { usePage } from "./page";
 import { instant } from "./prompt_facts";
@@ -69,13 +69,20 @@ export function EventLines({ events, titles }: EventLinesProps) {
       {events.map((event) => {
         const at = instant(event.time);
         const text = textOf(event) || (titles.get(event.promptId ?? "") ?? "");
+        const words = wordsOf(event);
         return (
           <li key={event.seq}>
             {at === undefined ? null : <Time at={at} now={now} />}
             <span>
-              {rich(wordsOf(event), {
+              {rich(words.key, {
                 actor: <Name text={event.actor || t("someone")} />,
                 name: nameOf(event).toLowerCase().replaceAll("_", " "),
+                ...Object.fromEntries(
+                  Object.entries(words.names).map(([place, text]) => [
+                    place,
+                    <Name key={place} text={text} />,
+                  ]),
+                ),
               })}
               {text === "" ? null : (
                 <>
@@ -91,22 +98,13 @@ export function EventLines({ events, titles }: EventLinesProps) {
   );
 }
 
-function wordsOf(event: JobEvent): LaterKey {
-  const key: string = `event.${nameOf(event).toLowerCase()}`;
-  return isKey(key) ? key : "event.other";
-}
-
 /** The keys of an event's data that say more for people, the first that is there. */
-const TELLING = ["message", "title", "reason"];
+const TELLING = ["message", "title", "reason", "comment"];
 
 /** The text in an event's data, if it has one. */
 function textOf(event: JobEvent): string {
-  try {
-    const data: Readonly<Record<string, unknown>> | null = JSON.parse(event.dataJson || "{}");
-    const keys = nameOf(event) === "CHECKPOINT_SAVED" ? ["key"] : TELLING;
-    const found = keys.map((key) => data?.[key]).find((value) => typeof value === "string" && value !== "");
-    return typeof found === "string" ? found : "";
-  } catch {
-    return "";
-  }
+  const data = dataOf(event);
+  const keys = nameOf(event) === "CHECKPOINT_SAVED" ? ["key"] : TELLING;
+  const found = keys.map((key) => data[key]).find((value) => typeof value === "string" && value !== "");
+  return typeof found === "string" ? found : "";
 }

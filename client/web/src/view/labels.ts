@@ -1,7 +1,7 @@
 // Words for the contract's names: kinds, decisions, states.
 
 import { type Key, isKey, labelWords, language, t } from "../words";
-import type { Decision, DecisionOption, Prompt } from "../wire/messages";
+import type { Answer, Decision, DecisionOption, Prompt } from "../wire/messages";
 import { isUsualLabel } from "./decision_rules";
 import { saysMore } from "./prompt_facts";
 import type { IconName } from "./ui";
@@ -65,6 +65,12 @@ export function acceptedText(prompt: Prompt): string {
   return t("verdict.accepted", { done: decidedWords(prompt, prompt.resolution?.answer?.decision) });
 }
 
+/** Who gave an answer, and in whose place: `ben on behalf of ana`. Empty: no person. `by` stands for the name. */
+export function answeredBy(answer: Answer | undefined, by = answer?.userId ?? ""): string {
+  const name = answer?.onBehalfOf ?? "";
+  return name === "" ? by : t("row.by_behalf", { by, name });
+}
+
 type Tone = "yes" | "no" | "plain";
 
 const LOOKS: Record<Decision, { readonly icon: IconName; readonly tone: Tone }> = {
@@ -80,10 +86,4 @@ const LOOKS: Record<Decision, { readonly icon: IconName; readonly tone: Tone }> 
 /** The picture and the tone of a decision. */
 export function looksOf(decision: Decision): { readonly icon: IconName; readonly tone: Tone } {
   return LOOKS[decision];
-}
-
-/** A job's state, for people. */
-export function jobStateWords(state: string | undefined): string {
-  const key = `job.${(state ?? "").replace("JOB_STATE_", "").toLowerCase()}`;
-  return isKey(key) ? t(key) : t("job.unknown");
 }

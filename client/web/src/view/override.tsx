@@ -4,12 +4,11 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { Plain } from "../content";
 import { type Form, FormView, makeForm, revealProblems } from "../forms";
-import { CallError } from "../model/call_error";
 import { newId } from "../wire/browser";
 import type { Decision, OverridePromptRequest, Prompt } from "../wire/messages";
 import { formWords } from "../words";
 import { t } from "../words/later";
-import { ErrorNote } from "./errors";
+import { Failure } from "./failure";
 import { decisionWords, nameOf, verbOf } from "./labels";
 import { announce } from "./live";
 import { changes, dialog, type Page } from "./page";
@@ -138,7 +137,7 @@ function OverrideDialog({ page, work, close }: OverrideProps) {
         </label>
         <div id="override-why" role="alert">
           {missing.value === null ? null : <p class="error-note">{t(missing.value)}</p>}
-          {error.value === null ? null : <Failure error={error.value} />}
+          {error.value === null ? null : <Failure error={error.value} what={t("override.failed")} />}
         </div>
       </div>
       <footer class="dialog-foot">
@@ -158,24 +157,6 @@ function OverrideDialog({ page, work, close }: OverrideProps) {
         </button>
       </footer>
     </Dialog>
-  );
-}
-
-/** What the service says of a namespace without overrides, or of an answer, is for people too. */
-function Failure({ error }: { readonly error: unknown }) {
-  const isToldByService =
-    error instanceof CallError && (error.code === "permission_denied" || error.code === "invalid_argument");
-  return (
-    <div class="error-note">
-      <p>{t("override.failed")}</p>
-      {isToldByService ? (
-        <p>
-          <Name text={error.message} />
-        </p>
-      ) : (
-        <ErrorNote error={error} />
-      )}
-    </div>
   );
 }
 

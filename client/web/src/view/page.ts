@@ -31,8 +31,24 @@ export function useSignedIn(): boolean {
 }
 
 /** The dialog that is open, if any. */
-type DialogName = "help" | "palette" | "bulk" | "override" | "sign-in" | "sign-out";
+type DialogName = "help" | "palette" | "bulk" | "override" | "delegate" | "away" | "sign-in" | "sign-out";
 export const dialog = signal<DialogName | null>(null);
+
+/** A prompt that the person has just given away. */
+export interface GivenAway {
+  readonly page: Page;
+  readonly promptId: string;
+  readonly title: string;
+  /** To whom: `group` where `user` is empty. */
+  readonly user: string;
+  readonly group: string;
+}
+
+/** What the toast is about. */
+export const toast = signal<GivenAway | null>(null);
+
+/** That the person is away, in words; empty: it is not. */
+export const awayText = signal("");
 
 /** Rises with each call of this page that changes a prompt: one that is not in the inbox is read again. */
 export const changes = signal(0);

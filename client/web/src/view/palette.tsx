@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
 import { t } from "../words/later";
-import { isAdmin, isClient } from "./job_facts";
+import { isAdmin, isClient } from "./roles";
 import { ALL_JOBS } from "./jobs/job_query";
 import { KeyHint } from "./key_hint";
 import { focusSearch, open } from "./keyboard";
@@ -38,7 +38,7 @@ function press(command: string): () => void {
 }
 
 /** Show another window, after this one has closed. */
-function show(window: "help" | "sign-out"): () => void {
+function show(window: "help" | "away" | "sign-out"): () => void {
   return () =>
     setTimeout(() => {
       dialog.value = window;
@@ -94,6 +94,7 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
         ]
       : []),
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
+    { id: "away", group: pages, text: t("absence.set"), run: show("away") },
     { id: "help", group: pages, text: t("help.title"), does: "key.help", run: show("help") },
     { id: "sign-out", group: pages, text: t("sign_out"), run: show("sign-out") },
     ...THEMES.map((theme) => ({
@@ -116,6 +117,9 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       ["copy", t("closed.copy")],
       ["votes", t("votes.show")],
       ["withdraw", t("votes.withdraw")],
+      ["delegate", t("delegate.open")],
+      ["give-back", t("delegations.back")],
+      ["undo", t("delegate.undo")],
       ["override", t("override.open")],
     ] as const) {
       if (document.querySelector(`[data-prompt] [data-command="${command}"]`) === null) continue;

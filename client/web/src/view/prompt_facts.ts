@@ -1,17 +1,8 @@
 // Facts about a prompt that several parts of the page need. Times are milliseconds of the server's clock.
 
 import type { Row } from "../model/inbox";
-import type { Session } from "../model/session";
-import type {
-  Audience,
-  Decision,
-  DecisionOption,
-  Exclusion,
-  Prompt,
-  PromptPart,
-  Resolution,
-  Vote,
-} from "../wire/messages";
+import type { Decision, DecisionOption, Prompt, PromptPart, Resolution, Vote } from "../wire/messages";
+import { includes, isForAll, type Person, rightOf } from "./rights";
 
 /** The time of a timestamp in milliseconds; undefined where it is not set. */
 export function instant(stamp: string | undefined): number | undefined {
@@ -97,24 +88,12 @@ export function isClaimedByOther(prompt: Prompt, subject: string, at: number): b
   return holder !== "" && holder !== subject;
 }
 
-/** Whether a prompt is a person's own: claimed by them, or asked of them by name. */
+/** Whether a prompt is a person's own: claimed by them, or asked of them or delegated to them by name. */
 export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   if (subject === "") return false;
-  return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
-}
-
-/** What of a session says whether a prompt is for the person. */
-type Person = Pick<Session, "subject" | "groups" | "admin">;
-
-/** Whether a list of people has this one, by name or by group. */
-function includes(people: Audience | Exclusion, { subject = "", groups = [] }: Person): boolean {
-  return people.users?.includes(subject) === true || groups.some((one) => people.groups?.includes(one));
-}
-
-/** Whether a person is in the audience. Who may see all prompts sees others too. */
-function isAsked({ content: { audience = {} } = {} }: Prompt, person: Person): boolean {
-  const { users = [], groups = [] } = audience;
-  return users.length + groups.length === 0 || includes(audience, person);
+  return (
+    claimant(prompt, at) === subject || (!isForAll(prompt) && rightOf(prompt, { subject }) !== undefined)
+  );
 }
 
 /** Whether the prompt excludes a person from answering it, whatever their role. */
@@ -157,12 +136,22 @@ export function corrects(prompt: Prompt, earlier: Prompt): boolean {
  */
 export function isFor(prompt: Prompt, person: Person): boolean {
   if (isExcluded(prompt, person)) return false;
-  return (person.admin === true && prompt.content?.approval === undefined) || isAsked(prompt, person);
+  return (
+    (person.admin === true && prompt.content?.approval === undefined) || rightOf(prompt, person) !== undefined
+  );
 }
 
-/** Whether a person was asked and has not answered yet. */
+/** Whether a person was asked and has not answered yet, nor another one by the same right. */
 export function waitsFor(prompt: Prompt, person: Person): boolean {
-  return isFor(prompt, { ...person, admin: false }) && voteOf(prompt, person.subject ?? "") === undefined;
+  const right = rightOf(prompt, person);
+  return (
+    right !== undefined &&
+    !isExcluded(prompt, person) &&
+    !(prompt.votes ?? []).some(
+      ({ userId = "", onBehalfOf = "" }) =>
+        userId === person.subject || (onBehalfOf || userId) === right.holder,
+    )
+  );
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   urgency,
   voteOf,
 } from "./prompt_facts";
+import { rightOf } from "./rights";
 import { formatRoute, route } from "./route";
 import { type Clocks, exact, span } from "./times";
 import { Ago, Icon, Name, Time } from "./ui";
@@ -69,6 +70,7 @@ export class QueueRow extends Component<QueueRowProps> {
     const ended = endOf(row);
     const title = prompt.content?.title ?? "";
     const requester = requesterOf(prompt);
+    const behalf = rightOf(prompt, { subject })?.delegation?.holder;
     const classes = [
       "row",
       open ? "" : "is-closed",
@@ -120,6 +122,9 @@ export class QueueRow extends Component<QueueRowProps> {
               <Time at={ended} now={isUnderDay ? ended : now()} />
             )}
             {open ? <Claim row={row} subject={subject} now={now} clocks={clocks} /> : null}
+            {open && behalf !== undefined ? (
+              <span class="mark">{rich("row.behalf", { name: <Name text={behalf} /> })}</span>
+            ) : null}
             {open && voteOf(prompt, subject) !== undefined ? (
               <span class="mark">{t("row.voted")}</span>
             ) : null}

@@ -6,9 +6,9 @@ import type { Prompt } from "../wire/messages";
 import { rich, t } from "../words/later";
 import { AnswerValues } from "./answer_values";
 import { progressText } from "./approval_line";
-import { audienceNames } from "./audience";
+import { reachNames } from "./audience";
 import { errorText } from "./errors";
-import { decidedWords, kindWords } from "./labels";
+import { answeredBy, decidedWords, kindWords } from "./labels";
 import { usePage } from "./page";
 import { PlaceLink } from "./place_link";
 import { claimant, idOf, instant } from "./prompt_facts";
@@ -81,7 +81,7 @@ function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: numb
   const deadline = instant(prompt.expireTime);
   const missing = instant(prompt.unattendedTime);
   const holder = claimant(prompt, now);
-  const names = audienceNames(prompt.content ?? {}) || t("rounds.everyone");
+  const names = reachNames(prompt) || t("rounds.everyone");
   const progress = progressText(prompt);
   const since = (at: number) => span(now - at, { seconds: false });
   return (
@@ -128,7 +128,7 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
                 <Name text={decidedWords(prompt, answer.decision)} />
               </strong>
             ),
-            name: <Name text={answer.userId || t("default_answer")} />,
+            name: <Name text={answeredBy(answer) || t("default_answer")} />,
             time: at === undefined ? "" : <Time at={at} now={now} />,
           })
         )}

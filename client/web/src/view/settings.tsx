@@ -1,8 +1,9 @@
 // The settings view: how the page looks and behaves in this browser, and who is signed in.
 
 import { t } from "../words/later";
+import { Absences } from "./absence_window";
 import { LANGUAGES } from "../words";
-import { dialog, usePage } from "./page";
+import { dialog, subjectOf, usePage } from "./page";
 import { instant } from "./prompt_facts";
 import { SettingSwitch } from "./setting_switch";
 import { settings, THEMES } from "./settings_store";
@@ -11,7 +12,8 @@ import { NoticeSettings } from "./settings_notices";
 import { Name, Time } from "./ui";
 
 export function SettingsView() {
-  const { session, inbox } = usePage();
+  const page = usePage();
+  const { session, inbox } = page;
   const { theme, language, singleKeys, quiet } = settings;
   const expires = instant(session.expireTime);
   return (
@@ -51,6 +53,13 @@ export function SettingsView() {
       >
         {t("sign_out")}
       </button>
+      {subjectOf(page) === "" ? null : (
+        <>
+          <h2>{t("absence.section")}</h2>
+          <p class="hint">{t("absence.hint")}</p>
+          <Absences subject={subjectOf(page)} />
+        </>
+      )}
       <h2>{t("settings.browser")}</h2>
       <p class="hint">{t("settings.where")}</p>
       <fieldset>

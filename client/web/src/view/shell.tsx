@@ -4,14 +4,14 @@ import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { ConnectionStrip } from "./connection";
-import { isAdmin, isClient } from "./job_facts";
+import { isAdmin, isClient } from "./roles";
 import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy, windows } from "./lazy";
 import { startList } from "./list_state";
 import { USUAL_WINDOW } from "./overview/window";
 import { ALL_PEOPLE } from "./people/people_query";
-import { dialog, type Page, PageProvider, subjectOf } from "./page";
+import { dialog, type Page, PageProvider, subjectOf, toast } from "./page";
 import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
 import { SignInForm } from "./sign_in";
@@ -25,6 +25,7 @@ import { Who } from "./who";
 
 const Detail = lazy(async () => (await import("./detail")).Detail);
 const OpenWindow = lazy(async () => (await windows()).OpenWindow);
+const Toast = lazy(async () => (await windows()).Toast);
 const pages = () => import("./pages");
 const JobsView = lazy(async () => (await pages()).JobsView);
 const JobView = lazy(async () => (await pages()).JobView);
@@ -82,6 +83,7 @@ export function Shell({ page, onSession }: ShellProps) {
       startList(page.inbox, subjectOf(page)),
       stopFirst,
       startLater(async () => (await import("./notices")).startNotices(page, firstLive())),
+      startLater(async () => (await windows()).watchAbsence(page)),
       startKeyboard(page),
     ];
     return () => {
@@ -100,6 +102,7 @@ export function Shell({ page, onSession }: ShellProps) {
         </main>
       </div>
       <Windows page={page} onSession={onSession} />
+      {toast.value === null ? null : <Toast.Component given={toast.value} />}
     </PageProvider>
   );
 }

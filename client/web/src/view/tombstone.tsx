@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { Plain } from "../content";
 import type { Row } from "../model/inbox";
 import { rich, t } from "../words/later";
+import { givenBy } from "./delegation_calls";
 import { copyText } from "./errors";
 import { KeyHint } from "./key_hint";
 import { decidedWords, looksOf } from "./labels";
@@ -14,6 +15,7 @@ import { isRecord } from "./query";
 import { go, route } from "./route";
 import { focusMoved, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
+import { GivenText, Undo } from "./undo";
 import { isJoint } from "./vote_facts";
 import type { Work } from "./work";
 
@@ -24,6 +26,8 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
   const isLate = sent?.state === "closed";
   const copied = useSignal<boolean | null>(null);
   const answer = resolutionOf(row)?.answer;
+  const behalf = answer?.onBehalfOf ?? "";
+  const given = resolutionOf(row) === undefined ? givenBy(page, work.promptId) : undefined;
   work.comment.value;
   work.touched.value;
   const hasText = !isMine && work.hasText;
@@ -34,7 +38,14 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
           <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
           <span>
             {isLate ? `${t("verdict.late")} ` : ""}
-            <Ending row={row} isMine={isMine} subject={subjectOf(page)} />
+            {given === undefined ? (
+              <Ending row={row} isMine={isMine} subject={subjectOf(page)} />
+            ) : (
+              <>
+                <GivenText given={given} /> <Undo given={given} />
+              </>
+            )}
+            {behalf === "" ? null : <> {rich("closed.behalf", { name: <Name text={behalf} /> })}</>}
             {sent?.state === "accepted" && sent.replayed ? ` ${t("verdict.replayed")}` : ""}
             {(answer?.batchId ?? "") === "" ? "" : ` ${t("closed.joint")}`}
           </span>

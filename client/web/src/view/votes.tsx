@@ -199,7 +199,7 @@ function Voter({ row, work, vote }: VotesProps & { readonly vote: Vote }) {
   const page = usePage();
   const isMine = vote.userId === subjectOf(page);
   const at = instant(vote.createTime);
-  const { groups = [], comment = "" } = vote;
+  const { groups = [], comment = "", onBehalfOf: behalf = "" } = vote;
   return (
     <li data-vote={vote.userId}>
       <p>
@@ -211,6 +211,7 @@ function Voter({ row, work, vote }: VotesProps & { readonly vote: Vote }) {
             <Name text={groups.join(", ")} />
           </small>
         )}
+        {behalf === "" ? null : <span>{rich("row.behalf", { name: <Name text={behalf} /> })}</span>}
         {at === undefined ? null : <Time at={at} now={page.inbox.now()} />}
         {isMine ? <span class="mark">{t("votes.mine")}</span> : null}
         {isMine && isOpen(row) ? <Withdraw row={row} work={work} class="button is-small" /> : null}

@@ -1,7 +1,10 @@
 // The views and windows that are not needed for the first paint, in one chunk.
 
+import { OwnAbsence } from "./absence_window";
+import { watchAbsence } from "./absences";
 import { Bulk } from "./bulk";
 import { Chosen } from "./chosen";
+import { Delegate } from "./delegate";
 import { FilterMore } from "./filter_more";
 import { Help } from "./help";
 import { Override } from "./override";
@@ -9,8 +12,9 @@ import { dialog, type Page } from "./page";
 import { Palette } from "./palette";
 import { SettingsView } from "./settings";
 import { SignOut } from "./sign_out";
+import { Toast } from "./undo";
 
-export { Chosen, FilterMore, SettingsView };
+export { Chosen, FilterMore, SettingsView, Toast, watchAbsence };
 
 /** The window that is open. */
 export function OpenWindow({ page }: { readonly page: Page }) {
@@ -23,6 +27,10 @@ export function OpenWindow({ page }: { readonly page: Page }) {
       return <Bulk />;
     case "override":
       return <Override page={page} />;
+    case "delegate":
+      return <Delegate page={page} />;
+    case "away":
+      return <OwnAbsence page={page} />;
     case "sign-out":
       return <SignOut page={page} />;
     default:

@@ -165,6 +165,10 @@ export type ErrorReason =
   | "ERROR_REASON_ANSWER_NOT_FOUND"
   | "ERROR_REASON_DELEGATION_REFUSED"
   | "ERROR_REASON_ABSENCE_NOT_FOUND"
+  | "ERROR_REASON_RULE_NOT_FOUND"
+  | "ERROR_REASON_RULE_CHANGED"
+  | "ERROR_REASON_RECEIPT_UNAVAILABLE"
+  | "ERROR_REASON_AUDIT_FAILED"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -218,6 +222,16 @@ export interface GetPromptRequest {
 
 export interface GetPromptResponse {
   readonly prompt?: Prompt;
+}
+
+export interface GetReceiptRequest {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly key?: string;
+}
+
+export interface GetReceiptResponse {
+  readonly receipt?: string;
 }
 
 export interface WatchPromptsRequest {
@@ -450,6 +464,7 @@ export interface ConverseClientFrame {
   readonly answerPrompts?: AnswerPromptsRequest;
   readonly delegatePrompt?: DelegatePromptRequest;
   readonly reroutePrompt?: ReroutePromptRequest;
+  readonly getReceipt?: GetReceiptRequest;
 }
 
 export interface ConverseServerFrame {
@@ -471,6 +486,7 @@ export interface ConverseServerFrame {
   readonly answerPrompts?: AnswerPromptsResponse;
   readonly delegatePrompt?: DelegatePromptResponse;
   readonly reroutePrompt?: ReroutePromptResponse;
+  readonly getReceipt?: GetReceiptResponse;
 }
 
 export interface ConverseHello {
@@ -558,6 +574,7 @@ export type JobEventType =
   | "JOB_EVENT_TYPE_DELEGATION_ENDED"
   | "JOB_EVENT_TYPE_PROMPT_REROUTED"
   | "JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED"
+  | "JOB_EVENT_TYPE_PROMPT_RULED"
   | "JOB_EVENT_TYPE_WITHHELD";
 
 export interface Job {
@@ -888,6 +905,126 @@ export interface AnswerTimes {
   readonly p99?: Duration;
 }
 
+export type RuleVerdict =
+  | "RULE_VERDICT_UNSPECIFIED"
+  | "RULE_VERDICT_ANSWER"
+  | "RULE_VERDICT_REFUSE"
+  | "RULE_VERDICT_ASK"
+  | "RULE_VERDICT_ROUTE"
+  | "RULE_VERDICT_NO_MATCH"
+  | "RULE_VERDICT_UNKNOWN";
+
+export type PeopleVerdict =
+  | "PEOPLE_VERDICT_UNSPECIFIED"
+  | "PEOPLE_VERDICT_ACCEPT"
+  | "PEOPLE_VERDICT_EDIT"
+  | "PEOPLE_VERDICT_REJECT"
+  | "PEOPLE_VERDICT_REVISE"
+  | "PEOPLE_VERDICT_OTHER"
+  | "PEOPLE_VERDICT_NONE";
+
+export type RuleLint =
+  | "RULE_LINT_UNSPECIFIED"
+  | "RULE_LINT_NEVER_MATCHES"
+  | "RULE_LINT_SHADOWED"
+  | "RULE_LINT_REDUNDANT";
+
+export interface CreateRuleRequest {
+  readonly namespace?: string;
+  readonly requestId?: string;
+  readonly spec?: RuleSpec;
+  readonly validateOnly?: boolean;
+}
+
+export interface CreateRuleResponse {
+  readonly rule?: Rule;
+}
+
+export interface UpdateRuleRequest {
+  readonly namespace?: string;
+  readonly ruleId?: string;
+  readonly spec?: RuleSpec;
+  readonly enabled?: boolean;
+  readonly expectedRevision?: string;
+}
+
+export interface UpdateRuleResponse {
+  readonly rule?: Rule;
+}
+
+export interface DeleteRuleRequest {
+  readonly namespace?: string;
+  readonly ruleId?: string;
+}
+
+export interface DeleteRuleResponse {
+}
+
+export interface ListRulesRequest {
+  readonly namespace?: string;
+  readonly includeDeleted?: boolean;
+  readonly pageSize?: number;
+  readonly pageToken?: string;
+}
+
+export interface ListRulesResponse {
+  readonly rules?: readonly Rule[];
+  readonly nextPageToken?: string;
+}
+
+export interface RuleSample {
+  readonly promptId?: string;
+  readonly title?: string;
+  readonly people?: PeopleVerdict;
+  readonly userId?: string;
+  readonly createTime?: Timestamp;
+}
+
+export interface PreviewCell {
+  readonly rule?: RuleVerdict;
+  readonly people?: PeopleVerdict;
+  readonly count?: number;
+  readonly samples?: readonly RuleSample[];
+}
+
+export interface RuleFinding {
+  readonly lint?: RuleLint;
+  readonly rules?: readonly string[];
+}
+
+export interface PreviewRuleRequest {
+  readonly namespace?: string;
+  readonly spec?: RuleSpec;
+  readonly prompts?: number;
+}
+
+export interface PreviewRuleResponse {
+  readonly cells?: readonly PreviewCell[];
+  readonly conflicts?: readonly RuleSample[];
+  readonly prompts?: number;
+  readonly findings?: readonly RuleFinding[];
+}
+
+export interface SuggestRulesRequest {
+  readonly namespace?: string;
+  readonly promptId?: string;
+  readonly minSupport?: number;
+  readonly prompts?: number;
+}
+
+export interface RuleSuggestion {
+  readonly spec?: RuleSpec;
+  readonly support?: number;
+  readonly exceptions?: number;
+  readonly users?: readonly string[];
+  readonly samples?: readonly RuleSample[];
+  readonly openPrompts?: number;
+}
+
+export interface SuggestRulesResponse {
+  readonly suggestions?: readonly RuleSuggestion[];
+}
+
 export interface Absence {
   readonly absenceId?: string;
   readonly namespace?: string;
@@ -937,6 +1074,13 @@ export interface ListAbsencesResponse {
   readonly nextPageToken?: string;
 }
 
+export interface ListReceiptKeysRequest {
+}
+
+export interface ListReceiptKeysResponse {
+  readonly jwksJson?: string;
+}
+
 export type PromptState =
   | "PROMPT_STATE_UNSPECIFIED"
   | "PROMPT_STATE_PENDING"
@@ -965,7 +1109,8 @@ export type AnswerSource =
   | "ANSWER_SOURCE_HUMAN"
   | "ANSWER_SOURCE_TIMEOUT_DEFAULT"
   | "ANSWER_SOURCE_TEST"
-  | "ANSWER_SOURCE_OVERRIDE";
+  | "ANSWER_SOURCE_OVERRIDE"
+  | "ANSWER_SOURCE_RULE";
 
 export type AnswerStatus =
   | "ANSWER_STATUS_UNSPECIFIED"
@@ -1097,6 +1242,7 @@ export interface Approval {
   readonly perGroup?: readonly GroupApproval[];
   readonly rejectAt?: number;
   readonly shared?: boolean;
+  readonly rulesMayFill?: number;
 }
 
 export interface GroupApproval {
@@ -1253,6 +1399,8 @@ export interface Answer {
   readonly createTime?: Timestamp;
   readonly batchId?: string;
   readonly onBehalfOf?: string;
+  readonly ruleId?: string;
+  readonly ruleRevision?: string;
 }
 
 export interface Resolution {
@@ -1272,6 +1420,82 @@ export interface AnswerRecord {
 export interface FieldViolation {
   readonly field?: string;
   readonly description?: string;
+}
+
+export type RuleState =
+  | "RULE_STATE_UNSPECIFIED"
+  | "RULE_STATE_PROPOSED"
+  | "RULE_STATE_ACTIVE"
+  | "RULE_STATE_OFF"
+  | "RULE_STATE_EXPIRED"
+  | "RULE_STATE_USED_UP"
+  | "RULE_STATE_DELETED";
+
+export interface RuleMatch {
+  readonly jobTypes?: readonly string[];
+  readonly kinds?: readonly string[];
+  readonly labels?: { readonly [key: string]: string };
+  readonly expression?: string;
+}
+
+export interface RuleAnswer {
+  readonly decision?: Decision;
+  readonly valuesJson?: string;
+  readonly comment?: string;
+}
+
+export interface RuleRefusal {
+  readonly comment?: string;
+}
+
+export interface RuleAsk {
+}
+
+export interface RuleRoute {
+  readonly audience?: Audience;
+  readonly approval?: Approval;
+  readonly priority?: number;
+  readonly timeout?: Duration;
+}
+
+export interface RuleExample {
+  readonly content?: PromptContent;
+  readonly jobType?: string;
+  readonly requestedBy?: string;
+  readonly key?: string;
+}
+
+export interface RuleSpec {
+  readonly name?: string;
+  readonly reason?: string;
+  readonly match?: RuleMatch;
+  readonly unless?: string;
+  readonly answer?: RuleAnswer;
+  readonly refuse?: RuleRefusal;
+  readonly ask?: RuleAsk;
+  readonly route?: RuleRoute;
+  readonly matching?: readonly RuleExample[];
+  readonly notMatching?: readonly RuleExample[];
+  readonly expireTime?: Timestamp;
+  readonly maxUses?: string;
+}
+
+export interface Rule {
+  readonly ruleId?: string;
+  readonly namespace?: string;
+  readonly state?: RuleState;
+  readonly revision?: string;
+  readonly spec?: RuleSpec;
+  readonly author?: string;
+  readonly authorisedBy?: string;
+  readonly uses?: string;
+  readonly newestRevision?: string;
+  readonly proposedRevision?: string;
+  readonly proposed?: RuleSpec;
+  readonly proposedBy?: string;
+  readonly proposalJobId?: string;
+  readonly createTime?: Timestamp;
+  readonly updateTime?: Timestamp;
 }
 
 export interface FrameError {
@@ -1573,6 +1797,7 @@ export interface Methods {
   "HitlService/ReroutePrompt": { request: ReroutePromptRequest; response: ReroutePromptResponse };
   "HitlService/CancelPrompt": { request: CancelPromptRequest; response: CancelPromptResponse };
   "HitlService/ListAnswers": { request: ListAnswersRequest; response: ListAnswersResponse };
+  "HitlService/GetReceipt": { request: GetReceiptRequest; response: GetReceiptResponse };
   "JobService/CreateJob": { request: CreateJobRequest; response: CreateJobResponse };
   "JobService/GetJob": { request: GetJobRequest; response: GetJobResponse };
   "JobService/ListJobs": { request: ListJobsRequest; response: ListJobsResponse };
@@ -1583,9 +1808,16 @@ export interface Methods {
   "JobService/GetDeepUnderstanding": { request: GetDeepUnderstandingRequest; response: GetDeepUnderstandingResponse };
   "JobService/UpdateDeepUnderstanding": { request: UpdateDeepUnderstandingRequest; response: UpdateDeepUnderstandingResponse };
   "JobService/GetOverview": { request: GetOverviewRequest; response: GetOverviewResponse };
+  "PolicyService/CreateRule": { request: CreateRuleRequest; response: CreateRuleResponse };
+  "PolicyService/UpdateRule": { request: UpdateRuleRequest; response: UpdateRuleResponse };
+  "PolicyService/DeleteRule": { request: DeleteRuleRequest; response: DeleteRuleResponse };
+  "PolicyService/ListRules": { request: ListRulesRequest; response: ListRulesResponse };
+  "PolicyService/PreviewRule": { request: PreviewRuleRequest; response: PreviewRuleResponse };
+  "PolicyService/SuggestRules": { request: SuggestRulesRequest; response: SuggestRulesResponse };
   "PolicyService/SetAbsence": { request: SetAbsenceRequest; response: SetAbsenceResponse };
   "PolicyService/DeleteAbsence": { request: DeleteAbsenceRequest; response: DeleteAbsenceResponse };
   "PolicyService/ListAbsences": { request: ListAbsencesRequest; response: ListAbsencesResponse };
+  "PolicyService/ListReceiptKeys": { request: ListReceiptKeysRequest; response: ListReceiptKeysResponse };
   "WorkerService/LeaseJobs": { request: LeaseJobsRequest; response: LeaseJobsResponse };
   "WorkerService/ExtendLease": { request: ExtendLeaseRequest; response: ExtendLeaseResponse };
   "WorkerService/ReportProgress": { request: ReportProgressRequest; response: ReportProgressResponse };

@@ -1,6 +1,23 @@
 // The English texts of the pages of jobs.
 
 export const enJobs = {
+  "job.title": "The job: {type}",
+  "job.progress": "Progress of the job",
+  "job.steps": "{done} of {total}",
+  "job.timeline": "What happened",
+  "job.pending": "Waits for a worker",
+  "job.running": "Running",
+  "job.pending_hitl": "Waits for people",
+  "job.completed": "Done",
+  "job.failed": "Failed",
+  "job.cancelled": "Cancelled",
+  "job.unknown": "In a state that this page does not know",
+  "job.open": "Open the job’s page",
+  "job.stopping": "Asked to stop; its worker has 30 s",
+  "job.starts": "Starts in {span}",
+  "job.pauses": "Attempt {attempt} starts in {span}",
+  "job.waits_for": { one: "Waits for people: {n} question", other: "Waits for people: {n} questions" },
+  "job.offline": "Not live: trying again…",
   "job.loading": "Loading the job…",
   "job.missing": "This job cannot be shown",
   "job.head_only": "You see this job because it asked you: how far it is, and your questions.",

@@ -274,4 +274,13 @@ export const enViews = {
     other: "{n} new questions, {urgent} urgent",
   },
   "live.deadline": { one: "{n} minute left for this question", other: "{n} minutes left for this question" },
+  "error.prompt_not_found": "There is no such question, or it is not for you.",
+  "error.job_not_found": "There is no such job, or you may not see it.",
+  "error.prompt_claimed": "{name} has claimed it. Nothing was decided; answer when the claim ends.",
+  "error.prompt_closed": "It is closed already.",
+  "error.prompt_stale": "The question has changed. Nothing was decided: review it.",
+  "error.id_reused": "The service has another answer under this id. Nothing was decided: decide again.",
+  "error.contention": "Others changed it at the same moment. Try again.",
+  "error.limit_exceeded": "Too much at once. Wait a moment, then try again.",
+  "error.queue_full": "The service is busy. Try again in a moment.",
 } as const;

@@ -4,6 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { EN } from "../forms/words_en";
 import { rich as anyRich, t as anyText, isKey as isAnyKey, type LaterKey, learn, type Params } from ".";
+import { enDelegation } from "./en_delegation";
 import { enJobs } from "./en_jobs";
 import { enOverview } from "./en_overview";
 import { enPeople } from "./en_people";
@@ -11,7 +12,15 @@ import { enQueue } from "./en_queue";
 import { enViews } from "./en_views";
 import { enVotes } from "./en_votes";
 
-export const enLater = { ...enViews, ...enQueue, ...enJobs, ...enOverview, ...enPeople, ...enVotes } as const;
+export const enLater = {
+  ...enViews,
+  ...enQueue,
+  ...enJobs,
+  ...enOverview,
+  ...enPeople,
+  ...enVotes,
+  ...enDelegation,
+} as const;
 learn(enLater, EN);
 
 /** The text of a key, also one that loads later, with its places filled in. */

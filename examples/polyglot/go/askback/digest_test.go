@@ -25,6 +25,7 @@ func shownDigest(content *pb.PromptContent) (form string, digest string, err err
 		Form:       content.Form,
 		Decisions:  content.Decisions,
 		Correction: content.Correction,
+		Approval:   content.Approval,
 	})
 	if err != nil {
 		return "", "", err

@@ -51,7 +51,7 @@ const (
 //
 // Role needed, by RPC:
 //
-//	WhoAmI, EndSession    any (client, worker or console)
+//	WhoAmI, EndSession    any (client, worker, console or policy)
 //	every other RPC       admin
 type AccessServiceClient interface {
 	// Returns the principal of the caller: the one that decides what its other calls may do. It reads
@@ -200,7 +200,7 @@ func (c *accessServiceClient) ListGroups(ctx context.Context, in *ListGroupsRequ
 //
 // Role needed, by RPC:
 //
-//	WhoAmI, EndSession    any (client, worker or console)
+//	WhoAmI, EndSession    any (client, worker, console or policy)
 //	every other RPC       admin
 type AccessServiceServer interface {
 	// Returns the principal of the caller: the one that decides what its other calls may do. It reads

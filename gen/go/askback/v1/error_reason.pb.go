@@ -119,6 +119,18 @@ const (
 	ErrorReason_ERROR_REASON_DELEGATION_REFUSED ErrorReason = 28
 	// NOT_FOUND: there is no absence with this id that the caller may change. Metadata: `absence_id`.
 	ErrorReason_ERROR_REASON_ABSENCE_NOT_FOUND ErrorReason = 29
+	// NOT_FOUND: there is no such rule in a namespace that you may use. Metadata: `rule_id`.
+	ErrorReason_ERROR_REASON_RULE_NOT_FOUND ErrorReason = 40
+	// ABORTED: the rule has another newest revision than `expected_revision`. Read it again. Metadata: `rule_id`,
+	// `expected`, `newest`.
+	ErrorReason_ERROR_REASON_RULE_CHANGED ErrorReason = 41
+	// FAILED_PRECONDITION: there is no receipt of the prompt. Metadata: `prompt_id` and `because`, one of OPEN (it is not
+	// closed), NO_KEY (the server has no signing key), ERASED (what was decided was erased), UNCHAINED (an older
+	// version closed it, which recorded no hashes).
+	ErrorReason_ERROR_REASON_RECEIPT_UNAVAILABLE ErrorReason = 42
+	// DATA_LOSS: what is stored of the job is not what its events have recorded, so nothing is signed. Run
+	// `askback audit verify` with the job. Metadata: `job_id`.
+	ErrorReason_ERROR_REASON_AUDIT_FAILED ErrorReason = 43
 	// UNIMPLEMENTED: this server does not know the method; it is older than the client.
 	ErrorReason_ERROR_REASON_UNKNOWN_METHOD ErrorReason = 30
 	// NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`.
@@ -158,6 +170,10 @@ var (
 		27: "ERROR_REASON_ANSWER_NOT_FOUND",
 		28: "ERROR_REASON_DELEGATION_REFUSED",
 		29: "ERROR_REASON_ABSENCE_NOT_FOUND",
+		40: "ERROR_REASON_RULE_NOT_FOUND",
+		41: "ERROR_REASON_RULE_CHANGED",
+		42: "ERROR_REASON_RECEIPT_UNAVAILABLE",
+		43: "ERROR_REASON_AUDIT_FAILED",
 		30: "ERROR_REASON_UNKNOWN_METHOD",
 		31: "ERROR_REASON_SERVICE_NOT_FOUND",
 	}
@@ -192,6 +208,10 @@ var (
 		"ERROR_REASON_ANSWER_NOT_FOUND":    27,
 		"ERROR_REASON_DELEGATION_REFUSED":  28,
 		"ERROR_REASON_ABSENCE_NOT_FOUND":   29,
+		"ERROR_REASON_RULE_NOT_FOUND":      40,
+		"ERROR_REASON_RULE_CHANGED":        41,
+		"ERROR_REASON_RECEIPT_UNAVAILABLE": 42,
+		"ERROR_REASON_AUDIT_FAILED":        43,
 		"ERROR_REASON_UNKNOWN_METHOD":      30,
 		"ERROR_REASON_SERVICE_NOT_FOUND":   31,
 	}
@@ -229,7 +249,7 @@ var File_askback_v1_error_reason_proto protoreflect.FileDescriptor
 const file_askback_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/error_reason.proto\x12\n" +
-	"askback.v1*\x98\b\n" +
+	"askback.v1*\x9d\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1f\n" +
@@ -262,6 +282,10 @@ const file_askback_v1_error_reason_proto_rawDesc = "" +
 	"\x1dERROR_REASON_ANSWER_NOT_FOUND\x10\x1b\x12#\n" +
 	"\x1fERROR_REASON_DELEGATION_REFUSED\x10\x1c\x12\"\n" +
 	"\x1eERROR_REASON_ABSENCE_NOT_FOUND\x10\x1d\x12\x1f\n" +
+	"\x1bERROR_REASON_RULE_NOT_FOUND\x10(\x12\x1d\n" +
+	"\x19ERROR_REASON_RULE_CHANGED\x10)\x12$\n" +
+	" ERROR_REASON_RECEIPT_UNAVAILABLE\x10*\x12\x1d\n" +
+	"\x19ERROR_REASON_AUDIT_FAILED\x10+\x12\x1f\n" +
 	"\x1bERROR_REASON_UNKNOWN_METHOD\x10\x1e\x12\"\n" +
 	"\x1eERROR_REASON_SERVICE_NOT_FOUND\x10\x1fB\\\n" +
 	"\x0edev.askback.v1B\x10ErrorReasonProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"

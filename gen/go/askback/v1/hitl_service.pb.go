@@ -90,7 +90,8 @@ const (
 	// The caller keeps it, and the other person may answer too. For a second opinion.
 	DelegationMode_DELEGATION_MODE_ADD DelegationMode = 2
 	// In requests only: a delegation ends, and the right returns to the person who gave it. Claims and votes by it
-	// end, and so do delegations that followed from it.
+	// end, and so do delegations that followed from it. Not for a substitute (DELEGATION_REFUSED with ABSENT): end the
+	// absence.
 	DelegationMode_DELEGATION_MODE_RETURN DelegationMode = 3
 )
 
@@ -571,6 +572,117 @@ func (x *GetPromptResponse) GetPrompt() *Prompt {
 	return nil
 }
 
+// Names one prompt: by `prompt_id`, or by `job_id` and `key`. Exactly one of the two ways.
+type GetReceiptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompt's id. Empty: `job_id` and `key` name it.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The job that asked; together with `key`.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The asker's name of the prompt; together with `job_id`.
+	Key           string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptRequest) Reset() {
+	*x = GetReceiptRequest{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptRequest) ProtoMessage() {}
+
+func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
+func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetReceiptRequest) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *GetReceiptRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *GetReceiptRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// The receipt of a prompt.
+type GetReceiptResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A JWS in compact form (RFC 7515) with the algorithm Ed25519 (RFC 9864), the type `askback-receipt` and the id of
+	// its key. docs/receipts.md describes its payload, a JSON object.
+	Receipt       string `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptResponse) Reset() {
+	*x = GetReceiptResponse{}
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptResponse) ProtoMessage() {}
+
+func (x *GetReceiptResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptResponse.ProtoReflect.Descriptor instead.
+func (*GetReceiptResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetReceiptResponse) GetReceipt() string {
+	if x != nil {
+		return x.Receipt
+	}
+	return ""
+}
+
 // Asks to follow the open prompts that match.
 type WatchPromptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -588,7 +700,7 @@ type WatchPromptsRequest struct {
 
 func (x *WatchPromptsRequest) Reset() {
 	*x = WatchPromptsRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[5]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +712,7 @@ func (x *WatchPromptsRequest) String() string {
 func (*WatchPromptsRequest) ProtoMessage() {}
 
 func (x *WatchPromptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[5]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +725,7 @@ func (x *WatchPromptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPromptsRequest.ProtoReflect.Descriptor instead.
 func (*WatchPromptsRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{5}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WatchPromptsRequest) GetNamespace() string {
@@ -648,7 +760,7 @@ type WatchPromptsResponse struct {
 
 func (x *WatchPromptsResponse) Reset() {
 	*x = WatchPromptsResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[6]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +772,7 @@ func (x *WatchPromptsResponse) String() string {
 func (*WatchPromptsResponse) ProtoMessage() {}
 
 func (x *WatchPromptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[6]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +785,7 @@ func (x *WatchPromptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPromptsResponse.ProtoReflect.Descriptor instead.
 func (*WatchPromptsResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{6}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WatchPromptsResponse) GetEvents() []*PromptEvent {
@@ -703,7 +815,7 @@ type PromptEvent struct {
 
 func (x *PromptEvent) Reset() {
 	*x = PromptEvent{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[7]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +827,7 @@ func (x *PromptEvent) String() string {
 func (*PromptEvent) ProtoMessage() {}
 
 func (x *PromptEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[7]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +840,7 @@ func (x *PromptEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptEvent.ProtoReflect.Descriptor instead.
 func (*PromptEvent) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{7}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PromptEvent) GetEvent() isPromptEvent_Event {
@@ -852,7 +964,7 @@ type PromptUpserted struct {
 
 func (x *PromptUpserted) Reset() {
 	*x = PromptUpserted{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[8]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +976,7 @@ func (x *PromptUpserted) String() string {
 func (*PromptUpserted) ProtoMessage() {}
 
 func (x *PromptUpserted) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[8]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +989,7 @@ func (x *PromptUpserted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptUpserted.ProtoReflect.Descriptor instead.
 func (*PromptUpserted) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{8}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PromptUpserted) GetPrompt() *Prompt {
@@ -906,7 +1018,7 @@ type PromptClosed struct {
 
 func (x *PromptClosed) Reset() {
 	*x = PromptClosed{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[9]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1030,7 @@ func (x *PromptClosed) String() string {
 func (*PromptClosed) ProtoMessage() {}
 
 func (x *PromptClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[9]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1043,7 @@ func (x *PromptClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptClosed.ProtoReflect.Descriptor instead.
 func (*PromptClosed) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{9}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PromptClosed) GetPromptId() string {
@@ -982,7 +1094,7 @@ type PromptRemoved struct {
 
 func (x *PromptRemoved) Reset() {
 	*x = PromptRemoved{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[10]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1106,7 @@ func (x *PromptRemoved) String() string {
 func (*PromptRemoved) ProtoMessage() {}
 
 func (x *PromptRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[10]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1119,7 @@ func (x *PromptRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptRemoved.ProtoReflect.Descriptor instead.
 func (*PromptRemoved) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{10}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PromptRemoved) GetPromptId() string {
@@ -1038,7 +1150,7 @@ type PromptsCaughtUp struct {
 
 func (x *PromptsCaughtUp) Reset() {
 	*x = PromptsCaughtUp{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[11]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1162,7 @@ func (x *PromptsCaughtUp) String() string {
 func (*PromptsCaughtUp) ProtoMessage() {}
 
 func (x *PromptsCaughtUp) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[11]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1175,7 @@ func (x *PromptsCaughtUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptsCaughtUp.ProtoReflect.Descriptor instead.
 func (*PromptsCaughtUp) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{11}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PromptsCaughtUp) GetResumeToken() string {
@@ -1095,7 +1207,7 @@ type PromptsReset struct {
 
 func (x *PromptsReset) Reset() {
 	*x = PromptsReset{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[12]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1219,7 @@ func (x *PromptsReset) String() string {
 func (*PromptsReset) ProtoMessage() {}
 
 func (x *PromptsReset) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[12]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1232,7 @@ func (x *PromptsReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptsReset.ProtoReflect.Descriptor instead.
 func (*PromptsReset) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{12}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PromptsReset) GetReason() string {
@@ -1148,7 +1260,7 @@ type PromptsBookmark struct {
 
 func (x *PromptsBookmark) Reset() {
 	*x = PromptsBookmark{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[13]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1272,7 @@ func (x *PromptsBookmark) String() string {
 func (*PromptsBookmark) ProtoMessage() {}
 
 func (x *PromptsBookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[13]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1285,7 @@ func (x *PromptsBookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptsBookmark.ProtoReflect.Descriptor instead.
 func (*PromptsBookmark) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{13}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PromptsBookmark) GetResumeToken() string {
@@ -1223,7 +1335,7 @@ type AnswerPromptRequest struct {
 
 func (x *AnswerPromptRequest) Reset() {
 	*x = AnswerPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[14]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1347,7 @@ func (x *AnswerPromptRequest) String() string {
 func (*AnswerPromptRequest) ProtoMessage() {}
 
 func (x *AnswerPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[14]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1360,7 @@ func (x *AnswerPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerPromptRequest.ProtoReflect.Descriptor instead.
 func (*AnswerPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{14}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AnswerPromptRequest) GetPromptId() string {
@@ -1339,7 +1451,7 @@ type AnswerPromptResponse struct {
 
 func (x *AnswerPromptResponse) Reset() {
 	*x = AnswerPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[15]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1463,7 @@ func (x *AnswerPromptResponse) String() string {
 func (*AnswerPromptResponse) ProtoMessage() {}
 
 func (x *AnswerPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[15]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1476,7 @@ func (x *AnswerPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerPromptResponse.ProtoReflect.Descriptor instead.
 func (*AnswerPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{15}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AnswerPromptResponse) GetResult() *AnswerResult {
@@ -1393,7 +1505,7 @@ type AnswerResult struct {
 
 func (x *AnswerResult) Reset() {
 	*x = AnswerResult{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[16]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1517,7 @@ func (x *AnswerResult) String() string {
 func (*AnswerResult) ProtoMessage() {}
 
 func (x *AnswerResult) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[16]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1530,7 @@ func (x *AnswerResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResult.ProtoReflect.Descriptor instead.
 func (*AnswerResult) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{16}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AnswerResult) GetStatus() AnswerStatus {
@@ -1478,7 +1590,7 @@ type AnswerPromptsRequest struct {
 
 func (x *AnswerPromptsRequest) Reset() {
 	*x = AnswerPromptsRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1602,7 @@ func (x *AnswerPromptsRequest) String() string {
 func (*AnswerPromptsRequest) ProtoMessage() {}
 
 func (x *AnswerPromptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[17]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1615,7 @@ func (x *AnswerPromptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerPromptsRequest.ProtoReflect.Descriptor instead.
 func (*AnswerPromptsRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AnswerPromptsRequest) GetItems() []*AnswerPromptsItem {
@@ -1565,7 +1677,7 @@ type AnswerPromptsItem struct {
 
 func (x *AnswerPromptsItem) Reset() {
 	*x = AnswerPromptsItem{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1689,7 @@ func (x *AnswerPromptsItem) String() string {
 func (*AnswerPromptsItem) ProtoMessage() {}
 
 func (x *AnswerPromptsItem) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[18]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1702,7 @@ func (x *AnswerPromptsItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerPromptsItem.ProtoReflect.Descriptor instead.
 func (*AnswerPromptsItem) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AnswerPromptsItem) GetPromptId() string {
@@ -1632,7 +1744,7 @@ type AnswerPromptsResponse struct {
 
 func (x *AnswerPromptsResponse) Reset() {
 	*x = AnswerPromptsResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1756,7 @@ func (x *AnswerPromptsResponse) String() string {
 func (*AnswerPromptsResponse) ProtoMessage() {}
 
 func (x *AnswerPromptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[19]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1769,7 @@ func (x *AnswerPromptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerPromptsResponse.ProtoReflect.Descriptor instead.
 func (*AnswerPromptsResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AnswerPromptsResponse) GetResults() []*AnswerPromptsResult {
@@ -1694,7 +1806,7 @@ type AnswerPromptsResult struct {
 
 func (x *AnswerPromptsResult) Reset() {
 	*x = AnswerPromptsResult{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1818,7 @@ func (x *AnswerPromptsResult) String() string {
 func (*AnswerPromptsResult) ProtoMessage() {}
 
 func (x *AnswerPromptsResult) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[20]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1831,7 @@ func (x *AnswerPromptsResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerPromptsResult.ProtoReflect.Descriptor instead.
 func (*AnswerPromptsResult) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AnswerPromptsResult) GetPromptId() string {
@@ -1807,7 +1919,7 @@ type OverridePromptRequest struct {
 
 func (x *OverridePromptRequest) Reset() {
 	*x = OverridePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1931,7 @@ func (x *OverridePromptRequest) String() string {
 func (*OverridePromptRequest) ProtoMessage() {}
 
 func (x *OverridePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[21]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1944,7 @@ func (x *OverridePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverridePromptRequest.ProtoReflect.Descriptor instead.
 func (*OverridePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *OverridePromptRequest) GetPromptId() string {
@@ -1916,7 +2028,7 @@ type OverridePromptResponse struct {
 
 func (x *OverridePromptResponse) Reset() {
 	*x = OverridePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2040,7 @@ func (x *OverridePromptResponse) String() string {
 func (*OverridePromptResponse) ProtoMessage() {}
 
 func (x *OverridePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[22]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2053,7 @@ func (x *OverridePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverridePromptResponse.ProtoReflect.Descriptor instead.
 func (*OverridePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OverridePromptResponse) GetResult() *AnswerResult {
@@ -1968,7 +2080,7 @@ type WithdrawAnswerRequest struct {
 
 func (x *WithdrawAnswerRequest) Reset() {
 	*x = WithdrawAnswerRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2092,7 @@ func (x *WithdrawAnswerRequest) String() string {
 func (*WithdrawAnswerRequest) ProtoMessage() {}
 
 func (x *WithdrawAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[23]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2105,7 @@ func (x *WithdrawAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawAnswerRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WithdrawAnswerRequest) GetPromptId() string {
@@ -2035,7 +2147,7 @@ type WithdrawAnswerResponse struct {
 
 func (x *WithdrawAnswerResponse) Reset() {
 	*x = WithdrawAnswerResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2159,7 @@ func (x *WithdrawAnswerResponse) String() string {
 func (*WithdrawAnswerResponse) ProtoMessage() {}
 
 func (x *WithdrawAnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[24]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2172,7 @@ func (x *WithdrawAnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawAnswerResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawAnswerResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{24}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WithdrawAnswerResponse) GetPrompt() *Prompt {
@@ -2083,7 +2195,7 @@ type ClaimPromptRequest struct {
 
 func (x *ClaimPromptRequest) Reset() {
 	*x = ClaimPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2207,7 @@ func (x *ClaimPromptRequest) String() string {
 func (*ClaimPromptRequest) ProtoMessage() {}
 
 func (x *ClaimPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[25]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2220,7 @@ func (x *ClaimPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimPromptRequest.ProtoReflect.Descriptor instead.
 func (*ClaimPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{25}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ClaimPromptRequest) GetPromptId() string {
@@ -2136,7 +2248,7 @@ type ClaimPromptResponse struct {
 
 func (x *ClaimPromptResponse) Reset() {
 	*x = ClaimPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2260,7 @@ func (x *ClaimPromptResponse) String() string {
 func (*ClaimPromptResponse) ProtoMessage() {}
 
 func (x *ClaimPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[26]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2273,7 @@ func (x *ClaimPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimPromptResponse.ProtoReflect.Descriptor instead.
 func (*ClaimPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{26}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ClaimPromptResponse) GetPrompt() *Prompt {
@@ -2182,7 +2294,7 @@ type ReleasePromptRequest struct {
 
 func (x *ReleasePromptRequest) Reset() {
 	*x = ReleasePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2306,7 @@ func (x *ReleasePromptRequest) String() string {
 func (*ReleasePromptRequest) ProtoMessage() {}
 
 func (x *ReleasePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[27]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2319,7 @@ func (x *ReleasePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePromptRequest.ProtoReflect.Descriptor instead.
 func (*ReleasePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{27}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReleasePromptRequest) GetPromptId() string {
@@ -2228,7 +2340,7 @@ type ReleasePromptResponse struct {
 
 func (x *ReleasePromptResponse) Reset() {
 	*x = ReleasePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2352,7 @@ func (x *ReleasePromptResponse) String() string {
 func (*ReleasePromptResponse) ProtoMessage() {}
 
 func (x *ReleasePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[28]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2365,7 @@ func (x *ReleasePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePromptResponse.ProtoReflect.Descriptor instead.
 func (*ReleasePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{28}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReleasePromptResponse) GetPrompt() *Prompt {
@@ -2288,7 +2400,7 @@ type DelegatePromptRequest struct {
 
 func (x *DelegatePromptRequest) Reset() {
 	*x = DelegatePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2412,7 @@ func (x *DelegatePromptRequest) String() string {
 func (*DelegatePromptRequest) ProtoMessage() {}
 
 func (x *DelegatePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[29]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2425,7 @@ func (x *DelegatePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DelegatePromptRequest.ProtoReflect.Descriptor instead.
 func (*DelegatePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{29}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DelegatePromptRequest) GetPromptId() string {
@@ -2368,7 +2480,8 @@ func (x *DelegatePromptRequest) GetComment() string {
 // The right is delegated, or has returned.
 type DelegatePromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, with `delegations`.
+	// The prompt, with `delegations`. To a caller who may not see it any more, because it gave its right away before,
+	// only its ids, its state, and what the caller has delegated.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2376,7 +2489,7 @@ type DelegatePromptResponse struct {
 
 func (x *DelegatePromptResponse) Reset() {
 	*x = DelegatePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2501,7 @@ func (x *DelegatePromptResponse) String() string {
 func (*DelegatePromptResponse) ProtoMessage() {}
 
 func (x *DelegatePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[30]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2514,7 @@ func (x *DelegatePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DelegatePromptResponse.ProtoReflect.Descriptor instead.
 func (*DelegatePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{30}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DelegatePromptResponse) GetPrompt() *Prompt {
@@ -2442,7 +2555,7 @@ type ReroutePromptRequest struct {
 
 func (x *ReroutePromptRequest) Reset() {
 	*x = ReroutePromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2567,7 @@ func (x *ReroutePromptRequest) String() string {
 func (*ReroutePromptRequest) ProtoMessage() {}
 
 func (x *ReroutePromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[31]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2580,7 @@ func (x *ReroutePromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReroutePromptRequest.ProtoReflect.Descriptor instead.
 func (*ReroutePromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{31}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReroutePromptRequest) GetPromptId() string {
@@ -2549,12 +2662,12 @@ type isReroutePromptRequest_Limit interface {
 }
 
 type ReroutePromptRequest_Timeout struct {
-	// Counted from now, as `PromptContent.timeout`.
+	// Counted from now, as `PromptContent.timeout`. Unset: no other time, or `deadline`.
 	Timeout *durationpb.Duration `protobuf:"bytes,6,opt,name=timeout,proto3,oneof"`
 }
 
 type ReroutePromptRequest_Deadline struct {
-	// A time, as `PromptContent.deadline`.
+	// Until then, as `PromptContent.deadline`. Unset: no other time, or `timeout`.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3,oneof"`
 }
 
@@ -2573,7 +2686,7 @@ type ReroutePromptResponse struct {
 
 func (x *ReroutePromptResponse) Reset() {
 	*x = ReroutePromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2585,7 +2698,7 @@ func (x *ReroutePromptResponse) String() string {
 func (*ReroutePromptResponse) ProtoMessage() {}
 
 func (x *ReroutePromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[32]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2598,7 +2711,7 @@ func (x *ReroutePromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReroutePromptResponse.ProtoReflect.Descriptor instead.
 func (*ReroutePromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{32}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReroutePromptResponse) GetPrompt() *Prompt {
@@ -2625,7 +2738,7 @@ type CancelPromptRequest struct {
 
 func (x *CancelPromptRequest) Reset() {
 	*x = CancelPromptRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2750,7 @@ func (x *CancelPromptRequest) String() string {
 func (*CancelPromptRequest) ProtoMessage() {}
 
 func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[33]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2763,7 @@ func (x *CancelPromptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptRequest.ProtoReflect.Descriptor instead.
 func (*CancelPromptRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CancelPromptRequest) GetPromptId() string {
@@ -2692,7 +2805,7 @@ type CancelPromptResponse struct {
 
 func (x *CancelPromptResponse) Reset() {
 	*x = CancelPromptResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +2817,7 @@ func (x *CancelPromptResponse) String() string {
 func (*CancelPromptResponse) ProtoMessage() {}
 
 func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[34]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +2830,7 @@ func (x *CancelPromptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPromptResponse.ProtoReflect.Descriptor instead.
 func (*CancelPromptResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{34}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CancelPromptResponse) GetPrompt() *Prompt {
@@ -2743,7 +2856,7 @@ type ListAnswersRequest struct {
 
 func (x *ListAnswersRequest) Reset() {
 	*x = ListAnswersRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2868,7 @@ func (x *ListAnswersRequest) String() string {
 func (*ListAnswersRequest) ProtoMessage() {}
 
 func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[35]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2881,7 @@ func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersRequest.ProtoReflect.Descriptor instead.
 func (*ListAnswersRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{35}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListAnswersRequest) GetPromptId() string {
@@ -2805,7 +2918,7 @@ type ListAnswersResponse struct {
 
 func (x *ListAnswersResponse) Reset() {
 	*x = ListAnswersResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2930,7 @@ func (x *ListAnswersResponse) String() string {
 func (*ListAnswersResponse) ProtoMessage() {}
 
 func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[36]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2943,7 @@ func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersResponse.ProtoReflect.Descriptor instead.
 func (*ListAnswersResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{36}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListAnswersResponse) GetAnswers() []*AnswerRecord {
@@ -2858,7 +2971,7 @@ type ConverseRequest struct {
 
 func (x *ConverseRequest) Reset() {
 	*x = ConverseRequest{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2983,7 @@ func (x *ConverseRequest) String() string {
 func (*ConverseRequest) ProtoMessage() {}
 
 func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[37]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2996,7 @@ func (x *ConverseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseRequest.ProtoReflect.Descriptor instead.
 func (*ConverseRequest) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{37}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ConverseRequest) GetFrames() []*ConverseClientFrame {
@@ -2904,7 +3017,7 @@ type ConverseResponse struct {
 
 func (x *ConverseResponse) Reset() {
 	*x = ConverseResponse{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2916,7 +3029,7 @@ func (x *ConverseResponse) String() string {
 func (*ConverseResponse) ProtoMessage() {}
 
 func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[38]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2929,7 +3042,7 @@ func (x *ConverseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseResponse.ProtoReflect.Descriptor instead.
 func (*ConverseResponse) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{38}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ConverseResponse) GetFrames() []*ConverseServerFrame {
@@ -2965,6 +3078,7 @@ type ConverseClientFrame struct {
 	//	*ConverseClientFrame_AnswerPrompts
 	//	*ConverseClientFrame_DelegatePrompt
 	//	*ConverseClientFrame_ReroutePrompt
+	//	*ConverseClientFrame_GetReceipt
 	Body          isConverseClientFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2972,7 +3086,7 @@ type ConverseClientFrame struct {
 
 func (x *ConverseClientFrame) Reset() {
 	*x = ConverseClientFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +3098,7 @@ func (x *ConverseClientFrame) String() string {
 func (*ConverseClientFrame) ProtoMessage() {}
 
 func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[39]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +3111,7 @@ func (x *ConverseClientFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseClientFrame.ProtoReflect.Descriptor instead.
 func (*ConverseClientFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{39}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ConverseClientFrame) GetRef() int64 {
@@ -3158,6 +3272,15 @@ func (x *ConverseClientFrame) GetReroutePrompt() *ReroutePromptRequest {
 	return nil
 }
 
+func (x *ConverseClientFrame) GetGetReceipt() *GetReceiptRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseClientFrame_GetReceipt); ok {
+			return x.GetReceipt
+		}
+	}
+	return nil
+}
+
 type isConverseClientFrame_Body interface {
 	isConverseClientFrame_Body()
 }
@@ -3244,6 +3367,11 @@ type ConverseClientFrame_ReroutePrompt struct {
 	ReroutePrompt *ReroutePromptRequest `protobuf:"bytes,17,opt,name=reroute_prompt,json=reroutePrompt,proto3,oneof"`
 }
 
+type ConverseClientFrame_GetReceipt struct {
+	// As the unary call GetReceipt.
+	GetReceipt *GetReceiptRequest `protobuf:"bytes,18,opt,name=get_receipt,json=getReceipt,proto3,oneof"`
+}
+
 func (*ConverseClientFrame_Hello) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_Heartbeat) isConverseClientFrame_Body() {}
@@ -3276,6 +3404,8 @@ func (*ConverseClientFrame_DelegatePrompt) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_ReroutePrompt) isConverseClientFrame_Body() {}
 
+func (*ConverseClientFrame_GetReceipt) isConverseClientFrame_Body() {}
+
 // One frame from the server.
 type ConverseServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3303,6 +3433,7 @@ type ConverseServerFrame struct {
 	//	*ConverseServerFrame_AnswerPrompts
 	//	*ConverseServerFrame_DelegatePrompt
 	//	*ConverseServerFrame_ReroutePrompt
+	//	*ConverseServerFrame_GetReceipt
 	Body          isConverseServerFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3310,7 +3441,7 @@ type ConverseServerFrame struct {
 
 func (x *ConverseServerFrame) Reset() {
 	*x = ConverseServerFrame{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3322,7 +3453,7 @@ func (x *ConverseServerFrame) String() string {
 func (*ConverseServerFrame) ProtoMessage() {}
 
 func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[40]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3335,7 +3466,7 @@ func (x *ConverseServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseServerFrame.ProtoReflect.Descriptor instead.
 func (*ConverseServerFrame) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{40}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ConverseServerFrame) GetRef() int64 {
@@ -3505,6 +3636,15 @@ func (x *ConverseServerFrame) GetReroutePrompt() *ReroutePromptResponse {
 	return nil
 }
 
+func (x *ConverseServerFrame) GetGetReceipt() *GetReceiptResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ConverseServerFrame_GetReceipt); ok {
+			return x.GetReceipt
+		}
+	}
+	return nil
+}
+
 type isConverseServerFrame_Body interface {
 	isConverseServerFrame_Body()
 }
@@ -3594,6 +3734,11 @@ type ConverseServerFrame_ReroutePrompt struct {
 	ReroutePrompt *ReroutePromptResponse `protobuf:"bytes,18,opt,name=reroute_prompt,json=reroutePrompt,proto3,oneof"`
 }
 
+type ConverseServerFrame_GetReceipt struct {
+	// Reply to `get_receipt`.
+	GetReceipt *GetReceiptResponse `protobuf:"bytes,19,opt,name=get_receipt,json=getReceipt,proto3,oneof"`
+}
+
 func (*ConverseServerFrame_Welcome) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_Heartbeat) isConverseServerFrame_Body() {}
@@ -3628,6 +3773,8 @@ func (*ConverseServerFrame_DelegatePrompt) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_ReroutePrompt) isConverseServerFrame_Body() {}
 
+func (*ConverseServerFrame_GetReceipt) isConverseServerFrame_Body() {}
+
 // Opens the conversation. All fields may be left out.
 type ConverseHello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3654,7 +3801,7 @@ type ConverseHello struct {
 
 func (x *ConverseHello) Reset() {
 	*x = ConverseHello{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3666,7 +3813,7 @@ func (x *ConverseHello) String() string {
 func (*ConverseHello) ProtoMessage() {}
 
 func (x *ConverseHello) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[41]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3679,7 +3826,7 @@ func (x *ConverseHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHello.ProtoReflect.Descriptor instead.
 func (*ConverseHello) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{41}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ConverseHello) GetNamespace() string {
@@ -3747,7 +3894,7 @@ type ConverseWelcome struct {
 
 func (x *ConverseWelcome) Reset() {
 	*x = ConverseWelcome{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3759,7 +3906,7 @@ func (x *ConverseWelcome) String() string {
 func (*ConverseWelcome) ProtoMessage() {}
 
 func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[42]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3772,7 +3919,7 @@ func (x *ConverseWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseWelcome.ProtoReflect.Descriptor instead.
 func (*ConverseWelcome) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{42}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ConverseWelcome) GetSessionId() string {
@@ -3830,7 +3977,7 @@ type ConverseHeartbeat struct {
 
 func (x *ConverseHeartbeat) Reset() {
 	*x = ConverseHeartbeat{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[43]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3842,7 +3989,7 @@ func (x *ConverseHeartbeat) String() string {
 func (*ConverseHeartbeat) ProtoMessage() {}
 
 func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[43]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3855,7 +4002,7 @@ func (x *ConverseHeartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseHeartbeat.ProtoReflect.Descriptor instead.
 func (*ConverseHeartbeat) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{43}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ConverseHeartbeat) GetResumeToken() string {
@@ -3883,7 +4030,7 @@ type ConverseCredit struct {
 
 func (x *ConverseCredit) Reset() {
 	*x = ConverseCredit{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[44]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3895,7 +4042,7 @@ func (x *ConverseCredit) String() string {
 func (*ConverseCredit) ProtoMessage() {}
 
 func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[44]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3908,7 +4055,7 @@ func (x *ConverseCredit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseCredit.ProtoReflect.Descriptor instead.
 func (*ConverseCredit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{44}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ConverseCredit) GetPrompts() int32 {
@@ -3927,7 +4074,7 @@ type ConverseGoodbye struct {
 
 func (x *ConverseGoodbye) Reset() {
 	*x = ConverseGoodbye{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[45]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3939,7 +4086,7 @@ func (x *ConverseGoodbye) String() string {
 func (*ConverseGoodbye) ProtoMessage() {}
 
 func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[45]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3952,7 +4099,7 @@ func (x *ConverseGoodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoodbye.ProtoReflect.Descriptor instead.
 func (*ConverseGoodbye) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{45}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{47}
 }
 
 // The server asks the console to move to another stream, because the replica shuts down or the
@@ -3971,7 +4118,7 @@ type ConverseGoAway struct {
 
 func (x *ConverseGoAway) Reset() {
 	*x = ConverseGoAway{}
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[46]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3983,7 +4130,7 @@ func (x *ConverseGoAway) String() string {
 func (*ConverseGoAway) ProtoMessage() {}
 
 func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_hitl_service_proto_msgTypes[46]
+	mi := &file_askback_v1_hitl_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3996,7 +4143,7 @@ func (x *ConverseGoAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConverseGoAway.ProtoReflect.Descriptor instead.
 func (*ConverseGoAway) Descriptor() ([]byte, []int) {
-	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{46}
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ConverseGoAway) GetReason() string {
@@ -4058,7 +4205,13 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\tR\x03key\"?\n" +
 	"\x11GetPromptResponse\x12*\n" +
-	"\x06prompt\x18\x01 \x01(\v2\x12.askback.v1.PromptR\x06prompt\"\x88\x01\n" +
+	"\x06prompt\x18\x01 \x01(\v2\x12.askback.v1.PromptR\x06prompt\"Y\n" +
+	"\x11GetReceiptRequest\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\".\n" +
+	"\x12GetReceiptResponse\x12\x18\n" +
+	"\areceipt\x18\x01 \x01(\tR\areceipt\"\x88\x01\n" +
 	"\x13WatchPromptsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x120\n" +
 	"\x06filter\x18\x02 \x01(\v2\x18.askback.v1.PromptFilterR\x06filter\x12!\n" +
@@ -4220,7 +4373,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0fConverseRequest\x127\n" +
 	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseClientFrameR\x06frames\"K\n" +
 	"\x10ConverseResponse\x127\n" +
-	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xf9\b\n" +
+	"\x06frames\x18\x01 \x03(\v2\x1f.askback.v1.ConverseServerFrameR\x06frames\"\xbb\t\n" +
 	"\x13ConverseClientFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x121\n" +
 	"\x05hello\x18\x02 \x01(\v2\x19.askback.v1.ConverseHelloH\x00R\x05hello\x12=\n" +
@@ -4240,8 +4393,11 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0foverride_prompt\x18\x0e \x01(\v2!.askback.v1.OverridePromptRequestH\x00R\x0eoverridePrompt\x12I\n" +
 	"\x0eanswer_prompts\x18\x0f \x01(\v2 .askback.v1.AnswerPromptsRequestH\x00R\ranswerPrompts\x12L\n" +
 	"\x0fdelegate_prompt\x18\x10 \x01(\v2!.askback.v1.DelegatePromptRequestH\x00R\x0edelegatePrompt\x12I\n" +
-	"\x0ereroute_prompt\x18\x11 \x01(\v2 .askback.v1.ReroutePromptRequestH\x00R\rreroutePromptB\x06\n" +
-	"\x04body\"\xc1\t\n" +
+	"\x0ereroute_prompt\x18\x11 \x01(\v2 .askback.v1.ReroutePromptRequestH\x00R\rreroutePrompt\x12@\n" +
+	"\vget_receipt\x18\x12 \x01(\v2\x1d.askback.v1.GetReceiptRequestH\x00R\n" +
+	"getReceiptB\x06\n" +
+	"\x04body\"\x84\n" +
+	"\n" +
 	"\x13ConverseServerFrame\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x03R\x03ref\x127\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1b.askback.v1.ConverseWelcomeH\x00R\awelcome\x12=\n" +
@@ -4262,7 +4418,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0foverride_prompt\x18\x0f \x01(\v2\".askback.v1.OverridePromptResponseH\x00R\x0eoverridePrompt\x12J\n" +
 	"\x0eanswer_prompts\x18\x10 \x01(\v2!.askback.v1.AnswerPromptsResponseH\x00R\ranswerPrompts\x12M\n" +
 	"\x0fdelegate_prompt\x18\x11 \x01(\v2\".askback.v1.DelegatePromptResponseH\x00R\x0edelegatePrompt\x12J\n" +
-	"\x0ereroute_prompt\x18\x12 \x01(\v2!.askback.v1.ReroutePromptResponseH\x00R\rreroutePromptB\x06\n" +
+	"\x0ereroute_prompt\x18\x12 \x01(\v2!.askback.v1.ReroutePromptResponseH\x00R\rreroutePrompt\x12A\n" +
+	"\vget_receipt\x18\x13 \x01(\v2\x1e.askback.v1.GetReceiptResponseH\x00R\n" +
+	"getReceiptB\x06\n" +
 	"\x04body\"\xda\x01\n" +
 	"\rConverseHello\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
@@ -4298,7 +4456,7 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x1bDELEGATION_MODE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DELEGATION_MODE_TRANSFER\x10\x01\x12\x17\n" +
 	"\x13DELEGATION_MODE_ADD\x10\x02\x12\x1a\n" +
-	"\x16DELEGATION_MODE_RETURN\x10\x032\x9a\t\n" +
+	"\x16DELEGATION_MODE_RETURN\x10\x032\xe7\t\n" +
 	"\vHitlService\x12I\n" +
 	"\bConverse\x12\x1b.askback.v1.ConverseRequest\x1a\x1c.askback.v1.ConverseResponse(\x010\x01\x12S\n" +
 	"\fWatchPrompts\x12\x1f.askback.v1.WatchPromptsRequest\x1a .askback.v1.WatchPromptsResponse0\x01\x12N\n" +
@@ -4313,7 +4471,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0eDelegatePrompt\x12!.askback.v1.DelegatePromptRequest\x1a\".askback.v1.DelegatePromptResponse\x12T\n" +
 	"\rReroutePrompt\x12 .askback.v1.ReroutePromptRequest\x1a!.askback.v1.ReroutePromptResponse\x12Q\n" +
 	"\fCancelPrompt\x12\x1f.askback.v1.CancelPromptRequest\x1a .askback.v1.CancelPromptResponse\x12N\n" +
-	"\vListAnswers\x12\x1e.askback.v1.ListAnswersRequest\x1a\x1f.askback.v1.ListAnswersResponseB\\\n" +
+	"\vListAnswers\x12\x1e.askback.v1.ListAnswersRequest\x1a\x1f.askback.v1.ListAnswersResponse\x12K\n" +
+	"\n" +
+	"GetReceipt\x12\x1d.askback.v1.GetReceiptRequest\x1a\x1e.askback.v1.GetReceiptResponseB\\\n" +
 	"\x0edev.askback.v1B\x10HitlServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 
 var (
@@ -4329,7 +4489,7 @@ func file_askback_v1_hitl_service_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_hitl_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(PromptOrder)(0),               // 0: askback.v1.PromptOrder
 	(DelegationMode)(0),            // 1: askback.v1.DelegationMode
@@ -4338,185 +4498,191 @@ var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(*ListPromptsResponse)(nil),    // 4: askback.v1.ListPromptsResponse
 	(*GetPromptRequest)(nil),       // 5: askback.v1.GetPromptRequest
 	(*GetPromptResponse)(nil),      // 6: askback.v1.GetPromptResponse
-	(*WatchPromptsRequest)(nil),    // 7: askback.v1.WatchPromptsRequest
-	(*WatchPromptsResponse)(nil),   // 8: askback.v1.WatchPromptsResponse
-	(*PromptEvent)(nil),            // 9: askback.v1.PromptEvent
-	(*PromptUpserted)(nil),         // 10: askback.v1.PromptUpserted
-	(*PromptClosed)(nil),           // 11: askback.v1.PromptClosed
-	(*PromptRemoved)(nil),          // 12: askback.v1.PromptRemoved
-	(*PromptsCaughtUp)(nil),        // 13: askback.v1.PromptsCaughtUp
-	(*PromptsReset)(nil),           // 14: askback.v1.PromptsReset
-	(*PromptsBookmark)(nil),        // 15: askback.v1.PromptsBookmark
-	(*AnswerPromptRequest)(nil),    // 16: askback.v1.AnswerPromptRequest
-	(*AnswerPromptResponse)(nil),   // 17: askback.v1.AnswerPromptResponse
-	(*AnswerResult)(nil),           // 18: askback.v1.AnswerResult
-	(*AnswerPromptsRequest)(nil),   // 19: askback.v1.AnswerPromptsRequest
-	(*AnswerPromptsItem)(nil),      // 20: askback.v1.AnswerPromptsItem
-	(*AnswerPromptsResponse)(nil),  // 21: askback.v1.AnswerPromptsResponse
-	(*AnswerPromptsResult)(nil),    // 22: askback.v1.AnswerPromptsResult
-	(*OverridePromptRequest)(nil),  // 23: askback.v1.OverridePromptRequest
-	(*OverridePromptResponse)(nil), // 24: askback.v1.OverridePromptResponse
-	(*WithdrawAnswerRequest)(nil),  // 25: askback.v1.WithdrawAnswerRequest
-	(*WithdrawAnswerResponse)(nil), // 26: askback.v1.WithdrawAnswerResponse
-	(*ClaimPromptRequest)(nil),     // 27: askback.v1.ClaimPromptRequest
-	(*ClaimPromptResponse)(nil),    // 28: askback.v1.ClaimPromptResponse
-	(*ReleasePromptRequest)(nil),   // 29: askback.v1.ReleasePromptRequest
-	(*ReleasePromptResponse)(nil),  // 30: askback.v1.ReleasePromptResponse
-	(*DelegatePromptRequest)(nil),  // 31: askback.v1.DelegatePromptRequest
-	(*DelegatePromptResponse)(nil), // 32: askback.v1.DelegatePromptResponse
-	(*ReroutePromptRequest)(nil),   // 33: askback.v1.ReroutePromptRequest
-	(*ReroutePromptResponse)(nil),  // 34: askback.v1.ReroutePromptResponse
-	(*CancelPromptRequest)(nil),    // 35: askback.v1.CancelPromptRequest
-	(*CancelPromptResponse)(nil),   // 36: askback.v1.CancelPromptResponse
-	(*ListAnswersRequest)(nil),     // 37: askback.v1.ListAnswersRequest
-	(*ListAnswersResponse)(nil),    // 38: askback.v1.ListAnswersResponse
-	(*ConverseRequest)(nil),        // 39: askback.v1.ConverseRequest
-	(*ConverseResponse)(nil),       // 40: askback.v1.ConverseResponse
-	(*ConverseClientFrame)(nil),    // 41: askback.v1.ConverseClientFrame
-	(*ConverseServerFrame)(nil),    // 42: askback.v1.ConverseServerFrame
-	(*ConverseHello)(nil),          // 43: askback.v1.ConverseHello
-	(*ConverseWelcome)(nil),        // 44: askback.v1.ConverseWelcome
-	(*ConverseHeartbeat)(nil),      // 45: askback.v1.ConverseHeartbeat
-	(*ConverseCredit)(nil),         // 46: askback.v1.ConverseCredit
-	(*ConverseGoodbye)(nil),        // 47: askback.v1.ConverseGoodbye
-	(*ConverseGoAway)(nil),         // 48: askback.v1.ConverseGoAway
-	nil,                            // 49: askback.v1.PromptFilter.LabelsEntry
-	(PromptState)(0),               // 50: askback.v1.PromptState
-	(*timestamppb.Timestamp)(nil),  // 51: google.protobuf.Timestamp
-	(*LabelCondition)(nil),         // 52: askback.v1.LabelCondition
-	(*Prompt)(nil),                 // 53: askback.v1.Prompt
-	(*Resolution)(nil),             // 54: askback.v1.Resolution
-	(Decision)(0),                  // 55: askback.v1.Decision
-	(*Edit)(nil),                   // 56: askback.v1.Edit
-	(AnswerStatus)(0),              // 57: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),         // 58: askback.v1.FieldViolation
-	(*FrameError)(nil),             // 59: askback.v1.FrameError
-	(*durationpb.Duration)(nil),    // 60: google.protobuf.Duration
-	(*Audience)(nil),               // 61: askback.v1.Audience
-	(*Escalation)(nil),             // 62: askback.v1.Escalation
-	(*AnswerRecord)(nil),           // 63: askback.v1.AnswerRecord
+	(*GetReceiptRequest)(nil),      // 7: askback.v1.GetReceiptRequest
+	(*GetReceiptResponse)(nil),     // 8: askback.v1.GetReceiptResponse
+	(*WatchPromptsRequest)(nil),    // 9: askback.v1.WatchPromptsRequest
+	(*WatchPromptsResponse)(nil),   // 10: askback.v1.WatchPromptsResponse
+	(*PromptEvent)(nil),            // 11: askback.v1.PromptEvent
+	(*PromptUpserted)(nil),         // 12: askback.v1.PromptUpserted
+	(*PromptClosed)(nil),           // 13: askback.v1.PromptClosed
+	(*PromptRemoved)(nil),          // 14: askback.v1.PromptRemoved
+	(*PromptsCaughtUp)(nil),        // 15: askback.v1.PromptsCaughtUp
+	(*PromptsReset)(nil),           // 16: askback.v1.PromptsReset
+	(*PromptsBookmark)(nil),        // 17: askback.v1.PromptsBookmark
+	(*AnswerPromptRequest)(nil),    // 18: askback.v1.AnswerPromptRequest
+	(*AnswerPromptResponse)(nil),   // 19: askback.v1.AnswerPromptResponse
+	(*AnswerResult)(nil),           // 20: askback.v1.AnswerResult
+	(*AnswerPromptsRequest)(nil),   // 21: askback.v1.AnswerPromptsRequest
+	(*AnswerPromptsItem)(nil),      // 22: askback.v1.AnswerPromptsItem
+	(*AnswerPromptsResponse)(nil),  // 23: askback.v1.AnswerPromptsResponse
+	(*AnswerPromptsResult)(nil),    // 24: askback.v1.AnswerPromptsResult
+	(*OverridePromptRequest)(nil),  // 25: askback.v1.OverridePromptRequest
+	(*OverridePromptResponse)(nil), // 26: askback.v1.OverridePromptResponse
+	(*WithdrawAnswerRequest)(nil),  // 27: askback.v1.WithdrawAnswerRequest
+	(*WithdrawAnswerResponse)(nil), // 28: askback.v1.WithdrawAnswerResponse
+	(*ClaimPromptRequest)(nil),     // 29: askback.v1.ClaimPromptRequest
+	(*ClaimPromptResponse)(nil),    // 30: askback.v1.ClaimPromptResponse
+	(*ReleasePromptRequest)(nil),   // 31: askback.v1.ReleasePromptRequest
+	(*ReleasePromptResponse)(nil),  // 32: askback.v1.ReleasePromptResponse
+	(*DelegatePromptRequest)(nil),  // 33: askback.v1.DelegatePromptRequest
+	(*DelegatePromptResponse)(nil), // 34: askback.v1.DelegatePromptResponse
+	(*ReroutePromptRequest)(nil),   // 35: askback.v1.ReroutePromptRequest
+	(*ReroutePromptResponse)(nil),  // 36: askback.v1.ReroutePromptResponse
+	(*CancelPromptRequest)(nil),    // 37: askback.v1.CancelPromptRequest
+	(*CancelPromptResponse)(nil),   // 38: askback.v1.CancelPromptResponse
+	(*ListAnswersRequest)(nil),     // 39: askback.v1.ListAnswersRequest
+	(*ListAnswersResponse)(nil),    // 40: askback.v1.ListAnswersResponse
+	(*ConverseRequest)(nil),        // 41: askback.v1.ConverseRequest
+	(*ConverseResponse)(nil),       // 42: askback.v1.ConverseResponse
+	(*ConverseClientFrame)(nil),    // 43: askback.v1.ConverseClientFrame
+	(*ConverseServerFrame)(nil),    // 44: askback.v1.ConverseServerFrame
+	(*ConverseHello)(nil),          // 45: askback.v1.ConverseHello
+	(*ConverseWelcome)(nil),        // 46: askback.v1.ConverseWelcome
+	(*ConverseHeartbeat)(nil),      // 47: askback.v1.ConverseHeartbeat
+	(*ConverseCredit)(nil),         // 48: askback.v1.ConverseCredit
+	(*ConverseGoodbye)(nil),        // 49: askback.v1.ConverseGoodbye
+	(*ConverseGoAway)(nil),         // 50: askback.v1.ConverseGoAway
+	nil,                            // 51: askback.v1.PromptFilter.LabelsEntry
+	(PromptState)(0),               // 52: askback.v1.PromptState
+	(*timestamppb.Timestamp)(nil),  // 53: google.protobuf.Timestamp
+	(*LabelCondition)(nil),         // 54: askback.v1.LabelCondition
+	(*Prompt)(nil),                 // 55: askback.v1.Prompt
+	(*Resolution)(nil),             // 56: askback.v1.Resolution
+	(Decision)(0),                  // 57: askback.v1.Decision
+	(*Edit)(nil),                   // 58: askback.v1.Edit
+	(AnswerStatus)(0),              // 59: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),         // 60: askback.v1.FieldViolation
+	(*FrameError)(nil),             // 61: askback.v1.FrameError
+	(*durationpb.Duration)(nil),    // 62: google.protobuf.Duration
+	(*Audience)(nil),               // 63: askback.v1.Audience
+	(*Escalation)(nil),             // 64: askback.v1.Escalation
+	(*AnswerRecord)(nil),           // 65: askback.v1.AnswerRecord
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
-	49,  // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
-	50,  // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	51,  // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
-	52,  // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	51,  // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
+	52,  // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
+	53,  // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
+	54,  // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
 	2,   // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
 	0,   // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
-	53,  // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	53,  // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	55,  // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	55,  // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
 	2,   // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	9,   // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
-	10,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
-	11,  // 11: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
-	12,  // 12: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
-	13,  // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
-	14,  // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
-	15,  // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	53,  // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	54,  // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	55,  // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	56,  // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
-	18,  // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	57,  // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	53,  // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	58,  // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	20,  // 24: askback.v1.AnswerPromptsRequest.items:type_name -> askback.v1.AnswerPromptsItem
-	55,  // 25: askback.v1.AnswerPromptsRequest.decision:type_name -> askback.v1.Decision
-	56,  // 26: askback.v1.AnswerPromptsRequest.edits:type_name -> askback.v1.Edit
-	22,  // 27: askback.v1.AnswerPromptsResponse.results:type_name -> askback.v1.AnswerPromptsResult
-	57,  // 28: askback.v1.AnswerPromptsResult.status:type_name -> askback.v1.AnswerStatus
-	58,  // 29: askback.v1.AnswerPromptsResult.violations:type_name -> askback.v1.FieldViolation
-	50,  // 30: askback.v1.AnswerPromptsResult.state:type_name -> askback.v1.PromptState
-	59,  // 31: askback.v1.AnswerPromptsResult.error:type_name -> askback.v1.FrameError
-	55,  // 32: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
-	56,  // 33: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
-	18,  // 34: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
-	53,  // 35: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
-	60,  // 36: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	53,  // 37: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	53,  // 38: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	11,  // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
+	12,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
+	13,  // 11: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
+	14,  // 12: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
+	15,  // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
+	16,  // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
+	17,  // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
+	55,  // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	56,  // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	57,  // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	58,  // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	20,  // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
+	59,  // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	55,  // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	60,  // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	22,  // 24: askback.v1.AnswerPromptsRequest.items:type_name -> askback.v1.AnswerPromptsItem
+	57,  // 25: askback.v1.AnswerPromptsRequest.decision:type_name -> askback.v1.Decision
+	58,  // 26: askback.v1.AnswerPromptsRequest.edits:type_name -> askback.v1.Edit
+	24,  // 27: askback.v1.AnswerPromptsResponse.results:type_name -> askback.v1.AnswerPromptsResult
+	59,  // 28: askback.v1.AnswerPromptsResult.status:type_name -> askback.v1.AnswerStatus
+	60,  // 29: askback.v1.AnswerPromptsResult.violations:type_name -> askback.v1.FieldViolation
+	52,  // 30: askback.v1.AnswerPromptsResult.state:type_name -> askback.v1.PromptState
+	61,  // 31: askback.v1.AnswerPromptsResult.error:type_name -> askback.v1.FrameError
+	57,  // 32: askback.v1.OverridePromptRequest.decision:type_name -> askback.v1.Decision
+	58,  // 33: askback.v1.OverridePromptRequest.edits:type_name -> askback.v1.Edit
+	20,  // 34: askback.v1.OverridePromptResponse.result:type_name -> askback.v1.AnswerResult
+	55,  // 35: askback.v1.WithdrawAnswerResponse.prompt:type_name -> askback.v1.Prompt
+	62,  // 36: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	55,  // 37: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	55,  // 38: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
 	1,   // 39: askback.v1.DelegatePromptRequest.mode:type_name -> askback.v1.DelegationMode
-	53,  // 40: askback.v1.DelegatePromptResponse.prompt:type_name -> askback.v1.Prompt
-	61,  // 41: askback.v1.ReroutePromptRequest.audience:type_name -> askback.v1.Audience
-	60,  // 42: askback.v1.ReroutePromptRequest.timeout:type_name -> google.protobuf.Duration
-	51,  // 43: askback.v1.ReroutePromptRequest.deadline:type_name -> google.protobuf.Timestamp
-	62,  // 44: askback.v1.ReroutePromptRequest.escalation:type_name -> askback.v1.Escalation
-	53,  // 45: askback.v1.ReroutePromptResponse.prompt:type_name -> askback.v1.Prompt
-	53,  // 46: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	63,  // 47: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	41,  // 48: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	42,  // 49: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	43,  // 50: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	45,  // 51: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	46,  // 52: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	47,  // 53: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	16,  // 54: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	27,  // 55: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	29,  // 56: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	35,  // 57: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	55,  // 40: askback.v1.DelegatePromptResponse.prompt:type_name -> askback.v1.Prompt
+	63,  // 41: askback.v1.ReroutePromptRequest.audience:type_name -> askback.v1.Audience
+	62,  // 42: askback.v1.ReroutePromptRequest.timeout:type_name -> google.protobuf.Duration
+	53,  // 43: askback.v1.ReroutePromptRequest.deadline:type_name -> google.protobuf.Timestamp
+	64,  // 44: askback.v1.ReroutePromptRequest.escalation:type_name -> askback.v1.Escalation
+	55,  // 45: askback.v1.ReroutePromptResponse.prompt:type_name -> askback.v1.Prompt
+	55,  // 46: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	65,  // 47: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	43,  // 48: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	44,  // 49: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	45,  // 50: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	47,  // 51: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	48,  // 52: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	49,  // 53: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	18,  // 54: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	29,  // 55: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	31,  // 56: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	37,  // 57: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
 	3,   // 58: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
 	5,   // 59: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	37,  // 60: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	25,  // 61: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
-	23,  // 62: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
-	19,  // 63: askback.v1.ConverseClientFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsRequest
-	31,  // 64: askback.v1.ConverseClientFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptRequest
-	33,  // 65: askback.v1.ConverseClientFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptRequest
-	44,  // 66: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	45,  // 67: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	48,  // 68: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	59,  // 69: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	9,   // 70: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	17,  // 71: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	28,  // 72: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	30,  // 73: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	36,  // 74: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	4,   // 75: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	6,   // 76: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	38,  // 77: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	26,  // 78: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
-	24,  // 79: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
-	21,  // 80: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
-	32,  // 81: askback.v1.ConverseServerFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptResponse
-	34,  // 82: askback.v1.ConverseServerFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptResponse
-	2,   // 83: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	60,  // 84: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	51,  // 85: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	60,  // 86: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	39,  // 87: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	7,   // 88: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	3,   // 89: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	5,   // 90: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	16,  // 91: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	19,  // 92: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
-	23,  // 93: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
-	25,  // 94: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
-	27,  // 95: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	29,  // 96: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	31,  // 97: askback.v1.HitlService.DelegatePrompt:input_type -> askback.v1.DelegatePromptRequest
-	33,  // 98: askback.v1.HitlService.ReroutePrompt:input_type -> askback.v1.ReroutePromptRequest
-	35,  // 99: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	37,  // 100: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	40,  // 101: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	8,   // 102: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	4,   // 103: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	6,   // 104: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	17,  // 105: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	21,  // 106: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
-	24,  // 107: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
-	26,  // 108: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
-	28,  // 109: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	30,  // 110: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	32,  // 111: askback.v1.HitlService.DelegatePrompt:output_type -> askback.v1.DelegatePromptResponse
-	34,  // 112: askback.v1.HitlService.ReroutePrompt:output_type -> askback.v1.ReroutePromptResponse
-	36,  // 113: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	38,  // 114: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	101, // [101:115] is the sub-list for method output_type
-	87,  // [87:101] is the sub-list for method input_type
-	87,  // [87:87] is the sub-list for extension type_name
-	87,  // [87:87] is the sub-list for extension extendee
-	0,   // [0:87] is the sub-list for field type_name
+	39,  // 60: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	27,  // 61: askback.v1.ConverseClientFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerRequest
+	25,  // 62: askback.v1.ConverseClientFrame.override_prompt:type_name -> askback.v1.OverridePromptRequest
+	21,  // 63: askback.v1.ConverseClientFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsRequest
+	33,  // 64: askback.v1.ConverseClientFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptRequest
+	35,  // 65: askback.v1.ConverseClientFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptRequest
+	7,   // 66: askback.v1.ConverseClientFrame.get_receipt:type_name -> askback.v1.GetReceiptRequest
+	46,  // 67: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	47,  // 68: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	50,  // 69: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	61,  // 70: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	11,  // 71: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	19,  // 72: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	30,  // 73: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	32,  // 74: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	38,  // 75: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	4,   // 76: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	6,   // 77: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	40,  // 78: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	28,  // 79: askback.v1.ConverseServerFrame.withdraw_answer:type_name -> askback.v1.WithdrawAnswerResponse
+	26,  // 80: askback.v1.ConverseServerFrame.override_prompt:type_name -> askback.v1.OverridePromptResponse
+	23,  // 81: askback.v1.ConverseServerFrame.answer_prompts:type_name -> askback.v1.AnswerPromptsResponse
+	34,  // 82: askback.v1.ConverseServerFrame.delegate_prompt:type_name -> askback.v1.DelegatePromptResponse
+	36,  // 83: askback.v1.ConverseServerFrame.reroute_prompt:type_name -> askback.v1.ReroutePromptResponse
+	8,   // 84: askback.v1.ConverseServerFrame.get_receipt:type_name -> askback.v1.GetReceiptResponse
+	2,   // 85: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	62,  // 86: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	53,  // 87: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	62,  // 88: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	41,  // 89: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	9,   // 90: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	3,   // 91: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	5,   // 92: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	18,  // 93: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	21,  // 94: askback.v1.HitlService.AnswerPrompts:input_type -> askback.v1.AnswerPromptsRequest
+	25,  // 95: askback.v1.HitlService.OverridePrompt:input_type -> askback.v1.OverridePromptRequest
+	27,  // 96: askback.v1.HitlService.WithdrawAnswer:input_type -> askback.v1.WithdrawAnswerRequest
+	29,  // 97: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	31,  // 98: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	33,  // 99: askback.v1.HitlService.DelegatePrompt:input_type -> askback.v1.DelegatePromptRequest
+	35,  // 100: askback.v1.HitlService.ReroutePrompt:input_type -> askback.v1.ReroutePromptRequest
+	37,  // 101: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	39,  // 102: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	7,   // 103: askback.v1.HitlService.GetReceipt:input_type -> askback.v1.GetReceiptRequest
+	42,  // 104: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	10,  // 105: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	4,   // 106: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	6,   // 107: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	19,  // 108: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	23,  // 109: askback.v1.HitlService.AnswerPrompts:output_type -> askback.v1.AnswerPromptsResponse
+	26,  // 110: askback.v1.HitlService.OverridePrompt:output_type -> askback.v1.OverridePromptResponse
+	28,  // 111: askback.v1.HitlService.WithdrawAnswer:output_type -> askback.v1.WithdrawAnswerResponse
+	30,  // 112: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	32,  // 113: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	34,  // 114: askback.v1.HitlService.DelegatePrompt:output_type -> askback.v1.DelegatePromptResponse
+	36,  // 115: askback.v1.HitlService.ReroutePrompt:output_type -> askback.v1.ReroutePromptResponse
+	38,  // 116: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	40,  // 117: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	8,   // 118: askback.v1.HitlService.GetReceipt:output_type -> askback.v1.GetReceiptResponse
+	104, // [104:119] is the sub-list for method output_type
+	89,  // [89:104] is the sub-list for method input_type
+	89,  // [89:89] is the sub-list for extension type_name
+	89,  // [89:89] is the sub-list for extension extendee
+	0,   // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -4527,7 +4693,7 @@ func file_askback_v1_hitl_service_proto_init() {
 	file_askback_v1_job_proto_init()
 	file_askback_v1_prompt_proto_init()
 	file_askback_v1_stream_proto_init()
-	file_askback_v1_hitl_service_proto_msgTypes[7].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[9].OneofWrappers = []any{
 		(*PromptEvent_Upserted)(nil),
 		(*PromptEvent_Closed)(nil),
 		(*PromptEvent_Removed)(nil),
@@ -4535,11 +4701,11 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*PromptEvent_ResetView)(nil),
 		(*PromptEvent_Bookmark)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[31].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[33].OneofWrappers = []any{
 		(*ReroutePromptRequest_Timeout)(nil),
 		(*ReroutePromptRequest_Deadline)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[39].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[41].OneofWrappers = []any{
 		(*ConverseClientFrame_Hello)(nil),
 		(*ConverseClientFrame_Heartbeat)(nil),
 		(*ConverseClientFrame_Credit)(nil),
@@ -4556,8 +4722,9 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseClientFrame_AnswerPrompts)(nil),
 		(*ConverseClientFrame_DelegatePrompt)(nil),
 		(*ConverseClientFrame_ReroutePrompt)(nil),
+		(*ConverseClientFrame_GetReceipt)(nil),
 	}
-	file_askback_v1_hitl_service_proto_msgTypes[40].OneofWrappers = []any{
+	file_askback_v1_hitl_service_proto_msgTypes[42].OneofWrappers = []any{
 		(*ConverseServerFrame_Welcome)(nil),
 		(*ConverseServerFrame_Heartbeat)(nil),
 		(*ConverseServerFrame_GoAway)(nil),
@@ -4575,6 +4742,7 @@ func file_askback_v1_hitl_service_proto_init() {
 		(*ConverseServerFrame_AnswerPrompts)(nil),
 		(*ConverseServerFrame_DelegatePrompt)(nil),
 		(*ConverseServerFrame_ReroutePrompt)(nil),
+		(*ConverseServerFrame_GetReceipt)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4582,7 +4750,7 @@ func file_askback_v1_hitl_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_hitl_service_proto_rawDesc), len(file_askback_v1_hitl_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   48,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	HitlService_ReroutePrompt_FullMethodName  = "/askback.v1.HitlService/ReroutePrompt"
 	HitlService_CancelPrompt_FullMethodName   = "/askback.v1.HitlService/CancelPrompt"
 	HitlService_ListAnswers_FullMethodName    = "/askback.v1.HitlService/ListAnswers"
+	HitlService_GetReceipt_FullMethodName     = "/askback.v1.HitlService/GetReceipt"
 )
 
 // HitlServiceClient is the client API for HitlService service.
@@ -51,7 +52,7 @@ const (
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
-//	GetPrompt, ListAnswers               console, client or worker
+//	GetPrompt, ListAnswers, GetReceipt   console, client or worker
 //	CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 //
 // A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -155,6 +156,12 @@ type HitlServiceClient interface {
 	// Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
 	// NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
 	ListAnswers(ctx context.Context, in *ListAnswersRequest, opts ...grpc.CallOption) (*ListAnswersResponse, error)
+	// Returns a signed statement of how a closed prompt ended: who decided what about which content, when, and by
+	// which votes or rule. It can be verified offline with the keys of ListReceiptKeys. Before it is signed, all
+	// that is stored of the job is verified against the hash chain of its events. The receipt of a prompt stays the
+	// same until the server signs with another key. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+	// (INVALID_FIELD), FAILED_PRECONDITION (RECEIPT_UNAVAILABLE), DATA_LOSS (AUDIT_FAILED).
+	GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*GetReceiptResponse, error)
 }
 
 type hitlServiceClient struct {
@@ -317,6 +324,16 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 	return out, nil
 }
 
+func (c *hitlServiceClient) GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*GetReceiptResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetReceiptResponse)
+	err := c.cc.Invoke(ctx, HitlService_GetReceipt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HitlServiceServer is the server API for HitlService service.
 // All implementations must embed UnimplementedHitlServiceServer
 // for forward compatibility.
@@ -331,7 +348,7 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 //	OverridePrompt                       admin
 //	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
 //	                                     `job_id_suffix` in the filter
-//	GetPrompt, ListAnswers               console, client or worker
+//	GetPrompt, ListAnswers, GetReceipt   console, client or worker
 //	CancelPrompt, ReroutePrompt          client or worker (the asker's side)
 //
 // A console sees and answers the prompts whose audience includes its principal. Every other prompt
@@ -435,6 +452,12 @@ type HitlServiceServer interface {
 	// Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
 	// NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
 	ListAnswers(context.Context, *ListAnswersRequest) (*ListAnswersResponse, error)
+	// Returns a signed statement of how a closed prompt ended: who decided what about which content, when, and by
+	// which votes or rule. It can be verified offline with the keys of ListReceiptKeys. Before it is signed, all
+	// that is stored of the job is verified against the hash chain of its events. The receipt of a prompt stays the
+	// same until the server signs with another key. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+	// (INVALID_FIELD), FAILED_PRECONDITION (RECEIPT_UNAVAILABLE), DATA_LOSS (AUDIT_FAILED).
+	GetReceipt(context.Context, *GetReceiptRequest) (*GetReceiptResponse, error)
 	mustEmbedUnimplementedHitlServiceServer()
 }
 
@@ -486,6 +509,9 @@ func (UnimplementedHitlServiceServer) CancelPrompt(context.Context, *CancelPromp
 }
 func (UnimplementedHitlServiceServer) ListAnswers(context.Context, *ListAnswersRequest) (*ListAnswersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAnswers not implemented")
+}
+func (UnimplementedHitlServiceServer) GetReceipt(context.Context, *GetReceiptRequest) (*GetReceiptResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReceipt not implemented")
 }
 func (UnimplementedHitlServiceServer) mustEmbedUnimplementedHitlServiceServer() {}
 func (UnimplementedHitlServiceServer) testEmbeddedByValue()                     {}
@@ -742,6 +768,24 @@ func _HitlService_ListAnswers_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HitlService_GetReceipt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReceiptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HitlServiceServer).GetReceipt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HitlService_GetReceipt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HitlServiceServer).GetReceipt(ctx, req.(*GetReceiptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HitlService_ServiceDesc is the grpc.ServiceDesc for HitlService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -796,6 +840,10 @@ var HitlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAnswers",
 			Handler:    _HitlService_ListAnswers_Handler,
+		},
+		{
+			MethodName: "GetReceipt",
+			Handler:    _HitlService_GetReceipt_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

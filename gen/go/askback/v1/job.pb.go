@@ -209,6 +209,8 @@ const (
 	// The substitute of a person who is away may not answer this prompt. Data: `giver`, `user`, `why` (SELF_REVIEW:
 	// it asked for the job; EXCLUDED, VOTED, POLICY, CYCLE, CHAIN).
 	JobEventType_JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED JobEventType = 50
+	// Rules match the prompt that was asked or amended, or could not be evaluated.
+	JobEventType_JOB_EVENT_TYPE_PROMPT_RULED JobEventType = 60
 	// An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 	// console that watches a job of which it sees the head (`Job.head_only`).
 	JobEventType_JOB_EVENT_TYPE_WITHHELD JobEventType = 43
@@ -257,6 +259,7 @@ var (
 		48: "JOB_EVENT_TYPE_DELEGATION_ENDED",
 		49: "JOB_EVENT_TYPE_PROMPT_REROUTED",
 		50: "JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED",
+		60: "JOB_EVENT_TYPE_PROMPT_RULED",
 		43: "JOB_EVENT_TYPE_WITHHELD",
 	}
 	JobEventType_value = map[string]int32{
@@ -300,6 +303,7 @@ var (
 		"JOB_EVENT_TYPE_DELEGATION_ENDED":      48,
 		"JOB_EVENT_TYPE_PROMPT_REROUTED":       49,
 		"JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED":    50,
+		"JOB_EVENT_TYPE_PROMPT_RULED":          60,
 		"JOB_EVENT_TYPE_WITHHELD":              43,
 	}
 )
@@ -1271,7 +1275,7 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x16JOB_STATE_PENDING_HITL\x10\x03\x12\x17\n" +
 	"\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n" +
 	"\x10JOB_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_CANCELLED\x10\x06*\xa7\v\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x06*\xc8\v\n" +
 	"\fJobEventType\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aJOB_EVENT_TYPE_JOB_CREATED\x10\x01\x12\x1d\n" +
@@ -1313,7 +1317,8 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x1fJOB_EVENT_TYPE_PROMPT_DELEGATED\x10/\x12#\n" +
 	"\x1fJOB_EVENT_TYPE_DELEGATION_ENDED\x100\x12\"\n" +
 	"\x1eJOB_EVENT_TYPE_PROMPT_REROUTED\x101\x12%\n" +
-	"!JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED\x102\x12\x1b\n" +
+	"!JOB_EVENT_TYPE_SUBSTITUTE_SKIPPED\x102\x12\x1f\n" +
+	"\x1bJOB_EVENT_TYPE_PROMPT_RULED\x10<\x12\x1b\n" +
 	"\x17JOB_EVENT_TYPE_WITHHELD\x10+BT\n" +
 	"\x0edev.askback.v1B\bJobProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 

@@ -236,6 +236,8 @@ const (
 	AnswerSource_ANSWER_SOURCE_TEST AnswerSource = 3
 	// An admin, by OverridePrompt: the prompt's exclusion, approval and claim did not apply.
 	AnswerSource_ANSWER_SOURCE_OVERRIDE AnswerSource = 4
+	// A rule, in the name of its author: see PolicyService.
+	AnswerSource_ANSWER_SOURCE_RULE AnswerSource = 5
 )
 
 // Enum value maps for AnswerSource.
@@ -246,6 +248,7 @@ var (
 		2: "ANSWER_SOURCE_TIMEOUT_DEFAULT",
 		3: "ANSWER_SOURCE_TEST",
 		4: "ANSWER_SOURCE_OVERRIDE",
+		5: "ANSWER_SOURCE_RULE",
 	}
 	AnswerSource_value = map[string]int32{
 		"ANSWER_SOURCE_UNSPECIFIED":     0,
@@ -253,6 +256,7 @@ var (
 		"ANSWER_SOURCE_TIMEOUT_DEFAULT": 2,
 		"ANSWER_SOURCE_TEST":            3,
 		"ANSWER_SOURCE_OVERRIDE":        4,
+		"ANSWER_SOURCE_RULE":            5,
 	}
 )
 
@@ -802,7 +806,8 @@ func (x *Prompt) GetDelegations() []*Delegation {
 }
 
 // One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
-// audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups.
+// audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups. Who transferred a
+// right acts only by a later delegation to its name.
 type Delegation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The person in whose place the others act.
@@ -1580,7 +1585,10 @@ type Approval struct {
 	// How many must reject, up to 50. 0: one.
 	RejectAt int32 `protobuf:"varint,3,opt,name=reject_at,json=rejectAt,proto3" json:"reject_at,omitempty"`
 	// True: a member of several groups counts in each of them. Default: false, each person counts for one group.
-	Shared        bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	Shared bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	// How many of these people may be authors of rules that answer in their name (PolicyService). 0: none, unless one
+	// person is enough.
+	RulesMayFill  int32 `protobuf:"varint,5,opt,name=rules_may_fill,json=rulesMayFill,proto3" json:"rules_may_fill,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1641,6 +1649,13 @@ func (x *Approval) GetShared() bool {
 		return x.Shared
 	}
 	return false
+}
+
+func (x *Approval) GetRulesMayFill() int32 {
+	if x != nil {
+		return x.RulesMayFill
+	}
+	return 0
 }
 
 // How many members of a group are needed.
@@ -3295,7 +3310,11 @@ type Answer struct {
 	BatchId string `protobuf:"bytes,10,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
 	// The person in whose place it was given: the holder of the right that was delegated to `user_id`
 	// (`Prompt.delegations`). Empty: it was given by a right of its own.
-	OnBehalfOf    string `protobuf:"bytes,11,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	OnBehalfOf string `protobuf:"bytes,11,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	// The rule that gave it, with the source RULE: then `user_id` is the author of the rule. Empty: no rule.
+	RuleId string `protobuf:"bytes,12,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// The revision of the rule. 0: no rule.
+	RuleRevision  int64 `protobuf:"varint,13,opt,name=rule_revision,json=ruleRevision,proto3" json:"rule_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3405,6 +3424,20 @@ func (x *Answer) GetOnBehalfOf() string {
 		return x.OnBehalfOf
 	}
 	return ""
+}
+
+func (x *Answer) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *Answer) GetRuleRevision() int64 {
+	if x != nil {
+		return x.RuleRevision
+	}
+	return 0
 }
 
 // How a prompt ended. There is exactly one, and every reader sees the same.
@@ -3733,12 +3766,13 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
-	"\x04form\"\x93\x01\n" +
+	"\x04form\"\xb9\x01\n" +
 	"\bApproval\x12\x1a\n" +
 	"\brequired\x18\x01 \x01(\x05R\brequired\x126\n" +
 	"\tper_group\x18\x02 \x03(\v2\x19.askback.v1.GroupApprovalR\bperGroup\x12\x1b\n" +
 	"\treject_at\x18\x03 \x01(\x05R\brejectAt\x12\x16\n" +
-	"\x06shared\x18\x04 \x01(\bR\x06shared\"A\n" +
+	"\x06shared\x18\x04 \x01(\bR\x06shared\x12$\n" +
+	"\x0erules_may_fill\x18\x05 \x01(\x05R\frulesMayFill\"A\n" +
 	"\rGroupApproval\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\x05R\brequired\"\x8e\x01\n" +
@@ -3874,7 +3908,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x04Edit\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x01 \x01(\tR\tcontentId\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\x9b\x03\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xd9\x03\n" +
 	"\x06Answer\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x1f\n" +
@@ -3890,7 +3924,9 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\bbatch_id\x18\n" +
 	" \x01(\tR\abatchId\x12 \n" +
 	"\fon_behalf_of\x18\v \x01(\tR\n" +
-	"onBehalfOf\"\xc5\x01\n" +
+	"onBehalfOf\x12\x17\n" +
+	"\arule_id\x18\f \x01(\tR\x06ruleId\x12#\n" +
+	"\rrule_revision\x18\r \x01(\x03R\fruleRevision\"\xc5\x01\n" +
 	"\n" +
 	"Resolution\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.askback.v1.PromptStateR\x05state\x12*\n" +
@@ -3926,13 +3962,14 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x18FINAL_ACTION_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13FINAL_ACTION_EXPIRE\x10\x01\x12\x18\n" +
 	"\x14FINAL_ACTION_DEFAULT\x10\x02\x12\x19\n" +
-	"\x15FINAL_ACTION_FAIL_JOB\x10\x03*\x9d\x01\n" +
+	"\x15FINAL_ACTION_FAIL_JOB\x10\x03*\xb5\x01\n" +
 	"\fAnswerSource\x12\x1d\n" +
 	"\x19ANSWER_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ANSWER_SOURCE_HUMAN\x10\x01\x12!\n" +
 	"\x1dANSWER_SOURCE_TIMEOUT_DEFAULT\x10\x02\x12\x16\n" +
 	"\x12ANSWER_SOURCE_TEST\x10\x03\x12\x1a\n" +
-	"\x16ANSWER_SOURCE_OVERRIDE\x10\x04*\xb3\x01\n" +
+	"\x16ANSWER_SOURCE_OVERRIDE\x10\x04\x12\x16\n" +
+	"\x12ANSWER_SOURCE_RULE\x10\x05*\xb3\x01\n" +
 	"\fAnswerStatus\x12\x1d\n" +
 	"\x19ANSWER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ANSWER_STATUS_ACCEPTED\x10\x01\x12\x1a\n" +

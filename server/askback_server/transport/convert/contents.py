@@ -92,7 +92,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         deadline=deadline,
         correction=correction,
         exclusion=_exclusion(message.exclude) if message.HasField("exclude") else None,
-        approval=_approval(message.approval) if message.HasField("approval") else None,
+        approval=approval(message.approval) if message.HasField("approval") else None,
         delegation_policy=policy,
     )
 
@@ -102,7 +102,7 @@ def _parts(messages: Iterable[prompt_pb2.PromptPart]) -> Iterable[Part]:
 
 
 def audience(message: prompt_pb2.Audience) -> Audience:
-    """Users and groups."""
+    """The audience of a message."""
     return Audience(frozenset(message.users), frozenset(message.groups))
 
 
@@ -111,9 +111,10 @@ def _exclusion(message: prompt_pb2.Exclusion) -> Exclusion:
     return Exclusion(message.requester, tuple(message.answerers_of), users, groups, message.hide)
 
 
-def _approval(message: prompt_pb2.Approval) -> Approval:
+def approval(message: prompt_pb2.Approval) -> Approval:
+    """The approval of a message."""
     groups = tuple(GroupApproval(each.group, each.required) for each in message.per_group)
-    return Approval(message.required, groups, message.reject_at, message.shared)
+    return Approval(message.required, groups, message.reject_at, message.shared, message.rules_may_fill)
 
 
 def _policy(message: prompt_pb2.DelegationPolicy, check: Violations) -> DelegationPolicy | None:
@@ -125,11 +126,11 @@ def _policy(message: prompt_pb2.DelegationPolicy, check: Violations) -> Delegati
 
 
 def escalation_steps(
-    messages: Iterable[prompt_pb2.EscalationStep], check: Violations
+    messages: Iterable[prompt_pb2.EscalationStep], check: Violations, at: str = "escalation"
 ) -> Iterable[EscalationStep]:
-    """The steps of an escalation. Notes violations."""
+    """The steps of an escalation, which are the field `at` of their message. Notes violations."""
     for index, message in enumerate(messages):
-        after = _required_span(message, f"escalation[{index}]", "after", check)
+        after = _required_span(message, f"{at}[{index}]", "after", check)
         yield EscalationStep(after, audience(message.to), message.replace, message.raise_priority)
 
 
@@ -164,7 +165,8 @@ def _options(messages: Iterable[prompt_pb2.DecisionOption], check: Violations) -
             yield DecisionOption(decision, message.label, message.comment_required)
 
 
-def _serialise(content: PromptContent) -> bytes:
+def serialise(content: PromptContent) -> bytes:
+    """The serialised message of a content."""
     target = prompt_pb2.PromptContent()
     target.kind = content.kind
     target.title = content.title
@@ -180,7 +182,7 @@ def _serialise(content: PromptContent) -> bytes:
         added.comment_required = option.comment_required
     target.priority = content.priority
     if content.audience.users or content.audience.groups:
-        _put_audience(target.audience, content.audience)
+        put_audience(target.audience, content.audience)
     if content.labels:
         target.labels.update(content.labels)
     target.blocking = content.blocking
@@ -196,7 +198,7 @@ def _serialise(content: PromptContent) -> bytes:
     for step in content.escalation:
         new_step = target.escalation.add(replace=step.replace, raise_priority=step.raise_priority)
         put_span(new_step.after, step.after)
-        _put_audience(new_step.to, step.to)
+        put_audience(new_step.to, step.to)
     if content.reminders is not None:
         put_span(target.reminders.every, content.reminders.every)
         put_span(target.reminders.after, content.reminders.after)
@@ -208,7 +210,7 @@ def _serialise(content: PromptContent) -> bytes:
     if content.exclusion is not None:
         _put_exclusion(target.exclude, content.exclusion)
     if content.approval is not None:
-        _put_approval(target.approval, content.approval)
+        put_approval(target.approval, content.approval)
     if content.delegation_policy is not None:
         target.delegation.scope = _SCOPE_NUMBERS[content.delegation_policy.scope]
         target.delegation.users.extend(sorted(content.delegation_policy.users))
@@ -216,7 +218,8 @@ def _serialise(content: PromptContent) -> bytes:
     return target.SerializeToString()
 
 
-def _put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
+def put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
+    """Fill the message of an audience."""
     target.users.extend(sorted(audience.users))
     target.groups.extend(sorted(audience.groups))
 
@@ -230,12 +233,14 @@ def _put_exclusion(target: prompt_pb2.Exclusion, exclusion: Exclusion) -> None:
     target.hide = exclusion.hide
 
 
-def _put_approval(target: prompt_pb2.Approval, approval: Approval) -> None:
+def put_approval(target: prompt_pb2.Approval, approval: Approval) -> None:
+    """Fill the message of an approval."""
     target.required = approval.required
     for each in approval.per_group:
         target.per_group.add(group=each.group, required=each.required)
     target.reject_at = approval.reject_at
     target.shared = approval.shared
+    target.rules_may_fill = approval.rules_may_fill
 
 
 def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
@@ -249,6 +254,6 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     target.editable = part.editable
 
 
-content_bytes = EncodeCache(_serialise, maximum=512)
+content_bytes = EncodeCache(serialise, maximum=512)
 """Serialises a content, with the JSON Schema that is derived from its questions. A content is sent with every
 version of its prompt and with every read, so the messages are cached."""

@@ -24,6 +24,7 @@ from askback_server.domain.violations import Violations
 from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter, PromptOrder
 from askback_server.transport.convert.contents import DECISION_NUMBERS, content_bytes
+from askback_server.transport.convert.origins import put_origin
 from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
@@ -261,8 +262,7 @@ def put_answer(target: prompt_pb2.Answer, answer: Answer) -> None:
     target.source = _SOURCE_NUMBERS[answer.source]
     target.user_id = answer.user_id
     target.revision = answer.revision
-    target.batch_id = answer.batch_id
-    target.on_behalf_of = answer.on_behalf_of
+    put_origin(target, answer)
     put_time(target.create_time, answer.created_at)
 
 

@@ -48,7 +48,7 @@ def reroute_prompt(request: hitl_service_pb2.ReroutePromptRequest, principal: Pr
     if request.HasField("deadline"):
         deadline = check.read(moment, request.deadline, "deadline")
     if request.HasField("escalation"):
-        steps = tuple(escalation_steps(request.escalation.steps, check))
+        steps = tuple(escalation_steps(request.escalation.steps, check, "escalation.steps"))
     check.done()
     return ReroutePrompt(
         principal=principal,

@@ -3,8 +3,13 @@
 from playwright.async_api import Page, expect
 
 from tests.support.browser import Inbox, live
+from tests.support.processes import eventually
 from tests.support.requests import answer, confirm
 from tests.web.browser.notices.watching import browser_of, expect_open, expect_title, hidden, shown, turn_on
+
+_BOTH_LOOKED_AT = """
+async () => (await navigator.locks.query()).held.filter(({name}) => name === "askback-looking").length === 2
+"""
 
 
 async def test_nothing_is_shown_while_the_person_looks(inbox: Inbox, page: Page) -> None:
@@ -64,6 +69,8 @@ async def test_one_tab_of_a_browser_notifies(inbox: Inbox, page: Page) -> None:
 async def test_a_tab_that_is_looked_at_is_enough(inbox: Inbox, page: Page) -> None:
     other = await inbox.tab(page.context)
     await live(other)
+    # A tab is looked at once its notices have loaded, which may be after it is live.
+    await eventually(lambda: page.evaluate(_BOTH_LOOKED_AT), "both tabs are looked at")
     await hidden(page)
     await inbox.world.create_prompt(confirm("Seen?"))
     await expect_title(page, "(1) Askback")

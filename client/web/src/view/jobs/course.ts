@@ -1,6 +1,7 @@
 // The course of a job as spans of time, read from its events: attempts, leases, waits for people, questions.
 
 import type { JobEvent, Prompt } from "../../wire/messages";
+import { dataOf } from "../event_words";
 import { nameOf } from "../job_facts";
 import { idOf, instant } from "../prompt_facts";
 
@@ -23,14 +24,6 @@ interface Begun {
 
 const RELEASING = new Set(["JOB_RELEASED", "JOB_LEASE_LOST", "JOB_RETRIED"]);
 const ENDING = new Set(["JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED"]);
-
-function dataOf(event: JobEvent): Readonly<Record<string, unknown>> {
-  try {
-    return JSON.parse(event.dataJson || "{}") ?? {};
-  } catch {
-    return {};
-  }
-}
 
 /** The spans in the order of their begin. `now` ends those that go on. */
 export function courseOf(

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { Job } from "../../wire/messages";
 import { t } from "../../words/later";
 import { isLabelCondition, isSameLabel } from "../conditions";
-import { jobStateWords } from "../labels";
+import { jobStateWords } from "../job_facts";
 import { go } from "../route";
 import { FilterChips } from "../ui";
 import { ALL_JOBS, type JobQuery, STATES, stateOf } from "./job_query";

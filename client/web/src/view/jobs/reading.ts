@@ -3,7 +3,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { Inbox } from "../../model/inbox";
 import type { Checkpoint, Job, Prompt } from "../../wire/messages";
-import { isClient } from "../job_facts";
+import { isClient } from "../roles";
 import { idOf } from "../prompt_facts";
 
 /** Every state: without states the service lists open questions only. */

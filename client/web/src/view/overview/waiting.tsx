@@ -3,7 +3,7 @@
 import { Plain } from "../../content";
 import type { GetOverviewResponse, WaitingPrompt, WaitingPrompts } from "../../wire/messages";
 import { rich, t } from "../../words/later";
-import { isClient } from "../job_facts";
+import { isClient } from "../roles";
 import { kindWords, typeWords } from "../labels";
 import { usePage } from "../page";
 import { PlaceLink } from "../place_link";

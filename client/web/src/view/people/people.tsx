@@ -4,8 +4,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Person } from "../../wire/messages";
 import { rich, t } from "../../words/later";
+import { Absences } from "../absence_window";
+import { readAbsences } from "../absences";
 import { ErrorNote } from "../errors";
-import { isAdmin } from "../job_facts";
+import { isAdmin } from "../roles";
 import { usePage, useSignedIn } from "../page";
 import { PlaceLink } from "../place_link";
 import { instant } from "../prompt_facts";
@@ -80,9 +82,7 @@ function Filters({ filter }: { readonly filter: PeopleQuery }) {
       </label>
       {filter.group === "" ? null : (
         <FilterChips
-          chips={[
-            { name: "group", value: filter.group, text: t("people.in_group", { name: filter.group }) },
-          ]}
+          chips={[{ name: "group", value: filter.group, text: t("people.in_group", { name: filter.group }) }]}
           onRemove={() => change({ ...filter, group: "" })}
           onClear={() => change(ALL_PEOPLE)}
         />
@@ -121,7 +121,11 @@ function usePeople({ text, group, everyone }: PeopleQuery) {
     }
   };
   useEffect(() => {
-    if (isSignedIn && people.peek() === null) void read("");
+    if (!isSignedIn || people.peek() !== null) return;
+    void read("");
+    readAbsences(inbox, "").catch((problem: unknown) => {
+      error.value = problem;
+    });
   }, [isSignedIn]);
   return { people, next, isReading, error, more: () => void read(next.peek()) };
 }
@@ -198,6 +202,11 @@ function PersonRow({ person }: { readonly person: Person }) {
         </span>
         {email === "" ? null : <Name text={email} />}
       </div>
+      {person.active === true ? (
+        <div class="row-away">
+          <Absences subject={subject} />
+        </div>
+      ) : null}
     </li>
   );
 }

@@ -1,0 +1,127 @@
+"""Looks at prompts of the past for previews and suggestions: pages of the database, evaluated in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import InvalidField, PromptNotFound
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.rule_checks import check_spec, compile_rule
+from askback_server.domain.rule_inputs import Expressions
+from askback_server.domain.rule_preview import Linter, Preview, Would, add, did, would
+from askback_server.domain.rule_suggestions import Suggestion, propose_for, suggest
+from askback_server.domain.rules import CompiledRule, Rule, RuleSpec
+from askback_server.engine.rules import Rules
+from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.queries import PromptFilter, PromptOrder
+from askback_server.ports.storage import JobStore
+
+PAGE = 100
+"""Prompts of one page. Calls are served between two of them."""
+PAGE_BYTES = 4 * 1024 * 1024
+DEFAULT_PREVIEW = 200
+DEFAULT_SUGGEST = 500
+DEFAULT_SUPPORT = 5
+_CLOSED = tuple(state for state in PromptState if state is not PromptState.PENDING)
+
+
+class RuleHistory:
+    """Previews of rules, and drafts of new ones."""
+
+    def __init__(
+        self, jobs: JobStore, rules: Rules, expressions: Expressions, clock: DatabaseClock, limits: Limits
+    ) -> None:
+        self._jobs = jobs
+        self._rules = rules
+        self._expressions = expressions
+        self._clock = clock
+        self._limits = limits
+
+    async def preview(self, principal: Principal, namespace: str, spec: RuleSpec, prompts: int) -> Preview:
+        """What a rule would have done. Raises PermissionDenied, InvalidField, StorageUnavailable."""
+        principal.require(Role.POLICY)
+        count = self._count(prompts, DEFAULT_PREVIEW)
+        spec = check_spec(spec, self._expressions, self._limits, self._clock.now(), with_examples=False)
+        rule = compile_rule(Rule("draft", 0, namespace, principal.subject, spec), self._expressions)
+        known = self._rules.book.of(namespace)
+        linter, preview = Linter(rule, known.rules if known is not None else ()), Preview()
+        async for page in self._read(namespace, count):
+            await asyncio.to_thread(self._evaluate, preview, linter, rule, page)
+        preview.findings = linter.findings()
+        return preview
+
+    def _evaluate(self, preview: Preview, linter: Linter, rule: CompiledRule, page: Sequence[Prompt]) -> None:
+        for prompt in page:
+            add(preview, rule, prompt, self._limits)
+            linter.add(prompt, self._limits)
+
+    def _count(self, asked: int, default: int) -> int:
+        maximum = self._limits.preview_prompts
+        if not 0 <= asked <= maximum:
+            raise InvalidField.of("prompts", f"must be between 0 and {maximum}")
+        return asked or default
+
+    async def _read(
+        self, namespace: str, count: int, *, closed_only: bool = False
+    ) -> AsyncIterator[list[Prompt]]:
+        """The open prompts, the most urgent first, and then the closed ones, the latest end first."""
+        filters = [PromptFilter(namespace, states=_CLOSED, order=PromptOrder.CLOSE_TIME)]
+        if not closed_only:
+            filters.insert(0, PromptFilter(namespace))
+        for each in filters:
+            after = None
+            while count > 0:
+                page = await self._jobs.list_prompts(each, min(PAGE, count), after, PAGE_BYTES)
+                yield list(page.prompts)
+                count -= len(page.prompts)
+                after = page.next
+                if after is None:
+                    break
+
+    async def suggest(
+        self, principal: Principal, namespace: str, prompts: int, min_support: int
+    ) -> list[Suggestion]:
+        """Drafts from what people have decided alike. Raises PermissionDenied, InvalidField."""
+        principal.require(Role.POLICY)
+        if min_support and not 2 <= min_support <= self._limits.preview_prompts:
+            raise InvalidField.of("min_support", f"must be 0, or from 2 to {self._limits.preview_prompts}")
+        found: list[Prompt] = []
+        async for page in self._read(namespace, self._count(prompts, DEFAULT_SUGGEST), closed_only=True):
+            found += page
+        drafts = await asyncio.to_thread(suggest, found, min_support or DEFAULT_SUPPORT, self._limits)
+        open_ones = (await self._jobs.list_prompts(PromptFilter(namespace), PAGE, None, PAGE_BYTES)).prompts
+        return [replace(each, covers_open=self._covered(each.spec, open_ones)) for each in drafts]
+
+    async def propose(self, principal: Principal, namespace: str, prompt_id: str, prompts: int) -> Suggestion:
+        """The rule "always so for this" of one prompt, with what it covers.
+
+        Raises PermissionDenied, PromptNotFound, InvalidField.
+        """
+        principal.require(Role.POLICY)
+        prompt = await self._jobs.find_prompt(PromptRef(prompt_id))
+        if prompt is None or prompt.namespace != namespace:
+            raise PromptNotFound(prompt_id=prompt_id)
+        spec = propose_for(prompt, self._limits)
+        rule = compile_rule(Rule("draft", 0, namespace, "", spec), self._expressions)
+        wanted, alike, others, is_open = did(prompt), list[Prompt](), 0, 0
+        async for page in self._read(namespace, self._count(prompts, DEFAULT_SUGGEST)):
+            for each in page:
+                if would(rule, each, self._limits) not in (Would.ANSWER, Would.REFUSE):
+                    continue
+                if each.is_open:
+                    is_open += 1
+                elif did(each) is wanted:
+                    alike.append(each)
+                else:
+                    others += 1
+        users = {a.user_id for each in alike if each.resolution and (a := each.resolution.answer)}
+        return Suggestion(spec, len(alike), others, tuple(sorted(users)), tuple(alike[:3]), is_open)
+
+    def _covered(self, spec: RuleSpec, prompts: Sequence[Prompt]) -> int:
+        rule = compile_rule(Rule("draft", 0, "", "", spec), self._expressions)
+        return sum(would(rule, each, self._limits) in (Would.ANSWER, Would.REFUSE) for each in prompts)

@@ -1,0 +1,99 @@
+"""Who may act on a prompt of the reference model, and in whose place (docs/design.md 3, Delegation).
+
+A delegation is a dict: its number `n`, the `holder` of the right, the `giver`, the person `to`, whether it
+has `moved`, the number of its `parent` (0: none), and whether the holder was asked as one of `law`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+Prompt = dict[str, Any]
+MOST = 3
+"""Delegations of one right in a row."""
+
+
+def right_of(p: Prompt, who: str) -> tuple[str, dict[str, Any] | None] | None:
+    """The holder of the right by which a person may act, and the delegation; None: it may not."""
+    lost = False
+    for d in p["given"]:
+        if d["moved"] and d["giver"] == who:
+            lost = True
+        if d["to"] == who:
+            lost = False
+    if lost:
+        return None
+    gave = any(d["moved"] and d["giver"] == who and not d["parent"] for d in p["given"])
+    if not gave and (who == "ann" or not p["ask"]["law"]):
+        return who, None
+    for d in p["given"]:
+        if d["to"] == who:
+            return d["holder"], d
+    return None
+
+
+def chain_of(p: Prompt, d: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """A delegation and those that it follows from."""
+    found = []
+    while d is not None:
+        found.append(d)
+        d = next((e for e in p["given"] if e["n"] == d["parent"]), None)
+    return found
+
+
+def may_get(p: Prompt, who: str, to: str) -> bool:
+    """Whether a person who may act can delegate to another one."""
+    right = right_of(p, who)
+    assert right is not None
+    holder, by = right
+    chain = chain_of(p, by)
+    before = {holder, who, *(d["giver"] for d in chain), *(d["to"] for d in chain)}
+    votes = {(v[0], v[3]) for v in p["votes"]}
+    used = any(user in (who, to) or slot == holder for user, slot in votes)
+    return not (
+        used or to in before or len(chain) >= MOST or to in p["out"] or any(d["to"] == to for d in p["given"])
+    )
+
+
+def give(p: Prompt, who: str, to: str, moved: bool) -> None:
+    right = right_of(p, who)
+    assert right is not None
+    holder, by = right
+    p["last"] += 1
+    law = by["law"] if by is not None else p["ask"]["law"]
+    parent = by["n"] if by is not None else 0
+    new = {
+        "n": p["last"],
+        "holder": holder,
+        "giver": who,
+        "to": to,
+        "moved": moved,
+        "parent": parent,
+        "law": law,
+    }
+    p["given"].append(new)
+    if moved and p["claim"][0] == who:
+        p["claim"] = ("", None)
+
+
+def end(p: Prompt, numbers: Iterable[int]) -> None:
+    """End delegations with all that followed from them: claims and votes too."""
+    over = set(numbers)
+    for d in p["given"]:
+        if d["parent"] in over:
+            over.add(d["n"])
+    if p["claim"][0] in {d["to"] for d in p["given"] if d["n"] in over}:
+        p["claim"] = ("", None)
+    p["given"] = [d for d in p["given"] if d["n"] not in over]
+    p["voted"] |= {v[0] for v in p["votes"] if v[4] in over}
+    p["votes"] = [v for v in p["votes"] if v[4] not in over]
+
+
+def of_people(p: Prompt, names: set[str]) -> list[int]:
+    """Delegations by these people, to them, or of their rights."""
+    return [d["n"] for d in p["given"] if names & {d["holder"], d["giver"], d["to"]}]
+
+
+def unasked(p: Prompt) -> list[int]:
+    """Delegations of rights that the audience does not give any more, as far as groups are known."""
+    return [d["n"] for d in p["given"] if p["ask"]["law"] and not d["law"]]
