@@ -1,10 +1,10 @@
 """Pin the packages of the container in requirements/*.lock, or check that the pins fit pyproject.toml.
 
-In: pyproject.toml and, without --check, a package index. Out: `server.lock` (the service, the gateway and
-their dependencies) and `build.lock` (the build system of the wheel), with names, versions and hashes for
-every platform and Python that Askback runs on. Pins that still fit stay as they are, unless --upgrade raises
-all of them. With --check nothing is written and no network is used; exit status 1 lists each pin that is
-missing, superfluous, or does not fit.
+In: pyproject.toml and, without --check, a package index. Out: `server.lock` (the service, the gateway,
+conditions of rules, and their dependencies) and `build.lock` (the build system of the wheel), with names,
+versions and hashes for every platform and Python that Askback runs on. Pins that still fit stay as they are,
+unless --upgrade raises all of them. With --check nothing is written and no network is used; exit status 1
+lists each pin that is missing, superfluous, or does not fit.
 """
 
 import argparse
@@ -60,6 +60,7 @@ def requirements_by_lock() -> dict[str, list[Requirement]]:
             *map(Requirement, project["project"]["dependencies"]),
             *_extra(project["project"], "server"),
             *_extra(project["project"], "web"),
+            *_extra(project["project"], "rules"),
         ],
     }
 

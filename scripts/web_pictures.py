@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from askback_server.ports.clock import SystemClock
+from askback_server.transport.tokens import hash_token
 from scripts.chromium import find_chromium
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
@@ -45,6 +47,9 @@ INVISIBLE = 24
 """The most that a channel of a pixel may differ, of 255, where a picture is left as it is."""
 LARGEST = 120_000
 """The most bytes that a picture may have."""
+_LINES = '[[tokens]]\nsha256 = "{}"\nsubject = "{}"\nroles = {}\nnamespaces = ["default"]\n'
+ROLES = (("pia", '["console", "policy"]'), ("bot", '["client"]'))
+"""Who has tokens: a role such as `policy` comes from a token only."""
 WIDE: dict[str, Any] = {"viewport": {"width": 1180, "height": 860}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 780},
@@ -135,8 +140,9 @@ def refund_form() -> prompt_pb2.QuestionForm:
 class Person:
     """Calls the service in the name of a person or program."""
 
-    def __init__(self, channel: grpc.aio.Channel, user: str, groups: str = "") -> None:
-        metadata = (("askback-user", user), ("askback-groups", groups))
+    def __init__(self, channel: grpc.aio.Channel, user: str, groups: str = "", token: str = "") -> None:
+        named = (("askback-user", user), ("askback-groups", groups))
+        metadata = (("authorization", f"Bearer {token}"),) if token else named
         stubs = (
             job_service_pb2_grpc.JobServiceStub,
             worker_service_pb2_grpc.WorkerServiceStub,
@@ -297,25 +303,30 @@ async def fill(channel: grpc.aio.Channel, clock: StandingClock) -> dict[str, pro
 class Studio:
     """Takes the pictures. Each method with the name of a picture leaves the page as the picture shows it."""
 
-    def __init__(self, browser: Browser, service: Service, channel: grpc.aio.Channel) -> None:
+    def __init__(
+        self, browser: Browser, service: Service, guarded: Service, channel: grpc.aio.Channel
+    ) -> None:
+        """`guarded` has tokens, and `service`, to which the channel leads, takes names."""
         self._browser = browser
         self._service = service
+        self._guarded = guarded
         self._channel = channel
         self._origin = f"http://127.0.0.1:{service.web_port}"
         self.prompts: dict[str, prompt_pb2.Prompt] = {}
 
-    async def open(self, path: str = "/", **options: Any) -> Page:
-        """The page of ana, live."""
+    async def open(self, path: str = "/", *, origin: str = "", user: str = "", **options: Any) -> Page:
+        """The page of ana, live; or of a user with a token, at the origin of another service."""
+        origin = origin or self._origin
         context = await self._browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
-        headers = {"content-type": "application/json", "x-askback": "1", "origin": self._origin}
-        person = json.dumps({"name": "ana", "groups": ["desk"]})
-        reply = await context.request.post(f"{self._origin}/session", data=person, headers=headers)
+        headers = {"content-type": "application/json", "x-askback": "1", "origin": origin}
+        person = json.dumps({"token": f"{user}-token"} if user else {"name": "ana", "groups": ["desk"]})
+        reply = await context.request.post(f"{origin}/session", data=person, headers=headers)
         if not reply.ok:
             raise RuntimeError(await reply.text())
         await context.route("**/session", self._reply_about_the_session)
         page = await context.new_page()
         await page.clock.install(time=TODAY)
-        await page.goto(self._origin + path)
+        await page.goto(origin + path)
         await page.wait_for_selector('[data-link="live"]')
         return page
 
@@ -467,6 +478,27 @@ class Studio:
         await page.wait_for_selector('[data-command="delegate-confirm"][aria-disabled="false"]')
         return page
 
+    async def always(self) -> Page:
+        """The window in which pia makes a rule of her answer, at the service with tokens."""
+        port, origin = self._guarded.port, f"http://127.0.0.1:{self._guarded.web_port}"
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            bot, pia = (Person(channel, "", token=f"{name}-token") for name in ("bot", "pia"))
+            for path in ("/srv/shop", "/srv/shop", "/srv/shop", "/srv/shop"):
+                content = prompt_pb2.PromptContent(
+                    kind="confirm",
+                    title=f"List the files of {path}?",
+                    blocking=True,
+                    labels={"environment": "test"},
+                    metadata_json=json.dumps({"tool": "ls", "path": path}),
+                )
+                asked = await bot.ask("agent", content)
+                await pia.answer(asked, prompt_pb2.DECISION_ACCEPT)
+        page = await self.open(f"/prompts/{asked.prompt_id}", origin=origin, user="pia", **WIDE)
+        await page.locator('[data-command="always"][aria-disabled="false"]').click()
+        await page.get_by_label("Why").fill("It only reads")
+        await page.wait_for_selector('[data-command="rule-create"][aria-disabled="false"]')
+        return page
+
     async def offline(self) -> Page:
         """The page without a connection: the last picture, because it stops the service."""
         page = await self.open_prompt("release", **WIDE)
@@ -491,7 +523,7 @@ NAMES = (
         "dark",
         "decided",
     ),
-    *("phone_list", "phone_detail", "closed", "votes", "delegated", "delegate", "offline"),
+    *("phone_list", "phone_detail", "closed", "votes", "delegated", "delegate", "always", "offline"),
 )
 
 
@@ -533,6 +565,9 @@ async def take_all(names: list[str]) -> None:
     clock = StandingClock()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        tokens = folder / "tokens.toml"
+        lines = [_LINES.format(hash_token(f"{name}-token"), name, roles) for name, roles in ROLES]
+        tokens.write_text("".join(lines))
         config = Config(
             listen="127.0.0.1:0",
             web="127.0.0.1:0",
@@ -540,10 +575,15 @@ async def take_all(names: list[str]) -> None:
             drain_grace=0.5,
             lease_ttl=86_400,
         )
-        async with Service(config, clock) as service, async_playwright() as playwright:
+        guarded_config = replace(config, db=f"sqlite+aiosqlite:///{folder}/guarded", auth=str(tokens))
+        async with (
+            Service(config, clock) as service,
+            Service(guarded_config, clock) as guarded,
+            async_playwright() as playwright,
+        ):
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{service.port}")
             browser = await playwright.chromium.launch(executable_path=find_chromium())
-            studio = Studio(browser, service, channel)
+            studio = Studio(browser, service, guarded, channel)
             studio.prompts = await fill(channel, clock)
             for name in ("ana", "ben"):  # Prompts are delegated to people of the directory only.
                 await Person(channel, name, "desk").call(hitl.ListPromptsRequest())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from askback.terminal.keys import DELEGATION_KEYS, GROUP_KEYS, KEYS, SCREEN_KEYS, VOTE_KEYS
+from askback.terminal.keys import DELEGATION_KEYS, GROUP_KEYS, KEYS, RULE_KEYS, SCREEN_KEYS, VOTE_KEYS
 from scripts.reference.tables import table
 
 
@@ -56,6 +56,11 @@ def lines() -> Iterator[str]:
     yield from table(
         ("key", "word", "what it does"),
         ((f"`{key.key}`", str(key.action), key.does) for key in DELEGATION_KEYS),
+    )
+    yield "People with the role `policy` make a rule of an answer there:"
+    yield ""
+    yield from table(
+        ("key", "word", "what it does"), ((f"`{key.key}`", str(key.action), key.does) for key in RULE_KEYS)
     )
     yield "`askback tui` has these keys too:"
     yield ""

@@ -64,13 +64,19 @@ def _sign(path: str, header: Mapping[str, str], payload: str) -> str:
     key = read_keys(path)[0]
     from joserfc import jws
     from joserfc.errors import JoseError
+    from joserfc.jwk import OKPKey
 
     named = {"alg": ALGORITHM, "kid": key.kid, **header}
+    problem = "its first key cannot sign: it must be private, and for signatures"
     try:
-        return jws.serialize_compact(named, payload, key, algorithms=[ALGORITHM])
+        statement = jws.serialize_compact(named, payload, key, algorithms=[ALGORITHM])
+        problem = "what its first key has signed does not verify; is its public part that of its private one?"
+        jws.deserialize_compact(
+            statement, OKPKey.import_key(key.as_dict(private=False)), algorithms=[ALGORITHM]
+        )
     except (JoseError, ValueError, TypeError) as error:
-        problem = "its first key cannot sign: it must be private, and for signatures"
         raise BadSigningKeys(f"signing keys {path}: {problem} ({error})") from error
+    return statement
 
 
 def open_statement(statement: str, keys: Keys) -> tuple[str, str]:

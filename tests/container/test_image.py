@@ -19,7 +19,7 @@ ENTRY = f"""
 [[tokens]]
 sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
 subject = "ana"
-roles = ["client", "worker", "console"]
+roles = ["client", "worker", "console", "policy"]
 namespaces = ["default"]
 """
 
@@ -48,7 +48,7 @@ def test_the_image_has_the_pinned_packages_and_no_build_leftovers(image: Image) 
     """No pip, no sources, no tests, and none of the build's settings."""
     site = next((image.root / "opt/askback/lib").glob("python3*/site-packages"))
     installed = {path.name.partition("-")[0].lower() for path in site.glob("*.dist-info")}
-    assert {"askback", "asyncpg", "sqlalchemy", "grpcio"} <= installed
+    assert {"askback", "asyncpg", "sqlalchemy", "grpcio", "cel_expr_python"} <= installed
     assert not {"pip", "hatchling", "pytest", "build", "rich"} & installed
     for absent_path in ("src", "dist", "opt/build", "etc/pip.conf", "run/secrets", "root/.cache"):
         assert not (image.root / absent_path).exists(), absent_path
@@ -62,8 +62,8 @@ def test_the_image_has_the_pinned_packages_and_no_build_leftovers(image: Image) 
 
 
 async def test_a_prompt_is_answered_through_a_read_only_container(image: Image, container: Container) -> None:
-    """With the image's own configuration: the server gets ready, a job asks and completes, SIGTERM ends it
-    with exit code 0, and the job is stored."""
+    """With the image's own configuration: the server gets ready, a job asks and completes, a rule with a
+    condition answers, SIGTERM ends it with exit code 0, and the job is stored."""
     server = container.start("first", own_network=True)
     await bring_loopback_up(server)
     first = await container.wait_until_ready(server)
@@ -76,6 +76,7 @@ async def test_a_prompt_is_answered_through_a_read_only_container(image: Image, 
     assert await visit.wait_for_end() == 0, f"{visit.story()}\n{server.story()}"
     (output,) = visit.output_lines
     assert (output["state"], output["result"]) == ("COMPLETED", "ana: True")
+    assert output["answered_by"] == output["rule"] != ""
     assert await container.stop(server) == 0, server.story()
 
     again = container.start("again", own_network=True)

@@ -1,4 +1,4 @@
-"""A client of a server: runs one job that asks, or reads one. Prints the result as a JSON line."""
+"""A client of a server: runs one job that asks and lets a rule answer, or reads a job. Prints a JSON line."""
 
 import asyncio
 import json
@@ -29,6 +29,28 @@ async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dic
         return {"job_id": run.job_id, "state": (await run.job()).state.name, "result": result}
 
 
+async def answer_by_rule(target: str, token: str) -> dict[str, str]:
+    """Create a rule with a condition, and ask what it answers. Returns its id, and which rule answered.
+
+    The condition needs the library of the extra `rules`.
+    """
+    example = {"kind": "confirm", "title": "ls?", "metadata": {"tool": "ls"}}
+    spec = {
+        "name": "list files",
+        "reason": "it only reads",
+        "match": {"expression": 'metadata.tool == "ls"'},
+        "answer": {"decision": "ACCEPT"},
+        "matching": [{"content": example}],
+        "not_matching": [{"content": {**example, "metadata": {"tool": "rm"}}}],
+    }
+    async with Client(target, token=token) as client:
+        rule = await client.rules.create(spec)
+        run = await client.ask("ls?", metadata={"tool": "ls"})
+        assert run.prompt is not None
+        answer = run.prompt.answered
+        return {"rule": rule.rule_id, "answered_by": answer.rule_id if answer else ""}
+
+
 async def read_job(target: str, token: str, job_id: str) -> dict[str, str]:
     """Read a job. Returns its id and state."""
     async with Client(target, token=token) as client:
@@ -38,4 +60,5 @@ async def read_job(target: str, token: str, job_id: str) -> dict[str, str]:
 if __name__ == "__main__":
     server, secret, *job = sys.argv[1:]
     found = asyncio.run(read_job(server, secret, *job) if job else ask_and_answer(server, secret))
+    found |= {} if job else asyncio.run(answer_by_rule(server, secret))
     print(json.dumps({"event": "end", **found}))

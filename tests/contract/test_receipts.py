@@ -171,6 +171,17 @@ async def test_nothing_that_was_changed_is_signed(here: Node) -> None:
     assert refused.value.metadata == {"job_id": job.job_id}
 
 
+async def test_a_row_that_cannot_be_read_is_a_failed_audit(here: Node) -> None:
+    _, prompt = await here.waiting()
+    await here.answer(prompt)
+    await execute(here.database, "UPDATE hitl_interactions SET votes = '{}'")
+    signed = await receipt(here, prompt)
+    assert "votes" not in signed, "a prompt without an approval has none"
+    await execute(here.database, "UPDATE jobs SET requesters = '[7'")
+    with pytest.raises(AuditFailed):
+        await receipt(here, prompt)
+
+
 async def test_a_reason_says_why_there_is_none(here: Node) -> None:
     _, prompt = await here.waiting()
     ref = PromptRef(prompt.prompt_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,10 +16,13 @@ from askback_server.domain.approvals import Approval
 from askback_server.domain.content import Audience, Exclusion
 from askback_server.domain.errors import IdReused
 from askback_server.domain.events import EventType
+from askback_server.domain.jobs import Job
 from askback_server.domain.overview import NO_TIME, Measure
 from askback_server.domain.people import PersonSetting, Sighting, delete_person, note_sighting, set_person
-from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState
-from askback_server.domain.rules import Effect, Match, Route, RuleSpec
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
+from askback_server.domain.rule_checks import prepare_rule
+from askback_server.domain.rule_inputs import Expressions
+from askback_server.domain.rules import CompiledRule, Effect, Match, Route, Rule, RuleSpec
 from askback_server.domain.stored_rules import StoredRule, delete, switch_off, write_revision
 from askback_server.ports.clock import uuid7
 from askback_server.storage.people_tables import people
@@ -188,6 +191,22 @@ async def test_the_eleventh_of_ten_uses_asks_a_person(here: Node, there: Node) -
     assert await uses(here, stored) == 10
 
 
+async def test_uses_at_another_replica_are_learnt_without_reading_the_set_again(
+    here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 500 rules with their examples would be read and evaluated every two seconds."""
+    await see(here)
+    stored = await save(here, max_uses=1)
+    await there.rules.load()
+    monkeypatch.setattr(there.database.rules, "read_set", None)
+    assert not (await answered(here)).is_open
+    await there.rules.load()
+    known = there.rules.book.of("default")
+    assert known is not None
+    assert not known.has_uses_left(stored.active)
+    assert (await answered(there)).is_open
+
+
 async def test_one_batch_never_uses_a_rule_more_often_than_it_may(here: Node) -> None:
     await see(here)
     stored = await save(here, max_uses=3)
@@ -239,29 +258,98 @@ async def test_a_namespace_without_rules_reads_nothing(here: Node) -> None:
     assert (await fetch(here.database, sa.select(people))) == []
 
 
-async def test_a_rule_and_a_person_race_and_the_first_commit_wins(here: Node, there: Node) -> None:
+async def test_only_a_changed_rule_is_compiled_again(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[str] = []
+
+    def prepare(each: Rule, expressions: Expressions) -> CompiledRule:
+        prepared.append(each.ref)
+        return prepare_rule(each, expressions)
+
+    monkeypatch.setattr("askback_server.engine.rules.prepare_rule", prepare)
+    await see(here)
+    one = await save(here, max_uses=5)
+    other = await save(here, name="other", when="metadata.tool == 'ls'")
+    await answered(here)
+    await here.rules.load()
+    assert prepared == [f"{one.rule_id}@1", f"{other.rule_id}@1"]
+    assert here.rules.book.of("default").uses == {one.rule_id: 1}  # type: ignore[union-attr]
+    await change(here, one, CHANGES["rewritten"])
+    await here.rules.load()
+    assert prepared[2:] == [f"{one.rule_id}@2"]
+
+
+async def test_a_namespace_whose_rules_are_gone_is_not_read_again(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await change(here, await save(here), delete)
+    await here.rules.load()
+    reads = list[str]()
+    read_set = here.database.rules.read_set
+
+    async def read(namespace: str) -> Any:
+        reads.append(namespace)
+        return await read_set(namespace)
+
+    monkeypatch.setattr(here.database.rules, "read_set", read)
+    await here.rules.load()
+    assert reads == []
+    await save(here)  # a new one is found all the same
+    assert here.rules.book.of("default") is not None
+
+
+def before_the_next_write(
+    node: Node, monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[Any]]
+) -> None:
+    """Let something happen between the decision of the next write and the write."""
+    write, pending = node.database.jobs.write, [act]
+
+    async def write_after(batch: Any) -> Any:
+        if pending:
+            await pending.pop()()
+        return await write(batch)
+
+    monkeypatch.setattr(node.database.jobs, "write", write_after)
+
+
+async def ruled_and_answered(here: Node) -> tuple[Job, Prompt]:
+    """A job with an open prompt that a rule will answer once its title is `Now?`."""
     await see(here)
     await save(here, when="prompt.title == 'Now?'")
-    winners = set()
-    for number in range(8):
-        job, prompt = await here.waiting(question("Soon?"))
-        tasks = [
-            here.ask(job, "a", question("Now?")),
-            there.answer(prompt, f"a{number}", principal=BOB),
-        ]
-        asked, said = await asyncio.gather(*tasks, return_exceptions=True)
-        aggregate, _ = await check_job(here.database, job.job_id)
-        [stored] = aggregate.prompts.values()
-        assert stored.resolution is not None
-        answer = stored.resolution.answer
-        assert answer is not None
-        winners.add(answer.source)
-        if answer.source is AnswerSource.RULE:
-            assert isinstance(said, AnswerResult)
-            assert said.status in (AnswerStatus.STALE, AnswerStatus.CLOSED)
-        else:
-            assert isinstance(asked, IdReused)  # the job learns that its first question was answered
-    assert winners <= {AnswerSource.RULE, AnswerSource.HUMAN}
+    return await here.waiting(question("Soon?"))
+
+
+async def test_a_person_whose_commit_comes_first_wins_and_the_job_is_told(
+    here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, prompt = await ruled_and_answered(here)
+    before_the_next_write(here, monkeypatch, lambda: there.answer(prompt, principal=BOB))
+    with pytest.raises(IdReused, match="is ANSWERED and was another question"):
+        await here.ask(job, "a", question("Now?"))
+    assert await winner_of(here, job) == (AnswerSource.HUMAN, "bob", 1)
+
+
+async def test_a_rule_whose_commit_comes_first_wins_and_the_person_is_told(
+    here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, prompt = await ruled_and_answered(here)
+    before_the_next_write(there, monkeypatch, lambda: here.ask(job, "a", question("Now?")))
+    said = await there.answer(prompt, principal=BOB)
+    assert said.status is AnswerStatus.CLOSED
+    resolution = said.prompt.resolution
+    assert resolution is not None
+    assert resolution.answer is not None
+    assert (resolution.answer.source, resolution.answer.user_id) == (AnswerSource.RULE, "ann")
+    assert await winner_of(here, job) == (AnswerSource.RULE, "ann", 2)
+
+
+async def winner_of(here: Node, job: Job) -> tuple[AnswerSource, str, int]:
+    """Source, author and revision of the answer that resolved the only prompt of a job."""
+    aggregate, _ = await check_job(here.database, job.job_id)
+    [prompt] = aggregate.prompts.values()
+    assert prompt.resolution is not None
+    answer = prompt.resolution.answer
+    assert answer is not None
+    return answer.source, answer.user_id, answer.revision
 
 
 async def test_the_answer_of_a_rule_says_nothing_of_how_long_people_take(here: Node) -> None:

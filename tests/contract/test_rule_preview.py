@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,8 @@ from askback_server.domain.events import EventType
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
-from askback_server.domain.rule_preview import Did, Lint, Linter, Would, did, would
+from askback_server.domain.rule_inputs import Inputs
+from askback_server.domain.rule_preview import Did, Lint, Linter, Would, did, stored_inputs, would
 from askback_server.domain.rule_suggestions import cel_literal, equality, propose_for, suggest
 from askback_server.domain.rules import Effect, GivenAnswer, Match, Route, RuleSpec
 from askback_server.engine.rule_history import RuleHistory
@@ -185,3 +187,39 @@ def test_a_rule_that_another_one_covers_is_redundant() -> None:
 
 def _prompt(content: Any) -> Prompt:
     return running().ask(content=content).prompt
+
+
+def test_the_metadata_of_a_prompt_is_read_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = list[str]()
+
+    def read(prompt: Prompt, limits: Limits) -> Inputs:
+        reads.append(prompt.prompt_id)
+        return stored_inputs(prompt, limits)
+
+    monkeypatch.setattr("askback_server.domain.rule_preview.stored_inputs", read)
+    prompt = running().ask(content=question(metadata_json='{"n":3}')).prompt
+    rules = [compiled(rule(f"r{i}", when="metadata.n > 2")) for i in range(9)]
+    Linter(rules[0], rules).add(prompt, Limits())
+    assert len(reads) == 1
+
+
+def test_fields_with_equal_values_make_one_draft_from_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each field was looked at apart: 1,000 prompts with 1,000 equal fields took a billion steps.
+    literals = list[object]()
+
+    def literal(value: Any) -> str:
+        literals.append(value)
+        return cel_literal(value)
+
+    monkeypatch.setattr("askback_server.domain.rule_suggestions.cel_literal", literal)
+    metadata = json.dumps({f"f{i:02}": i for i in range(60)})
+    prompts = []
+    for i in range(10):
+        world = running()
+        world.ask(content=question(metadata_json=metadata))
+        world.answer()
+        prompts.append(replace(world.prompt(), prompt_id=f"p{i}"))
+    [found] = suggest(prompts, 2, Limits())
+    assert found.support == 10
+    assert found.spec.match.expression.count("metadata[") == 60
+    assert len(literals) < 60 * 10 * 6

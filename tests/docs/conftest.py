@@ -57,13 +57,17 @@ def read_web_settings(path: Path) -> None:
     read_settings(context, web.params[-1], str(path))
 
 
+RULES = ("ls.toml", "small.toml", "large.toml", "window.toml")
+"""Files with a rule."""
+
+
 def loaders() -> dict[str, Any]:
     """The product's reader of each settings file that the pages show."""
     return {
         "askback.toml": lambda path: load({"config": str(path)}, {}),
         "config.toml": read_profiles,
-        "ls.toml": lambda path: read_spec(str(path)),
         "pyproject.toml": Path.read_text,
         "tokens.toml": TokenFile,
         "web.toml": read_web_settings,
+        **dict.fromkeys(RULES, lambda path: read_spec(str(path))),
     }

@@ -8,7 +8,9 @@ import re
 from scripts.console_picture import PICTURE, draw
 
 ID = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]+)?")
-TIME = re.compile(r"just now|\d+ (s|min|h|d) ago|\d+ (s|min|h|d)\b|(\d{4}-\d\d-\d\d )?\d\d:\d\d|\bAGE\b")
+TIME = re.compile(
+    r"just now|\d+ (s|min|h|d) ago|\d+ (s|min|h|d)\b|((\d{4}-\d\d-\d\d|\d+ [A-Z][a-z]{2}) )?\d\d:\d\d|\bAGE\b"
+)
 """A list has a column AGE only if the ages differ."""
 
 

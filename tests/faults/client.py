@@ -132,7 +132,7 @@ class JobClient:
             request_id=f"{self._program.name}-{number}",
             job_type=TYPE,
             max_attempts=50,
-            input_json=json.dumps(draw_job(rng, number, slow=self._share("slow", 0.004))),
+            input_json=json.dumps(self._draw(rng, number)),
         )
         if rng.random() < 0.05:
             request.max_attempts = 3
@@ -165,6 +165,9 @@ class JobClient:
             await self._read_job(job_id)
             if rng.random() < 0.2:
                 self.read.append((job_id, number))
+
+    def _draw(self, rng: random.Random, number: int) -> dict[str, Any]:
+        return draw_job(rng, number, slow=self._share("slow", 0.004), rights=self._share("rights", 0.3))
 
     def _share(self, of: str, default: float) -> float:
         """The share of jobs with this property."""

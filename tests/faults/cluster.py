@@ -11,6 +11,7 @@ from tests.faults.database import PostgreSQL, SQLiteFile
 from tests.faults.history import Recorder
 from tests.faults.processes import ManagedProcess, Participant, Replica, SharedProcess
 from tests.faults.proxy import Link
+from tests.support.token_files import TokenFile
 
 
 @dataclass
@@ -32,7 +33,8 @@ class ClusterConfig:
     skew: float = 0.0
 
 
-CONSOLES = (("ana", "red"), ("bob", "red"), ("cleo", ""))
+CONSOLES = {"ana": ["red"], "bob": ["red"], "cleo": ["blue"]}
+"""The users of the consoles, with their groups. The last one writes rules: its process is killed alone."""
 
 
 class Cluster:
@@ -46,20 +48,25 @@ class Cluster:
         self.seed = seed
         self.record = Recorder(folder / "director.1.jsonl")
         self.links: dict[str, Link] = {}
+        people = {
+            name: {"roles": ["console", "policy"], "groups": groups} for name, groups in CONSOLES.items()
+        }
+        people |= {f"worker{n + 1}": {"roles": ["worker"]} for n in range(config.workers)}
+        self.tokens = TokenFile(folder / "tokens.toml", client={"roles": ["client"]}, **people)
         self.replicas = [Replica(self, f"replica{n + 1}", **config.settings) for n in range(config.replicas)]
         for place, replica in enumerate(self.replicas):
             replica.plant, replica.slow_commits = config.plant, config.slow_commits
             replica.skew = config.skew * (1, -1, 0)[place % 3]
         skews = (0, 30, -30)
         workers = [
-            Participant(self, f"worker{n + 1}", "worker", "", {**config.worker, "skew": skews[n % 3]})
+            Participant(self, f"worker{n + 1}", "worker", {**config.worker, "skew": skews[n % 3]})
             for n in range(config.workers)
         ]
         consoles = [
-            Participant(self, name, "console", groups, {**config.console, "credit": n == 1})
-            for n, (name, groups) in enumerate(CONSOLES[: config.consoles])
+            Participant(self, name, "console", {**config.console, "credit": n == 1})
+            for n, name in enumerate([*CONSOLES][: config.consoles])
         ]
-        client = Participant(self, "client", "client", "", config.client)
+        client = Participant(self, "client", "client", config.client)
         self._names = [p.name for p in (*workers, *consoles, client)]
         self.client: ManagedProcess = client
         if config.shared_process:

@@ -20,6 +20,7 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from tests.faults.program import CALL_SECONDS, Program, refusal, until_known
+from tests.faults.rights import WRITER, Rights
 
 CREDIT = 200
 
@@ -138,6 +139,8 @@ class ConsoleUser:
         self._rng = program.rng
         self._record = program.record
         options = program.options
+        self._rights = Rights(program)
+        self._writing: asyncio.Task[None] | None = None
         self._slow: float = options.get("slow", 8.0)
         credit = CREDIT if options.get("credit") else 0
         self.view = View(program, self._consider, credit)
@@ -147,13 +150,15 @@ class ConsoleUser:
         self.leaving = False
 
     async def start(self) -> None:
-        """Open the stream."""
+        """Open the stream, and let one user write rules."""
         await self._session.start()
+        if self._program.name == WRITER:
+            self._writing = asyncio.create_task(self._rights.write_rules())
 
     async def leave(self) -> None:
         """Finish the answers that were begun, and close the stream."""
         self.leaving = True
-        for task in self._thinking.values():
+        for task in (*self._thinking.values(), *filter(None, [self._writing])):
             task.cancel()
         if self._answers:
             await asyncio.wait(self._answers, timeout=20)
@@ -183,11 +188,25 @@ class ConsoleUser:
             await asyncio.sleep(self._slow * rng.uniform(1, 1.3))
         if prompt.prompt_id in self.view.open:
             # In a separate task, because a newer version of the prompt cancels this one.
-            task = asyncio.create_task(self._answer(self.view.open[prompt.prompt_id]))
+            task = asyncio.create_task(self._act(self.view.open[prompt.prompt_id]))
             self._answers.add(task)
             task.add_done_callback(self._answers.discard)
 
-    async def _answer(self, prompt: prompt_pb2.Prompt) -> None:
+    async def _act(self, prompt: prompt_pb2.Prompt) -> None:
+        """Answer, or pass the prompt on; withdraw some votes."""
+        rng = self._rng
+        if prompt.content.labels.get("pass") and rng.random() < 0.4:
+            if await self._rights.delegate(prompt) and rng.random() < 0.5:
+                await self._answer(prompt)  # refused, if the right was given away
+            return
+        if any(vote.user_id == self._program.name for vote in prompt.votes) and rng.random() < 0.8:
+            return
+        vote = await self._answer(prompt)
+        if vote and rng.random() < 0.2:
+            await self._rights.withdraw(prompt.prompt_id, vote)
+
+    async def _answer(self, prompt: prompt_pb2.Prompt) -> str:
+        """Answer a prompt. Returns the id of the answer if it is a vote, else an empty text."""
         rng = self._rng
         request = pb.AnswerPromptRequest(
             answer_id=uuid.UUID(int=rng.getrandbits(128)).hex,
@@ -210,6 +229,8 @@ class ConsoleUser:
             await asyncio.sleep(0.1)
             if prompt.prompt_id in self.view.open:
                 await self._answer(self.view.open[prompt.prompt_id])
+        is_vote = result is not None and result.status == prompt_pb2.ANSWER_STATUS_RECORDED
+        return request.answer_id if is_vote else ""
 
     async def _submit(
         self, request: pb.AnswerPromptRequest, *, unary: bool = False

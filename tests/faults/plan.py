@@ -5,6 +5,7 @@ Cheap by design: many small jobs with a few questions each, most of them plain c
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -15,10 +16,12 @@ from askback.v1 import prompt_pb2 as pb
 TYPE = "chaos"
 NO_USER = "user:nobody"
 """The audience of prompts that only their deadline can end."""
+ERRAND = "errand"
+"""The kind of prompts that rules answer."""
 
 
-def draw_job(rng: random.Random, number: int, *, slow: float = 0.004) -> dict[str, Any]:
-    """Draw the input of a job."""
+def draw_job(rng: random.Random, number: int, *, slow: float = 0.004, rights: float = 0.3) -> dict[str, Any]:
+    """Draw the input of a job. `rights` is the share of plain questions that need more than one click."""
     questions = [_question(rng, f"q{i}", slow) for i in range(rng.choice((2, 4, 6, 8)))]
     plan: dict[str, Any] = {"n": number, "ask": questions, "at_once": rng.random() < 0.8}
     extra = rng.random()
@@ -30,7 +33,32 @@ def draw_job(rng: random.Random, number: int, *, slow: float = 0.004) -> dict[st
         plan["amends"] = True
     elif extra < 0.18:
         plan["supersedes"] = True
+    _add_rights(plan, rights)
     return plan
+
+
+def _add_rights(plan: dict[str, Any], share: float) -> None:
+    """Let some of the plain questions need several people, exclude one, be passed on, or be for a rule.
+
+    Drawn from the plan, so that the other draws of a seed stay as they are. Where a right may get lost, a
+    deadline ends the question.
+    """
+    rng = random.Random(json.dumps(plan))
+    for question in plan["ask"]:
+        if question.keys() != {"key"} or rng.random() > share:
+            continue
+        what = rng.random()
+        if what < 0.4:
+            groups = {"red": 1, "blue": 1} if rng.random() < 0.6 else {}
+            question |= {"approve": {"required": 2, "groups": groups}, "within": rng.uniform(2.5, 5)}
+        if what < 0.1 or 0.4 <= what < 0.6:
+            question |= {"pass": True, "within": rng.uniform(2.5, 5)}
+            if "approve" not in question:
+                question["to"] = ["user:ana", "user:bob"]
+        elif 0.6 <= what < 0.8:
+            question["exclude"] = [rng.choice(("ana", "bob", "cleo"))]
+        elif what >= 0.8:
+            question["errand"] = True
 
 
 def _question(rng: random.Random, key: str, slow: float) -> dict[str, Any]:
@@ -56,7 +84,7 @@ def _question(rng: random.Random, key: str, slow: float) -> dict[str, Any]:
 def content_of(question: dict[str, Any], *, amended: bool = False) -> pb.PromptContent:
     """The content of the prompt for a question."""
     content = pb.PromptContent(
-        kind="clarify" if question.get("form") else "confirm",
+        kind="clarify" if question.get("form") else ERRAND if question.get("errand") else "confirm",
         title=f"{'Really ' if amended else ''}{question['key']}?",
         blocking=not question.get("aside"),
     )
@@ -76,6 +104,15 @@ def content_of(question: dict[str, Any], *, amended: bool = False) -> pb.PromptC
             content.default_answer.decision = pb.DECISION_ACCEPT
             if question.get("form"):
                 content.default_answer.values_json = '{"n": 7}'
+    if (needed := question.get("approve")) is not None:
+        content.approval.required = needed["required"]
+        for group, required in needed["groups"].items():
+            content.approval.per_group.add(group=group, required=required)
+    content.exclude.users.extend(question.get("exclude", ()))
+    if not question.get("exclude"):
+        content.ClearField("exclude")
+    if question.get("pass"):
+        content.labels["pass"] = "on"
     if question.get("slow"):
         content.labels["pace"] = "slow"
     return content

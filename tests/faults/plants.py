@@ -17,10 +17,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.domain import aggregate, job_rules, life, prompt_rules, prompts, worker_rules
+from askback_server.domain import (
+    aggregate,
+    content,
+    job_rules,
+    life,
+    prompt_rules,
+    prompts,
+    votes,
+    worker_rules,
+)
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Change, RuleResult
 from askback_server.domain.apply import RULES
+from askback_server.domain.approvals import Missing
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import JobState
@@ -29,7 +39,7 @@ from askback_server.engine import hot_jobs, keeper, timers
 from askback_server.feed import feed
 from askback_server.ports.storage import Changed, Position, Written
 from askback_server.sessions import prompt_follower, prompt_view, work_core
-from askback_server.storage import event_feed, job_store, work_queue
+from askback_server.storage import event_feed, job_store, sqlite_rules, work_queue
 from askback_server.storage.tables import events
 from askback_server.transport import streams
 
@@ -318,6 +328,45 @@ def retention_ignores_tokens() -> None:
         return int(await this._dialect.drop_events(before, last))
 
     work_queue.WorkQueueStore.drop_events = drop  # type: ignore[method-assign]
+
+
+RIGHTS = {"rights_share": 1.0}
+
+
+@plant(14, says="needs 2 people", client=RIGHTS, seconds=2.0)
+def quorum_of_one() -> None:
+    """One vote decides, however many people are needed."""
+
+    def count(outcome: str, given: tuple[votes.Vote, ...], approval: Any) -> votes.Count:
+        decision = given[0].answer.decision
+        return votes.Count(outcome, decision, given, approval.required, Missing(0, {}))
+
+    votes._count = count
+
+
+@plant(14, says="is excluded", client=RIGHTS, seconds=2.0)
+def excluded_person_answers() -> None:
+    """Exclusions are not checked."""
+    prompts.Prompt.excludes = lambda this, principal: False  # type: ignore[method-assign]
+    content.PromptContent.excludes_author = lambda this, subject: False  # type: ignore[method-assign]
+
+
+@plant(14, says="had transferred", client=RIGHTS, seconds=3.0)
+def transferred_right_is_kept() -> None:
+    """A person that has transferred its right keeps it."""
+    right_of = content.PromptContent.right_of
+
+    def keep(this: Any, subject: str, groups: frozenset[str]) -> Any:
+        found = right_of(this, subject, groups)
+        return content.Right(subject, None) if found is None and subject in this.audience.users else found
+
+    content.PromptContent.right_of = keep  # type: ignore[method-assign]
+
+
+@plant(14, says="was used", client=RIGHTS, seconds=3.0)
+def uses_of_rules_not_counted() -> None:
+    """A rule is used more often than it may."""
+    sqlite_rules.RuleGuards.count_uses = lambda this, written: None  # type: ignore[method-assign]
 
 
 @plant(13, says="streams")

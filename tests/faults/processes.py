@@ -190,6 +190,7 @@ class Replica(ManagedProcess):
             "lease_ttl": 4,
             "metrics_listen": f"127.0.0.1:{self.metrics_port}",
             "log_level": "WARNING",
+            "auth": cluster.tokens.path,
             **self._settings,
         }
         named = {f"ASKBACK_{k.upper()}": str(v) for k, v in settings.items()}
@@ -249,12 +250,9 @@ class Replica(ManagedProcess):
 class Participant(ManagedProcess):
     """A worker, a console or a client, in a process of its own."""
 
-    def __init__(
-        self, cluster: Cluster, name: str, role: str, groups: str, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, cluster: Cluster, name: str, role: str, options: Mapping[str, Any]) -> None:
         super().__init__(cluster, name, f"tests.faults.{role}")
         self.role = role
-        self._groups = groups
         self._options = options
 
     def program_arguments(self) -> dict[str, Any]:
@@ -263,7 +261,6 @@ class Participant(ManagedProcess):
         links = [cluster.links[f"{self.name}-{replica.name}"] for replica in cluster.replicas]
         return {
             "name": self.name,
-            "groups": self._groups,
             "history": str(self.history),
             "targets": [f"127.0.0.1:{link.port}" for link in links],
             "seed": f"{cluster.seed}/{self.starts}",

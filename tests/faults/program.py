@@ -26,10 +26,10 @@ CALL_SECONDS = 4.0
 
 
 class RandomEndpoint:
-    """An `Endpoint` of all replicas: each new channel goes to a random one."""
+    """An `Endpoint` of all replicas: each new channel goes to a random one. The token is `USER-token`."""
 
-    def __init__(self, targets: list[str], user: str, groups: tuple[str, ...], rng: random.Random) -> None:
-        self._endpoints = [Endpoint(target, user=user, groups=groups) for target in targets]
+    def __init__(self, targets: list[str], user: str, rng: random.Random) -> None:
+        self._endpoints = [Endpoint(target, token=f"{user}-token") for target in targets]
         self._rng = rng
         self.target = self.address = targets[0]
         self.tls = None
@@ -79,7 +79,6 @@ class Program:
     def __init__(
         self,
         name: str,
-        groups: str,
         targets: list[str],
         history: str,
         seed: str,
@@ -89,8 +88,7 @@ class Program:
         self.options = options or {}
         self.rng = random.Random(f"{seed}/{name}")
         self.record = Recorder(Path(history))
-        group_names = tuple(groups.split(",")) if groups else ()
-        self.endpoint = RandomEndpoint(targets, name, group_names, self.rng)
+        self.endpoint = RandomEndpoint(targets, name, self.rng)
         self.counts: dict[str, int] = {}
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         if skew := self.options.get("skew"):

@@ -22,7 +22,7 @@ TABLES = {
         "jobs",
         "job_id",
         "job_id, job_type, status, attempt, max_attempts, version, token, session_id, request_id, result, "
-        "created_at, completed_at, retention_s, rounds, open_prompts, open_blocking, ready_at",
+        "input, created_at, completed_at, retention_s, rounds, open_prompts, open_blocking, ready_at",
     ),
     "prompt": (
         "hitl_interactions",
@@ -39,7 +39,7 @@ TABLES = {
     "session": ("worker_sessions", "session_id", "session_id, worker_id, expires_at"),
 }
 _TIMES = {"created_at", "completed_at", "timeout_at", "consumed_at", "ready_at", "at", "expires_at"}
-_DOCUMENTS = {"response_data", "audience", "answer", "data"}
+_DOCUMENTS = {"input", "response_data", "audience", "answer", "data"}
 
 
 def _plain(name: str, value: Any) -> Any:

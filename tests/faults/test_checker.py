@@ -196,3 +196,90 @@ def test_wrong_console_events_are_violations(invariant: int, lines: list[dict[st
         if row["e"] == "log" and row["type"] == "PROMPT_ANSWERED":
             row["at"] = 4.0
     assert invariant in check_lines(*rows, *lines).invariants
+
+
+def decided(
+    question: dict[str, Any], *voters: str, who: str = "ana", **answer_fields: Any
+) -> list[dict[str, Any]]:
+    """The rows of one prompt that these people and `who` decided by the votes a0, a1, …, and `a`."""
+    rows = stored_rows()
+    rows[0]["input"] = {"ask": [{"key": "q", **question}]}
+    ids = [*(f"a{n}" for n, _ in enumerate(voters)), "a"]
+    rows[2] = {**rows[2], "answer": {"comment": "yes", "user_id": who, **answer_fields}}
+    for answer_id, voter in zip(ids, voters, strict=False):
+        vote = {"comment": "yes", "user_id": voter}
+        rows.append({**rows[2], "answer_id": answer_id, "status": "RECORDED", "answer": vote})
+    for row in rows:
+        if row["e"] == "log" and row["type"] == "PROMPT_ANSWERED":
+            row["data"] = {"answer_id": "a", "decision": "ACCEPT", "votes": ids}
+    return rows
+
+
+BOTH = {"approve": {"required": 2, "groups": {"red": 1, "blue": 1}}}
+DELEGATED = [
+    {"who": "ana", "t": 1.0, "e": "invoke", "what": "delegate", "op": 7, "p": P, "to": "bob", "mode": 1},
+    {"who": "ana", "t": 1.1, "e": "ok", "op": 7},
+]
+WITHDRAWN = [
+    {"who": "cleo", "t": 1.0, "e": "invoke", "what": "withdraw", "op": 8, "p": P, "id": "a0"},
+    {"who": "cleo", "t": 1.1, "e": "ok", "op": 8},
+]
+RULE = [
+    {"who": "cleo", "t": 1.0, "e": "invoke", "what": "rule", "op": 9, "n": 1},
+    {"who": "cleo", "t": 1.1, "e": "ok", "op": 9, "rule": "r"},
+]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        decided(BOTH, "cleo"),
+        decided({"approve": {"required": 2, "groups": {}}}, "bob"),
+        [*decided({"exclude": ["bob"]}), *answer(1, 3.0, reply=OK)],
+        [*decided({"pass": True}, who="ana", on_behalf_of="bob"), *DELEGATED, *answer(1, 3.0, reply=OK)],
+        [*decided({"errand": True}, who="cleo", rule="r@1"), *RULE],
+    ],
+)
+def test_decisions_of_people_who_may_have_no_violations(lines: list[dict[str, Any]]) -> None:
+    assert [v.text for v in check_lines(*lines).violations] == []
+
+
+@pytest.mark.parametrize(
+    ("says", "lines"),
+    [
+        ("needs 2 people", decided(BOTH)),
+        ("needs 2 people", decided(BOTH, "ana")),
+        ("needs 1 of blue", decided(BOTH, "bob")),
+        ("was withdrawn", [*decided(BOTH, "cleo"), *WITHDRAWN]),
+        ("is excluded", decided({"exclude": ["ana"]})),
+        ("is excluded", decided({"exclude": ["bob"]}, on_behalf_of="bob")),
+        (
+            "was taken, who is excluded",
+            [*decided({"exclude": ["bob"]}), *answer(1, 3.0, reply=OK, who="bob")],
+        ),
+        ("had transferred", [*decided({"pass": True}), *DELEGATED, *answer(1, 3.0, reply=OK)]),
+        (
+            "was used 2 times of 1",
+            [
+                *decided({"errand": True}, who="cleo", rule="r@1"),
+                *RULE,
+                {
+                    "who": "stored",
+                    "e": "answer",
+                    "interaction_id": "another",
+                    "answer_id": "b",
+                    "job_id": J,
+                    "seq": 4,
+                    "status": "ACCEPTED",
+                    "answer": {"comment": "", "user_id": "cleo", "rule": "r@1"},
+                },
+            ],
+        ),
+        ("hash chain", [*stored_rows(), {"who": "stored", "e": "wrong", "row": "event 3"}]),
+    ],
+)
+def test_decisions_against_the_rights_of_people_are_violations(
+    says: str, lines: list[dict[str, Any]]
+) -> None:
+    found = check_lines(*lines).violations
+    assert any(says in v.text for v in found), found

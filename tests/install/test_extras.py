@@ -17,6 +17,8 @@ ADDED = {
     "server": SERVICE,
     "tui": {"jsonschema_rs", "prompt_toolkit", "rich", "textual"},
     "web": {"joserfc", "prometheus_client", "starlette", "uvicorn", "websockets"},
+    "receipts": {"joserfc", "rfc8785"},
+    "rules": {"cel_expr_python"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }
 """The packages that each extra must install."""
@@ -25,6 +27,8 @@ PACKAGES = {
     "server": ("askback_server",),
     "tui": ("askback",),
     "web": ("askback",),
+    "receipts": ("askback",),
+    "rules": ("askback",),
     "testing": ("askback", "askback_server"),
 }
 """The packages whose modules must be importable with each extra."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.processes import ROOT
 
-EXTRAS = ("embedded", "server", "tui", "web", "testing")
+EXTRAS = ("embedded", "server", "tui", "web", "receipts", "rules", "testing")
 """The extras for users (all but those for development)."""
 
 

@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 
 from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import policy_service_pb2 as policy
 from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import rule_pb2 as rules
 from tests.support.refusals import expect_refusal
 from tests.support.requests import ACCEPT, REJECT, answer, confirm, seconds
 from tests.support.service import Caller, ServiceWorld, serving
@@ -26,6 +28,12 @@ OTHER = {
     "WithdrawAnswer", "CancelPrompt",  # end a vote, or the prompt without an answer
     "ReroutePrompt",  # by the asker, and an exclusion applies to all whom it names
 }  # fmt: skip
+# Where answers come from. People answer by the calls above, and rules in the name of their authors.
+SOURCES = {"ANSWER_SOURCE_HUMAN", "ANSWER_SOURCE_RULE"}
+NOT_OF_PEOPLE = {
+    "ANSWER_SOURCE_UNSPECIFIED", "ANSWER_SOURCE_TIMEOUT_DEFAULT", "ANSWER_SOURCE_TEST",
+    "ANSWER_SOURCE_OVERRIDE",  # by an admin, where the namespace allows it
+}  # fmt: skip
 FRAMES = {"hello", "heartbeat", "credit", "goodbye"}
 
 
@@ -34,10 +42,11 @@ async def service(
     shared_lite_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceWorld]:
     """A service that allows overrides. Its own stubs call as `ada`, an admin and worker."""
-    people: dict[str, Any] = {name: {} for name in ("rita", "fred", "vera", "uma", "nora", "cora")}
-    people["ada"] = {"roles": ["client", "worker", "admin"]}
+    author = {"roles": ["console", "policy"]}
+    people: dict[str, Any] = dict.fromkeys(("rita", "fred", "vera", "uma", "nora", "cora"), author)
+    people["ada"] = {"roles": ["client", "worker", "console", "admin"]}
     people |= {
-        "any": {"groups": ["staff"]},
+        "any": {**author, "groups": ["staff"]},
         "amy": {"groups": ["sales"]},
         "ben": {"groups": ["ops", "sales"]},
     }
@@ -45,6 +54,7 @@ async def service(
     async with serving(shared_lite_url, auth=str(tokens.path), allow_override="default") as running:
         caller = running.with_token("ada-token")
         running.jobs, running.hitl, running.workers = caller.jobs, caller.hitl, caller.workers
+        await running.service.replica.directory.write()
         yield running
 
 
@@ -59,6 +69,7 @@ def test_every_call_and_frame_is_known_to_these_tests() -> None:
     frames = {f.name for f in pb.ConverseClientFrame.DESCRIPTOR.oneofs_by_name["body"].fields}
     snake = {"".join(f"_{c.lower()}" if c.isupper() else c for c in name)[1:] for name in calls}
     assert frames - FRAMES == snake - {"converse", "watch_prompts"}
+    assert set(prompts.AnswerSource.keys()) == SOURCES | NOT_OF_PEOPLE
 
 
 def requests(prompt: Any, who: str) -> dict[str, Any]:
@@ -113,6 +124,56 @@ async def test_an_excluded_person_cannot_decide_by_any_call_or_frame(service: Se
         )  # fmt: skip
     result = (await person(service, "nora").hitl.AnswerPrompt(answer(prompt))).result
     assert result.status == ACCEPTED
+
+
+async def make_rule(service: ServiceWorld, who: str) -> None:
+    """A rule of a person that accepts what has its name as the label `rule`."""
+    yes, no = ({"rule": name} for name in (who, "none"))
+    spec = rules.RuleSpec(
+        name=who,
+        reason="often",
+        match=rules.RuleMatch(labels=yes),
+        answer=rules.RuleAnswer(decision=ACCEPT),
+        matching=[rules.RuleExample(content=confirm(labels=yes))],
+        not_matching=[rules.RuleExample(content=confirm(labels=no))],
+    )
+    await person(service, who).policies.CreateRule(policy.CreateRuleRequest(spec=spec))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_excluded_person_cannot_decide_by_a_rule(service: ServiceWorld) -> None:
+    lease = await service.lease_new_job("duties", user_id="rita")
+    await person(service, "fred").hitl.AnswerPrompt(answer(await service.ask(lease, "first")))
+    two = prompts.Approval(required=2, rules_may_fill=1)
+    await person(service, "vera").hitl.AnswerPrompt(
+        answer(await service.ask(lease, "voted", confirm(approval=two)))
+    )
+    exclude = prompts.Exclusion(
+        requester=True, answerers_of=["first", "voted"], users=["uma"], groups=["staff"]
+    )
+    for who in ("ada", "rita", "fred", "vera", "uma", "any", "nora"):
+        await make_rule(service, who)
+        of_rule = {"labels": {"rule": who}}
+        assert (await service.ask(lease, f"{who}-1", confirm(**of_rule))).resolution.answer.user_id == who
+        alone = await service.ask(lease, f"{who}-2", confirm(exclude=exclude, **of_rule))
+        voted = await service.ask(lease, f"{who}-3", confirm(exclude=exclude, approval=two, **of_rule))
+        decides = who == "nora"
+        assert (alone.submissions, alone.HasField("resolution")) == (int(decides), decides)
+        assert [vote.user_id for vote in voted.votes] == ([who] if decides else [])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_who_has_decided_by_a_rule_cannot_decide_again(service: ServiceWorld) -> None:
+    await make_rule(service, "cora")
+    of_rule, two = {"labels": {"rule": "cora"}}, prompts.Approval(required=2, rules_may_fill=1)
+    for approval in (None, two):
+        lease = await service.lease_new_job("duties")
+        first = await service.ask(lease, "first", confirm(approval=approval, **of_rule))
+        assert first.submissions == 1
+        exclude = prompts.Exclusion(answerers_of=["first"])
+        prompt = await service.ask(lease, "second", confirm(exclude=exclude, **of_rule))
+        assert list(prompt.content.exclude.users) == ["cora"]
+        await refused_everywhere(service, prompt, "cora")
 
 
 @pytest.mark.asyncio(loop_scope="module")

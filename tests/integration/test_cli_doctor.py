@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,13 @@ from alembic.script import ScriptDirectory
 
 from askback.cli.checkup import server as server_checks
 from askback.cli.checkup.contract import client_contract
+from askback.v1 import policy_service_pb2 as policy
 from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
+from tests.support.rule_requests import create
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import CommandResult, Shell
+from tests.support.token_files import TokenFile
 
 SCHEMA = ScriptDirectory.from_config(scripts()).get_current_head()
 
@@ -301,3 +305,44 @@ async def test_doctor_reports_clocks_that_differ(shell: Shell, monkeypatch: pyte
     level, message = _results(done)["clock"]
     assert level == "warn"
     assert re.search(r"replica r1 is (1 h|59 min 5\d s) ahead of us", message)
+
+
+async def test_doctor_and_the_log_say_that_conditions_of_rules_cannot_be_evaluated(
+    lite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    people = TokenFile(
+        tmp_path / "tokens.toml", pia={"roles": ["console", "policy"]}, root={"roles": ["admin"]}
+    )
+
+    async def examine(world: ServiceWorld, level: str) -> str:
+        shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
+        done = await shell.run("doctor", "--json", ASKBACK_TOKEN="pia-token")
+        shell.end()
+        found = _results(done)["rules"]
+        assert found[0] == level, found
+        return found[1]
+
+    async with serving(lite_url, auth=str(people.path)) as world:
+        assert await examine(world, "ok") == "the server evaluates conditions; 0 rules have one"
+        policies = world.with_token("pia-token").policies
+        rule = (await policies.CreateRule(create())).rule
+        assert await examine(world, "ok") == "the server evaluates conditions; 1 rules have one"
+    assert "cannot be evaluated" not in caplog.text
+
+    monkeypatch.setitem(sys.modules, "cel_expr_python.cel", None)
+    async with serving(lite_url, auth=str(people.path)) as world:
+        [line] = [each.getMessage() for each in caplog.records if "cannot be evaluated" in each.getMessage()]
+        assert line == (
+            f"rules of the namespace default cannot be evaluated, so people are asked: {rule.rule_id}@1 "
+            '(the library for conditions is not installed here: pip install "askback[rules]")'
+        )
+        said = await examine(world, "warn")
+        assert said.startswith(
+            "the server does not evaluate conditions: the library is not installed, and 1 rules"
+        )
+        policies = world.with_token("pia-token").policies
+        await policies.DeleteRule(policy.DeleteRuleRequest(rule_id=rule.rule_id))
+        assert "no rule has one" in await examine(world, "ok")

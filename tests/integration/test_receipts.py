@@ -146,6 +146,21 @@ async def test_keys_rotate_and_a_stranger_s_key_is_refused(
         verify_receipt(new.statement, renamed, thumbprint=new.kid)
 
 
+async def test_a_file_of_keys_that_cannot_be_read_any_more_signs_nothing(
+    world: ServiceWorld, client: Client, keys: Path
+) -> None:
+    prompt, kept = await decided(world), keys.read_bytes()
+    keys.write_text("{}")
+    try:
+        with pytest.raises(ReceiptUnavailable) as refused:
+            await client.receipt(prompt.prompt_id)
+        assert refused.value.because == "NO_KEY"
+        assert json.loads(await client.receipt_keys()) == {"keys": []}
+    finally:
+        keys.write_bytes(kept)
+    assert (await client.receipt(prompt.prompt_id)).kid
+
+
 async def test_who_may_not_read_the_prompt_gets_no_receipt(world: ServiceWorld) -> None:
     prompt = await decided(world, audience={"users": ["ann"]})
     request = pb.GetReceiptRequest(prompt_id=prompt.prompt_id)
@@ -222,6 +237,11 @@ async def test_an_auditor_verifies_a_file_without_a_server(
         (("resolution", "answer", "userId"), "eve", "answer.user_id"),
         (("resolution", "actor"), "eve", "decided_by"),
         (("state",), "PROMPT_STATE_CANCELLED", "state"),
+        (("namespace",), "other", "namespace"),
+        (("requestedBy",), "eve", "requested_by"),
+        (("resolution", "reason"), "not needed", "reason"),
+        (("resolution", "answer", "batchId"), "b", "answer.batch_id"),
+        (("resolution", "answer", "createTime"), "2026-01-01T00:00:00Z", "answer.at"),
     ],
 )
 async def test_a_changed_prompt_in_the_file_is_named(
@@ -231,7 +251,7 @@ async def test_a_changed_prompt_in_the_file_is_named(
     inner = document["prompt"]
     for name in path[:-1]:
         inner = inner[name]
-    assert inner[path[-1]] != value
+    assert inner.get(path[-1]) != value
     inner[path[-1]] = value
     file = tmp_path / "changed.json"
     file.write_text(json.dumps(document), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ async def service(migrated_db_url: str, tmp_path: Path) -> AsyncIterator[Service
         quin={"roles": BOTH, "groups": ["risk"], "namespaces": ["default", "strict"]},
         rob={"groups": ["risk"], "namespaces": ["strict"]},
         bot={"roles": ["policy"]},
+        tom={"namespaces": ["strict"]},
     )
     async with serving(migrated_db_url, auth=str(tokens.path), rules_need_approval="strict=risk") as running:
         caller = running.with_token("ada-token")
@@ -119,6 +121,11 @@ async def test_a_wrong_rule_is_refused_with_what_is_wrong(service: ServiceWorld)
             pia.policies.CreateRule(create(**fields)), "INVALID_ARGUMENT", "INVALID_FIELD"
         )
         assert text in found.violations[f"spec.{field}"], (field, found.violations)
+    large = create(matching=[rules.RuleExample(content=tool(body="x" * 300_000))])
+    found = await expect_refusal(pia.policies.CreateRule(large), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert (
+        "at most 262144" in found.violations["spec.matching"]
+    )  # a list with it would be larger than a message
     late = spec()
     late.expire_time.FromSeconds(4_000_000_000)
     call = pia.policies.CreateRule(pb.CreateRuleRequest(spec=late))
@@ -152,6 +159,11 @@ async def test_a_second_person_activates_exactly_the_revision_that_it_has_read(s
     await quin.hitl.AnswerPrompt(answer(prompt))
     await policy.settle()
     await policy.settle()
+    # No rule is applied to such prompts, so none is previewed with them or drafted from them.
+    preview = pb.PreviewRuleRequest(namespace="strict", spec=broad)
+    assert (await pia.policies.PreviewRule(preview)).prompts == 1
+    of_approval = pb.SuggestRulesRequest(namespace="strict", prompt_id=prompt.prompt_id)
+    await expect_refusal(pia.policies.SuggestRules(of_approval), "INVALID_ARGUMENT", "INVALID_FIELD")
     listing = pb.ListRulesRequest(namespace="strict")
     [rule] = (await pia.policies.ListRules(listing)).rules
     assert (rule.state, rule.revision, rule.authorised_by) == (rules.RULE_STATE_ACTIVE, 1, "quin")
@@ -205,6 +217,38 @@ async def test_neither_the_author_nor_a_rule_approves_a_rule(service: ServiceWor
     assert (await proposal(service, other)).state == OPEN
 
 
+async def test_no_client_takes_the_approval_of_a_rule_from_those_who_approve(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    request = pb.CreateRuleRequest(namespace="strict", spec=spec(), request_id="r")
+    rule = (await pia.policies.CreateRule(request)).rule
+    prompt = await proposal(service, rule)
+    friend = hitl.ReroutePromptRequest(prompt_id=prompt.prompt_id, audience=prompts.Audience(users=["bot"]))
+    await expect_refusal(service.hitl.ReroutePrompt(friend), "PERMISSION_DENIED", "PERMISSION_DENIED")
+    mine = hitl.DelegatePromptRequest(prompt_id=prompt.prompt_id, user="tom", comment="for me")
+    mine.mode = hitl.DELEGATION_MODE_TRANSFER
+    quin = person(service, "quin").hitl
+    await expect_refusal(quin.DelegatePrompt(mine), "FAILED_PRECONDITION", "DELEGATION_REFUSED")
+    # A job of this type would be one that no rule is applied to; one with this id would be in the way.
+    own = jobs.CreateJobRequest(job_type="askback.rules", prompt=tool())
+    found = await expect_refusal(service.jobs.CreateJob(own), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert "job_type" in str(found)
+    squat = jobs.CreateJobRequest(job_type="t", request_id="askback.rules:r@1", prompt=tool())
+    await expect_refusal(service.jobs.CreateJob(squat), "INVALID_ARGUMENT", "INVALID_FIELD")
+
+
+async def test_an_answer_id_that_a_person_has_used_stops_no_rule(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    rule = (await pia.policies.CreateRule(create())).rule
+    lease = await service.lease_new_job("w")
+    prompt = await service.ask(lease, "k", tool("rm"))
+    invalid = answer(prompt, decision=prompts.DECISION_REVISE)
+    invalid.answer_id = f"rule:{rule.rule_id}@1:2"  # of the rule and the next revision
+    await expect_refusal(pia.hitl.AnswerPrompt(invalid), "INVALID_ARGUMENT", "ANSWER_INVALID")
+    amended = tool("ls")
+    amended.title = "Run ls?"
+    assert (await service.ask(lease, "k", amended)).state == ANSWERED
+
+
 async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWorld) -> None:
     pia, quin, replica = person(service, "pia"), person(service, "quin"), service.service.replica
     policy = replica.policy
@@ -223,6 +267,60 @@ async def test_an_approval_survives_a_crash_between_its_steps(service: ServiceWo
     await quin.hitl.AnswerPrompt(answer(await proposal(service, rule)))
     await policy.settle()
     assert (await asked(service, tool(), "strict")).state == ANSWERED
+
+
+async def test_a_replica_without_the_setting_asks_no_one(service: ServiceWorld) -> None:
+    pia, policy = person(service, "pia"), service.service.replica.policy
+    ask, limits = policy._ask, policy._limits
+
+    async def crash(*_: Any) -> Any:
+        raise ConnectionError("the process has died")
+
+    policy._ask = crash  # type: ignore[method-assign]
+    with pytest.raises(Exception, match="error"):
+        await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))
+    policy._ask = ask  # type: ignore[method-assign]
+    await service.service.replica.rules.load()
+    listing = pb.ListRulesRequest(namespace="strict")
+    policy._limits = replace(limits, rule_approvers={})
+    await policy.settle()
+    [rule] = (await pia.policies.ListRules(listing)).rules
+    assert (rule.state, rule.proposal_job_id) == (rules.RULE_STATE_PROPOSED, "")
+    policy._limits = limits
+    await policy.settle()
+    [rule] = (await pia.policies.ListRules(listing)).rules
+    assert list((await proposal(service, rule)).content.audience.groups) == ["risk"]
+
+
+async def test_a_proposal_that_does_not_wait_any_more_is_not_asked_about(service: ServiceWorld) -> None:
+    pia = person(service, "pia")
+    rule = (await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))).rule
+    first = await proposal(service, rule)
+    again = pb.UpdateRuleRequest(namespace="strict", rule_id=rule.rule_id, spec=spec(name="other"))
+    rule = (await pia.policies.UpdateRule(again)).rule
+    assert (await service.prompt(first.prompt_id)).state == prompts.PROMPT_STATE_CANCELLED
+    second = await proposal(service, rule)
+    assert second.state == OPEN
+    await pia.policies.DeleteRule(pb.DeleteRuleRequest(namespace="strict", rule_id=rule.rule_id))
+    assert (await service.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_CANCELLED
+
+
+async def test_a_rule_that_is_deleted_while_its_job_is_created_is_not_asked_about(
+    service: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pia, engine = person(service, "pia"), service.service.replica.policy._engine
+    execute, made = engine.execute, list[Any]()
+
+    async def delete_after(command: Any) -> Any:
+        made.append(await execute(command))
+        monkeypatch.undo()
+        [rule] = (await pia.policies.ListRules(pb.ListRulesRequest(namespace="strict"))).rules
+        await pia.policies.DeleteRule(pb.DeleteRuleRequest(namespace="strict", rule_id=rule.rule_id))
+        return made[0]
+
+    monkeypatch.setattr(engine, "execute", delete_after)
+    await pia.policies.CreateRule(pb.CreateRuleRequest(namespace="strict", spec=spec()))
+    assert (await service.prompt(made[0].prompt.prompt_id)).state == prompts.PROMPT_STATE_CANCELLED
 
 
 async def test_a_rule_of_one_replica_is_known_at_the_other(service: ServiceWorld, tmp_path: Path) -> None:
@@ -293,6 +391,9 @@ async def test_suggestions_are_drafts_that_can_be_adopted(service: ServiceWorld)
     await pia.policies.CreateRule(pb.CreateRuleRequest(spec=always.spec))
     refused = await asked(service, tool("rm"))
     assert refused.resolution.answer.decision == REJECT
+    # What no person decided is no exception.
+    [again] = (await pia.policies.SuggestRules(pb.SuggestRulesRequest(prompt_id=last.prompt_id))).suggestions
+    assert (again.support, again.exceptions) == (2, 0)
     assert (await asked(service, confirm(metadata_json='{"tool":"rm","force":true}'))).state == OPEN
     unanswered = pb.SuggestRulesRequest(prompt_id=open_one.prompt_id)
     await expect_refusal(pia.policies.SuggestRules(unanswered), "INVALID_ARGUMENT", "INVALID_FIELD")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.model.reference import ENDED, Reference
+from tests.model.reference import Reference
 from tests.model.rights import right_of
+from tests.model.state import ENDED
 
 Call = tuple[str, dict[str, Any]]
 JOBS = ("r1", "r2")
@@ -30,14 +31,17 @@ def draw_content(rng: Random) -> dict[str, Any]:
     timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
     title = rng.choice(["Is it right?", "Is it good?"])
     blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
-    needs = rng.choice([None, None, (2, 1), (2, 2), (3, 1)])
+    needs = rng.choice([*[None] * 4, (2, 1, 0), (2, 2, 0), (3, 1, 0), (2, 1, 1), (2, 2, 1), (3, 2, 2)])
     return {
         "title": title,
         "blocking": blocking,
         "timeout": timeout,
         "final": final,
-        "law": law,
+        "to": "law" if law else "",
         "needs": needs,
+        "priority": 0,
+        "env": rng.choice(["", "prod"]),
+        "tool": rng.choice(["ls", "ls", "ls", "rm", None, None]),
         "not_by": rng.choice([(), (), (KEYS[0],), KEYS[1:3]]),
     }
 
@@ -73,10 +77,42 @@ def draw_client_call(rng: Random, model: Reference, job: str) -> Call:
     return verb, {"job": job, **priority}
 
 
-def draw_holder_call(rng: Random, model: Reference, job: str) -> Call:
+def draw_ask(rng: Random, model: Reference) -> Call:
+    """Draw a call that asks, or one that lets a job ask soon."""
+    jobs = model.jobs
+    held = [name for name, j in jobs.items() if j["session"] is not None and model.alive(j["session"])]
+    ready = [name for name, j in jobs.items() if j["state"] == "PENDING" and j["ready"] <= model.now]
+    ended = [name for name, j in jobs.items() if j["state"] in ENDED]
+    if held and rng.random() < 0.8:
+        return draw_holder_call(rng, model, rng.choice(held), asks=True)
+    if ready and any(map(model.alive, model.sessions)):
+        return "lease", draw_lease(rng, model, rng.choice(ready))
+    if len(jobs) == len(JOBS) and ended:
+        return "delete", {"job": rng.choice(ended)}
+    return draw_creation(rng, model) if len(jobs) < len(JOBS) else draw_call(rng, model)
+
+
+def draw_reservation(rng: Random, model: Reference) -> Call:
+    """Draw a claim, or a delegation by which a person gives its right away, of an open prompt."""
+    still = [
+        (job, key)
+        for job, j in model.jobs.items()
+        for key, p in j["prompts"].items()
+        if p["state"] == "PENDING" and not j["workerless"]
+    ]
+    if not still:
+        return draw_ask(rng, model)
+    authors = [rule.author for rule in model.book.rules.values() if rule.does == "ANSWER"]
+    (job, key), who = rng.choice(still), rng.choice([*authors, *PEOPLE[:2]])
+    if rng.random() < 0.5:
+        return "claim", {"job": job, "key": key, "who": who}
+    return "delegate", {"job": job, "key": key, "who": who, "to": rng.choice(PEOPLE[1:]), "moved": True}
+
+
+def draw_holder_call(rng: Random, model: Reference, job: str, *, asks: bool = False) -> Call:
     j = model.jobs[job]
     epoch = model.sessions.get(j["session"], {"epoch": 1})["epoch"]
-    mistake = rng.choice([""] * 8 + ["token", "who", "epoch"])
+    mistake = rng.choice([""] * 8 + ["token", "who", "epoch"]) if not asks else ""
     who = {"wanda": "wim", "wim": "wanda"}[j["holder"]] if mistake == "who" else j["holder"]
     held = {
         "job": job,
@@ -85,13 +121,17 @@ def draw_holder_call(rng: Random, model: Reference, job: str) -> Call:
         "epoch": rng.choice([0, epoch]) if mistake != "epoch" else max(1, epoch - 1),
     }
     verbs = ["ask", "ask", "ask", "receive", "progress", "step", "complete", "fail", "release"]
-    verb = rng.choice(verbs)
+    verb = rng.choice(verbs) if not asks else "ask"
     keys = [*j["prompts"]]
     if verb == "ask":
         new = KEYS[len(keys) % len(KEYS)]
-        key = rng.choice([new, new, *keys])
-        same = key in keys and rng.random() < 0.5
-        ask = j["prompts"][key]["ask"] if same else draw_content(rng)
+        still = [k for k in keys if asks and j["prompts"][k]["state"] == "PENDING"]
+        key = rng.choice([new, new, *keys, *still])
+        same = key in keys and rng.random() < (0.2 if asks else 0.5)
+        ask = j["prompts"][key][rng.choice(["asked", "asked", "ask"])] if same else draw_content(rng)
+        if asks and not same and key in keys and rng.random() < 0.7:
+            titles = {"Is it right?": "Is it good?", "Is it good?": "Is it right?"}
+            ask["title"] = titles[j["prompts"][key]["ask"]["title"]]
         ask = {**ask, "not_by": tuple(other for other in ask["not_by"] if other != key)}
         instead = rng.choice([(), (), *((k,) for k in keys if k != key)])
         return verb, {**held, "key": key, "ask": ask, "instead": instead}
@@ -149,7 +189,7 @@ def draw_delegation(rng: Random, verb: str, job: str, key: str, p: dict[str, Any
 
 def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
     p = model.jobs[job]["prompts"][key]
-    known = [i for i, (content, _) in p["answers"].items() if content[0] != "root"]
+    known = [i for i, (said, _) in p["answers"].items() if said[0] != "root" and not i.startswith("rule:")]
     if known and rng.random() < 0.5:
         id = rng.choice(known)
         (who, revision, decision, why), _ = p["answers"][id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,17 +23,19 @@ from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.pace import Pace
 from askback_server.engine.purge import Purge
+from askback_server.engine.rules import Rules
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
+from askback_server.expressions import Cel
 from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import UnknownOutcome
-from askback_server.storage import rows, tables
+from askback_server.storage import people_tables, rows, rule_tables, tables
 from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
 from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
-from tests.model.reference import CLAIM, GRACE, KEEP
+from tests.model.state import CLAIM, GRACE, KEEP
 
 LIMITS = Limits(
     override_allowed=frozenset({"*"}),
@@ -43,6 +45,12 @@ LIMITS = Limits(
 )
 TTL = 40.0
 FAULTS = ("lost", "cut after", "cut before", "cut for good", "down")
+TABLES = (
+    *(tables.jobs, tables.events, tables.sessions, people_tables.people, people_tables.group_members),
+    *(rule_tables.rules, rule_tables.rule_revisions, rule_tables.rule_sets),
+)
+"""Emptied before each run; the others follow."""
+CEL = Cel()
 CRASHES = ("crash before", "crash after")
 
 
@@ -55,6 +63,8 @@ class FaultInjector:
         self._own: Callable[[Any], Any] = database._dialect.write
         self._dialect.write = self.write  # type: ignore[method-assign]
         self.next = ""
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """With the fault `meanwhile`: what happens between the decision and the write."""
         self.hung = asyncio.Event()
         self.gate: asyncio.Event | None = None
         """If set, the commit of the next write waits for it."""
@@ -73,6 +83,9 @@ class FaultInjector:
                 self.hung.set()
                 await self._own(batch)
             raise UnknownOutcome("cut for good")
+        if fault == "meanwhile":
+            assert self.meanwhile is not None
+            await self.meanwhile()
         if fault == "crash before":
             await self._hang()
         outcome = await (self._slow(batch) if self.gate is not None else self._own(batch))
@@ -99,7 +112,7 @@ class FaultInjector:
         await asyncio.get_running_loop().create_future()
 
     def clear(self) -> None:
-        self.next, self.gate = "", None
+        self.next, self.gate, self.meanwhile = "", None, None
         self.hung.clear()
 
 
@@ -112,6 +125,7 @@ class Replica:
     clock: DatabaseClock
     engine: Engine
     hot: HotJobs
+    rules: Rules
     feed: Feed
     timers: Timers
     sweep: Sweep
@@ -156,7 +170,7 @@ class Rig:
         for own in self.own:
             own.fast = timedelta(0)
         await self._set_postgres_clock()
-        for table in (tables.jobs, tables.events, tables.sessions):
+        for table in TABLES:
             await self._databases[0]._dialect.run(lambda c, t=table: c.execute(sa.delete(t)))
         self.replicas = [await self._start(i) for i in range(2)]
 
@@ -174,7 +188,9 @@ class Rig:
         hot = HotJobs(self.true.monotonic, newest=bus.version_of)
         feed = Feed(database.feed, database.jobs, hot, bus)
         await feed.start()
-        engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
+        rules = Rules(database.rules, CEL)
+        await rules.load()
+        engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish, rules=rules)
         timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
@@ -193,7 +209,9 @@ class Rig:
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]
-        return Replica(database, faulty, clock, engine, hot, feed, timers, sweep, keeper, shown, running)
+        return Replica(
+            database, faulty, clock, engine, hot, rules, feed, timers, sweep, keeper, shown, running
+        )
 
     async def _kill(self, replica: Replica) -> None:
         for task in replica.running:
@@ -230,6 +248,11 @@ class Rig:
         while await replica.feed.read():
             pass
         replica.hot.resume()
+
+    async def read_uses(self) -> dict[str, int]:
+        """How often each rule was used, by its id."""
+        used = sa.select(rule_tables.rules.c.rule_id, rule_tables.rules.c.uses)
+        return {row["rule_id"]: row["uses"] for row in await self._databases[0].jobs._all(used)}
 
     async def read_all(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
         """All rows of jobs, prompts, answers and checkpoints by job id, and all logs."""

@@ -1,7 +1,7 @@
 """Who may act on a prompt of the reference model, and in whose place (docs/design.md 3, Delegation).
 
 A delegation is a dict: its number `n`, the `holder` of the right, the `giver`, the person `to`, whether it
-has `moved`, the number of its `parent` (0: none), and whether the holder was asked as one of `law`."""
+has `moved`, the number of its `parent` (0: none), and the groups `as` which the holder was asked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from collections.abc import Iterable
 from typing import Any
 
 Prompt = dict[str, Any]
+NO_GROUPS: frozenset[str] = frozenset()
+GROUPS = {"ann": frozenset({"law"}), "dan": frozenset({"ops"})}
+"""The groups of people's credentials; none of others."""
 MOST = 3
 """Delegations of one right in a row."""
 
 
-def right_of(p: Prompt, who: str) -> tuple[str, dict[str, Any] | None] | None:
-    """The holder of the right by which a person may act, and the delegation; None: it may not."""
+def right_of(
+    p: Prompt, who: str, groups: frozenset[str] | None = None
+) -> tuple[str, dict[str, Any] | None] | None:
+    """The holder of the right by which a person may act, and the delegation; None: it may not.
+
+    `groups`: those of the person, if they are not the usual ones.
+    """
+    groups = GROUPS.get(who, NO_GROUPS) if groups is None else groups
     lost = False
     for d in p["given"]:
         if d["moved"] and d["giver"] == who:
@@ -24,7 +33,7 @@ def right_of(p: Prompt, who: str) -> tuple[str, dict[str, Any] | None] | None:
     if lost:
         return None
     gave = any(d["moved"] and d["giver"] == who and not d["parent"] for d in p["given"])
-    if not gave and (who == "ann" or not p["ask"]["law"]):
+    if not gave and (not p["ask"]["to"] or p["ask"]["to"] in groups):
         return who, None
     for d in p["given"]:
         if d["to"] == who:
@@ -60,7 +69,7 @@ def give(p: Prompt, who: str, to: str, moved: bool) -> None:
     assert right is not None
     holder, by = right
     p["last"] += 1
-    law = by["law"] if by is not None else p["ask"]["law"]
+    groups = by["as"] if by is not None else {p["ask"]["to"]} - {""}
     parent = by["n"] if by is not None else 0
     new = {
         "n": p["last"],
@@ -69,7 +78,7 @@ def give(p: Prompt, who: str, to: str, moved: bool) -> None:
         "to": to,
         "moved": moved,
         "parent": parent,
-        "law": law,
+        "as": groups,
     }
     p["given"].append(new)
     if moved and p["claim"][0] == who:
@@ -96,4 +105,5 @@ def of_people(p: Prompt, names: set[str]) -> list[int]:
 
 def unasked(p: Prompt) -> list[int]:
     """Delegations of rights that the audience does not give any more, as far as groups are known."""
-    return [d["n"] for d in p["given"] if p["ask"]["law"] and not d["law"]]
+    to = p["ask"]["to"]
+    return [d["n"] for d in p["given"] if to and to not in d["as"]]

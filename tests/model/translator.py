@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from askback_server.domain import commands as c
 from askback_server.domain import routing_commands as r
 from askback_server.domain import vote_commands as v
-from askback_server.domain.approvals import Approval
+from askback_server.domain.answers import Answer
 from askback_server.domain.commands import PromptRef, SessionRef
-from askback_server.domain.content import Audience, DefaultAnswer, Exclusion, FinalAction, PromptContent
+from askback_server.domain.content import DefaultAnswer, Exclusion, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.delegations import DelegationMode
+from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Failure, Job, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobCreated, PromptAsked
 from tests.model.manual_clock import ManualClock
-from tests.model.reference import Reply
+from tests.model.rule_changes import approval_of, audience_of, rule_name_of
+from tests.model.state import Reply
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
 CID = Principal("cid", frozenset({Role.CONSOLE}))
-DAN = Principal("dan", frozenset({Role.CONSOLE}))
+DAN = Principal("dan", frozenset({Role.CONSOLE}), groups=frozenset({"ops"}))
 PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, CID, DAN, WORKER, OTHER_WORKER)}
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
@@ -37,8 +41,11 @@ def content_of(ask: dict[str, Any]) -> PromptContent:
         timeout=timedelta(seconds=ask["timeout"]) if ask["timeout"] else None,
         final_action=final,
         default_answer=DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None,
-        audience=Audience(groups=frozenset({"law"})) if ask["law"] else Audience(),
-        approval=Approval(ask["needs"][0], reject_at=ask["needs"][1]) if ask["needs"] else None,
+        audience=audience_of(ask["to"]),
+        approval=approval_of(ask["needs"]),
+        priority=ask["priority"],
+        labels={"env": ask["env"]} if ask["env"] else {},
+        metadata_json=json.dumps({"tool": ask["tool"]}) if ask["tool"] else "",
         exclusion=Exclusion(answerers_of=ask["not_by"]) if ask["not_by"] else None,
     )
 
@@ -52,11 +59,17 @@ class Translator:
         self.prompts: dict[tuple[str, str], str] = {}
         self.sessions: dict[str, str] = {}
         self.session_names: dict[str, str] = {}
+        self._rule_answers: dict[tuple[str, str], str] = {}
+        """The ids of the answers of rules, by prompt and by their names in the model."""
 
     # --- to the server ---
 
     def command(self, verb: str, job: str, **what: Any) -> c.Command:
         """Translate a call into a command."""
+        what.pop("at", None)  # the replica: for the reference model only
+        if "id" in what:
+            prompt_id = self.prompts.get((job, what.get("key", "")), "")
+            what["id"] = self._rule_answers.get((prompt_id, what["id"]), what["id"])
         made: c.Command = getattr(self, f"_{verb}")(job, self.jobs.get(job, UNKNOWN_ID), **what)
         return made
 
@@ -187,7 +200,7 @@ class Translator:
                 return (str(result.status), result.replayed, winner_of(result.prompt))
         return ("ok",)
 
-    def learn(self, stored: dict[str, Any]) -> dict[str, Any]:
+    def learn(self, stored: dict[str, Any], logs: Mapping[str, Sequence[Event]]) -> dict[str, Any]:
         """Note the ids of stored rows. Returns the rows in the form of the reference model."""
         seen: dict[str, Any] = {}
         for entry in stored.values():
@@ -196,7 +209,7 @@ class Translator:
             self.jobs[name] = job.job_id
             for prompt in entry["prompts"].values():
                 self.prompts[name, prompt.key] = prompt.prompt_id
-            seen[name] = self._to_model(entry)
+            seen[name] = {**self._to_model(entry), "uses": _uses_of(entry, logs.get(job.job_id, ()))}
         return seen
 
     def _to_model(self, entry: dict[str, Any]) -> dict[str, Any]:
@@ -207,9 +220,12 @@ class Translator:
             result = json.loads(result)["state"]
         prompts = {}
         for p in entry["prompts"].values():
-            answers = {i: str(s.status) for (of, i), s in entry["answers"].items() if of == p.prompt_id}
+            given = [s for (of, _), s in entry["answers"].items() if of == p.prompt_id]
+            answers = {_answer_name(s.answer): str(s.status) for s in given}
+            self._rule_answers |= {(p.prompt_id, _answer_name(s.answer)): s.answer.answer_id for s in given}
             prompts[p.key] = {
                 "title": p.content.title,
+                "asks": _asks_of(p.content),
                 "round": p.round,
                 "revision": p.revision,
                 "state": str(p.state),
@@ -218,7 +234,7 @@ class Translator:
                 "received": p.consumed_at is not None,
                 "winner": winner_of(p),
                 "answers": answers,
-                "votes": [(v.user_id, v.answer.answer_id) for v in p.votes.live] if p.votes else [],
+                "votes": [(v.user_id, _answer_name(v.answer)) for v in p.votes.live] if p.votes else [],
                 "voted": p.votes.earlier if p.votes else frozenset(),
                 "out": p.content.exclusion.users if p.content.exclusion else frozenset(),
                 "given": _given(p),
@@ -254,7 +270,31 @@ def winner_of(prompt: Prompt) -> str:
         return ""
     if end.answer is None:
         return str(end.state)
-    return "default" if end.answer.answer_id.startswith("default:") else end.answer.answer_id
+    return "default" if end.answer.answer_id.startswith("default:") else _answer_name(end.answer)
+
+
+def _answer_name(answer: Answer) -> str:
+    """An answer's id in the model. That of a rule is made of the rule's name and the prompt's revision there:
+    the last part of its id is new each time."""
+    if not answer.rule:
+        return answer.answer_id
+    rule_id, _, revision = answer.rule.partition("@")
+    return f"rule:{rule_name_of(rule_id)}@{revision}:{answer.revision}"
+
+
+def _asks_of(content: PromptContent) -> tuple[Any, ...]:
+    """Whom a prompt asks, how many, and how urgently."""
+    approval = content.approval
+    needs = (approval.required, approval.reject_at, approval.rules_may_fill) if approval else None
+    return content.audience, needs, content.priority
+
+
+def _uses_of(entry: dict[str, Any], log: Sequence[Event]) -> dict[str, int]:
+    """How often each rule has routed or answered a prompt of a job, as its log and its answers say."""
+    routed = (event.data or {} for event in log if event.type is EventType.PROMPT_RULED)
+    refs = [str(ref) for data in routed for ref in data.get("routed", ())]
+    refs += [s.answer.rule for s in entry["answers"].values() if s.answer.rule]
+    return dict(Counter(f"{rule_name_of(ref[:36])}{ref[36:]}" for ref in refs))
 
 
 def to_comparable(job: dict[str, Any]) -> dict[str, Any]:
@@ -265,7 +305,8 @@ def to_comparable(job: dict[str, Any]) -> dict[str, Any]:
         kept = {k: p[k] for k in ("round", "revision", "state", "until", "claim", "received", "winner")}
         votes = [vote[:2] for vote in p["votes"]]
         given = [(d["holder"], d["giver"], d["to"], d["moved"]) for d in p["given"]]
-        more = {"votes": votes, "voted": p["voted"], "out": p["out"], "given": given}
+        asks = audience_of(p["ask"]["to"]), p["ask"]["needs"], p["ask"]["priority"]
+        more = {"asks": asks, "votes": votes, "voted": p["voted"], "out": p["out"], "given": given}
         prompts[key] = {**kept, **more, "title": p["ask"]["title"], "answers": answers}
     kept = {k: v for k, v in job.items() if k not in ("request", "attempts", "workerless", "prompts")}
     return {**kept, "prompts": prompts}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tests.simulate.consoles import AccessSchedule, ConverseSchedule, ReconnectSchedule
+from tests.simulate.ruled import RulesSchedule
 from tests.simulate.schedule import Schedule
 from tests.simulate.voters import VotesSchedule
 from tests.simulate.workers import ContestSchedule, WorkSchedule
@@ -20,6 +21,7 @@ KINDS: dict[str, Callable[[int], Schedule]] = {
     "work": WorkSchedule,
     "contest": ContestSchedule,
     "votes": VotesSchedule,
+    "rules": RulesSchedule,
 }
 
 

@@ -31,6 +31,7 @@ from askback_server.ports.storage import (
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
 from tests.simulate.idle_stores import IdleCheckpoints, IdleRules, IdleStores
+from tests.simulate.rules import SimulatedRules
 from tests.simulate.virtual_time import LoopClock
 from tests.simulate.wakeups import SimulatedChannel, SimulatedWakeups
 from tests.simulate.worker_sessions import SimulatedSessions
@@ -73,9 +74,9 @@ class SimulatedDatabase:
         self.jobs = self.queue = self.feed = self
         idle = IdleStores(self.pause)
         self.census = self.presence = self.queue_locks = self.sign_outs = idle
-        self.overview = self.people = self.absences = idle
+        self.overview = self.people = self.absences = self.audit = idle
         self.checkpoints = IdleCheckpoints()
-        self.rules = IdleRules()
+        self.rules: IdleRules | SimulatedRules = IdleRules()
         self._channel = SimulatedChannel(seed)
         self.sessions = SimulatedSessions(self)
 
@@ -144,12 +145,15 @@ class SimulatedDatabase:
             known = job.request_id and any(
                 (j.namespace, j.request_id) == named for j in self.rows.jobs.values()
             )
-            return Lost.VERSION if known else None
+            return Lost.VERSION if known or not self.rules.hold(write) else None
         known_job = self.rows.jobs.get(job.job_id)
-        return None if known_job is not None and known_job.version == write.expected else Lost.VERSION
+        if known_job is None or known_job.version != write.expected or not self.rules.hold(write):
+            return Lost.VERSION
+        return None
 
     def _apply(self, write: JobWrite, xid: int, ids: list[int]) -> None:
         rows, job = self.rows, write.job
+        self.rules.commit(write)
         for number, event in zip(ids, write.events, strict=True):
             insort(rows.log, (Position(xid, number), event), key=lambda entry: entry[0])
         if write.deleted:

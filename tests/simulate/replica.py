@@ -13,6 +13,7 @@ from askback_server.sessions.replica import Replica
 from askback_server.transport.streams import serve_converse, serve_work
 from tests.simulate.database import SimulatedDatabase
 from tests.simulate.people import People
+from tests.simulate.rules import SimulatedRules
 from tests.simulate.virtual_time import OrderedSet
 
 HEARTBEAT = 2.0
@@ -49,6 +50,8 @@ class SimulatedReplica:
         ]
         if serve_workers:
             running += [parts.dispatcher.run(), parts.keeper.run()]
+        if isinstance(self._database.rules, SimulatedRules):
+            running.append(parts.rules.run())
         self._tasks = [asyncio.create_task(work) for work in running]
 
     async def serve(self, method: str, user: str, context: Any) -> None:

@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import policy_service_pb2 as policies
 from askback.v1 import worker_service_pb2 as work
 
 _END = object()
@@ -94,7 +95,7 @@ class _Streams:
 
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
-_FILES = {"WorkerService": work, "HitlService": hitl, "JobService": jobs}
+_FILES = {"WorkerService": work, "HitlService": hitl, "JobService": jobs, "PolicyService": policies}
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]

@@ -65,7 +65,7 @@ class World:
         entering = asyncio.create_task(self.console.__aenter__())
         await self.welcome()
         await entering
-        self.app = FullScreenConsole(self.console, DeadTime(self.clock), person)
+        self.app = FullScreenConsole(self.console, DeadTime(self.clock), person, client.rules)
         try:
             async with self.app.run_test(size=size) as self.pilot:
                 self.events(*events, caught_up())
@@ -162,9 +162,9 @@ class World:
         assert self.text == path.read_text(encoding="utf-8")
 
 
-def known_as(name: str, *groups: str, admin: bool = False) -> Identity:
+def known_as(name: str, *groups: str, admin: bool = False, roles: tuple[str, ...] = ("console",)) -> Identity:
     """The person at the screen."""
-    return Identity(name, ("default",), False, ("console",), groups, admin, Authentication.TOKEN, None, None)
+    return Identity(name, ("default",), False, roles, groups, admin, Authentication.TOKEN, None, None)
 
 
 def at(seconds: float) -> Timestamp:

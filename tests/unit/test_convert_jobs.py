@@ -128,7 +128,9 @@ def test_every_field_of_the_job_message_is_set() -> None:
     assert {f.name for f, _ in convert.job_message(FULL).ListFields()} == {
         f.name for f in pb.Job.DESCRIPTOR.fields if f.name != "head_only"
     }
-    message = prompt_message(replace(CLOSED, claimed_by="x", claimed_until=AT, same_digest="d2"))
+    message = prompt_message(
+        replace(CLOSED, claimed_by="x", claimed_until=AT, same_digest="d2", asked_digest="d3")
+    )
     assert {f.name for f, _ in message.ListFields()} == {f.name for f in message.DESCRIPTOR.fields}
 
 

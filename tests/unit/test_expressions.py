@@ -51,10 +51,57 @@ def test_every_variable_has_a_value_of_its_type() -> None:
         assert CEL.compile(f"{name} == {name}")(inputs()) is True
 
 
+def test_inputs_are_converted_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    cel, made = Cel(), []
+    env = cel._env
+
+    class Counting:
+        compile = env.compile
+
+        def Activation(self, data: Any) -> Any:
+            made.append(data)
+            return env.Activation(data)
+
+    monkeypatch.setattr(cel, "_env", Counting())
+    first, second = inputs({"n": 1}), inputs({"n": 2})
+    when = [cel.compile(f"metadata.n == {n}") for n in (1, 2)]
+    found = [[each(values) for each in when] for values in (first, second, first)]
+    assert found == [[True, False], [False, True], [True, False]]
+    assert [values["metadata"]["n"] for values in made] == [1, 2, 1]
+    joined = cel.compile("prompt.body + prompt.title == ''")
+    for _ in range(2):  # an activation would keep what it makes
+        assert joined(first) is False
+    assert len(made) == 5
+
+
 def test_too_many_iterations_are_an_error() -> None:
     source = "metadata.l.exists(x, metadata.l.exists(y, x + y == -1))"
     with pytest.raises(ExpressionError, match="budget"):
         CEL.compile(source)(inputs({"l": list(range(MAX_ITEMS))}))
+
+
+@pytest.mark.parametrize(
+    ("source", "body"),
+    [
+        ("metadata.l.all(x, metadata.l.all(y, !prompt.body.matches('[a-z]+q')))", "x" * 50_000),
+        ("metadata.l.all(x, !prompt . body.contains('q'))", "x" * 200_000),
+        (
+            "metadata.l.map(x, prompt.body + prompt.body + prompt.body + prompt.body).size() == 0",
+            "x" * 90_000,
+        ),
+        (f"prompt.body.matches('(a|b)*a{'(a|b)' * 60}')", "ab" * 250_000),
+    ],
+)
+def test_what_would_hold_up_the_process_is_an_error_and_not_evaluated(source: str, body: str) -> None:
+    # It took up to 49 s of CPU in the process that serves all calls.
+    with pytest.raises(ExpressionError, match="too large"):
+        CEL.compile(source)(inputs({"l": list(range(MAX_ITEMS))}, body=body))
+
+
+def test_long_lists_and_texts_are_evaluated_where_that_is_cheap() -> None:
+    paths = {"l": ["/srv/" + "x" * 40] * MAX_ITEMS}
+    assert CEL.compile("metadata.l.all(x, x.startsWith('/srv/'))")(inputs(paths, body="x" * 400_000)) is True
+    assert CEL.compile("prompt.body.matches('^x+y?$')")(inputs(paths, body="x" * 400_000)) is True
 
 
 @pytest.mark.parametrize(

@@ -388,3 +388,13 @@ def test_a_route_that_no_people_can_satisfy_is_refused_with_its_name() -> None:
     here = world(rule(effect=Effect.ROUTE, route=Route(approval=Approval(2, reject_at=1))))
     with pytest.raises(InvalidField, match="r1@1"):
         here.ask(content=question(audience=Audience(frozenset({"bob"}))))
+
+
+def test_who_asks_cannot_escape_a_refusal_by_an_audience_that_a_route_does_not_fit() -> None:
+    elsewhere = rule("r1", Effect.ROUTE, route=Route(audience=Audience(frozenset({"bob"}))))
+    for effect, state in ((C, PromptState.ANSWERED), (A, PromptState.PENDING)):
+        here = world(elsewhere, rule("r2", effect))
+        prompt = here.ask(content=question(audience=Audience(frozenset({"ann"})))).prompt
+        assert prompt.state is state
+        assert ruled(here)["conflict"] == "the audience of a rule is no part of the prompt's"
+        assert ruled(here)["outcome"] == (C if state is PromptState.ANSWERED else B)

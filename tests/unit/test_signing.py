@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_a_file_that_is_no_set_of_keys_is_refused(tmp_path: Path, content: str) 
     path = tmp_path / "keys.json"
     path.write_text(content)
     with pytest.raises(BadSigningKeys):
+        signer(str(path))
+
+
+def test_a_key_whose_parts_do_not_belong_together_signs_nothing(tmp_path: Path) -> None:
+    path, other = tmp_path / "keys.json", tmp_path / "other.json"
+    for each in (path, other):
+        add_key(str(each))
+    [key], [stranger] = (json.loads(each.read_text())["keys"] for each in (path, other))
+    path.write_text(json.dumps({"keys": [{**key, "x": stranger["x"]}]}))
+    with pytest.raises(BadSigningKeys, match="does not verify"):
         signer(str(path))
 
 

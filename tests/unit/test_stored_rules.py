@@ -25,6 +25,7 @@ from askback_server.domain.stored_rules import (
     drop_proposal,
     is_shortening,
     note_job,
+    rule_body,
     shorten,
     switch_off,
     write_revision,
@@ -46,6 +47,35 @@ def proposed(before: StoredRule | None = None, **spec: Any) -> StoredRule:
 
 def active() -> StoredRule:
     return write_revision(blank(), SPEC, "ann", START, needs_approval=False)
+
+
+def test_the_second_person_reads_all_that_a_rule_does() -> None:
+    changes = Route(
+        Audience(frozenset({"mia"}), frozenset({"ops"})),
+        Approval(2, (GroupApproval("law", 1),), 2, rules_may_fill=1),
+        7,
+        HOUR,
+    )
+    texts = [
+        replace(SPEC, effect=Effect.ROUTE, answer=None, route=changes),
+        replace(SPEC, effect=Effect.REFUSE, answer=None, refusal="never again"),
+        replace(SPEC, answer=GivenAnswer(Decision.EDIT, '{"a": 1}', "as always")),
+    ]
+    routed, refused, answered = map(rule_body, texts)
+    for part in ("user mia, group ops", "needs 2", "1 of group law", "may fill 1", "priority", "1:00:00"):
+        assert part in routed
+    assert "never again" in refused
+    assert '{"a": 1}' in answered
+    assert "as always" in answered
+
+
+def test_no_text_of_the_author_looks_like_another_line_of_the_rule() -> None:
+    source = "true // ```\n- unless nothing"
+    spec = replace(SPEC, reason="a\n- uses: 1", match=Match(expression=source), unless="metadata.a == '`'")
+    lines = rule_body(spec).splitlines()
+    assert lines[0].endswith("a - uses: 1")
+    start = lines.index("````")
+    assert lines[start : start + 4] == ["````", *source.splitlines(), "````"]
 
 
 def test_only_the_proposed_revision_is_activated_and_only_once() -> None:

@@ -226,7 +226,7 @@ def test_a_long_title_hides_nothing() -> None:
                 state=pb.PROMPT_STATE_ANSWERED,
                 answer=pb.Answer(decision=pb.DECISION_ACCEPT, source=pb.ANSWER_SOURCE_TIMEOUT_DEFAULT),
             ),
-            "answered by its deadline's default: ACCEPT",
+            "answered by the deadline's default: ACCEPT",
         ),
         (
             pb.Resolution(state=pb.PROMPT_STATE_EXPIRED, time=at(-60)),

@@ -112,6 +112,7 @@ def test_no_reply_is_left_out() -> None:
     # Reads, and calls with several results, return the response itself, as get_prompt does.
     assert of_calls - {r[1] for r in REPLIES} == {
         "answer_prompts",
+        "get_receipt",
         "list_prompts",
         "list_answers",
         "list_checkpoints",

@@ -91,6 +91,10 @@ class Vote:
     values_json: str = ""
     on_behalf_of: str = ""
     """The person in whose place `by` voted, by a delegation; empty: by a right of its own."""
+    rule_id: str = ""
+    """The rule that voted in the name of `by`; empty: the person did."""
+    rule_revision: int = 0
+    """The revision of that rule."""
     __repr__ = brief.repr_of_vote
 
 
@@ -156,6 +160,8 @@ def votes_of(votes: Iterable[pb.Vote]) -> tuple[Vote, ...]:
                 tuple(vote.groups),
                 proposal.values_json,
                 vote.on_behalf_of,
+                vote.rule_id,
+                vote.rule_revision,
             )
         )
     return tuple(found)

@@ -240,6 +240,11 @@ class PromptInfo:
         return tuple(map(Delegation.from_proto, self.proto.delegations))
 
     @property
+    def routed(self) -> bool:
+        """Whether rules have routed it: other people, more of them, more urgently, or for less time."""
+        return self.proto.routed
+
+    @property
     def delegation_policy(self) -> DelegationPolicy | None:
         """To whom people may delegate it; None: to anyone."""
         content = self.proto.content

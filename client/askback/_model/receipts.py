@@ -94,12 +94,15 @@ class Receipt:
         compared = [
             ("prompt_id", prompt.prompt_id == self.prompt_id),
             ("job_id", prompt.job_id == self.job_id),
+            ("namespace", prompt.proto.namespace == self.payload.get("namespace", "")),
+            ("requested_by", prompt.requested_by == self.payload.get("requested_by", "")),
             ("key", prompt.key == self.payload.get("key", "")),
             ("revision", prompt.revision == self.payload["revision"]),
             ("content", digest_of_content(prompt.proto.content) == self.shown_digest),
             ("state", prompt.state == self.state),
             ("decided_by", resolution is not None and resolution.actor == self.decided_by),
             ("decided_at", resolution is not None and resolution.at == self.decided_at),
+            ("reason", resolution is not None and resolution.reason == self.payload.get("reason", "")),
             ("answer", is_answered == (answer is not None)),
         ]
         wrong = [name for name, is_same in compared if not is_same]
@@ -120,6 +123,8 @@ def _differences_of_answer(given: AnswerInfo, signed: Mapping[str, Any]) -> list
         ("rule", rule, signed.get("rule", "")),
         ("values", _digest(given.values_json), signed.get("values_sha256", "")),
         ("edits", edits, signed.get("edits", [])),
+        ("batch_id", given.batch_id, signed.get("batch_id", "")),
+        ("at", given.at, datetime.fromisoformat(signed["given_at"])),
         ("comment", _digest(given.comment), signed.get("comment_sha256", "")),
     ]
     return [f"answer.{name}" for name, mine, theirs in compared if mine != theirs]

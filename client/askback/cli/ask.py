@@ -71,6 +71,12 @@ _APPROVED_KINDS = frozenset({"confirm", "preview", "validate", "structure_fix"})
     help="How many of them must be members of this group.",
 )
 @click.option("--reject-at", type=click.IntRange(1), help="How many must reject it. [default: one]")
+@click.option(
+    "--rules-may-fill",
+    "by_rules",
+    type=click.IntRange(1),
+    help="How many of them rules may give, each in its author's name. [default: none]",
+)
 @click.option("--exclude-requester", is_flag=True, help="The asker may not answer.")
 @click.option(
     "--exclude",
@@ -125,6 +131,7 @@ async def ask(
     import asyncio
     import uuid
 
+    from askback.cli.ask_report import report_asked
     from askback.cli.record import record
     from askback.terminal.vote_words import vote_warnings
 
@@ -135,6 +142,8 @@ async def ask(
         for warning in vote_warnings(run.prompt, None) if run.prompt else ():
             context.out.note(f"! {warning}")
         if no_wait:
+            if run.prompt and not run.prompt.is_open:
+                await report_asked(context, run, run.prompt)
             if context.out.as_json:
                 context.out.json(record((await run.job()).proto))
             else:
@@ -162,6 +171,7 @@ def question(
     approvals: int | None,
     group_approvals: tuple[tuple[str, int], ...],
     reject_at: int | None,
+    by_rules: int | None,
     exclude_requester: bool,
     excluded: tuple[str, ...],
     hide_from_excluded: bool,
@@ -200,10 +210,10 @@ def question(
     elif hide_from_excluded:
         raise click.UsageError("--hide-from-excluded needs --exclude or --exclude-requester")
     approval = None
-    if approvals or group_approvals or reject_at:
+    if approvals or group_approvals or reject_at or by_rules:
         # Without a number it is as many as the groups need, or one.
         required = approvals or (0 if group_approvals else 1)
-        approval = Approval(required, dict(group_approvals), reject_at or 0)
+        approval = Approval(required, dict(group_approvals), reject_at or 0, rules_may_fill=by_rules or 0)
     delegation = policy_of(delegates, none=no_delegation)
     try:
         prompt_content(
@@ -240,26 +250,15 @@ def question(
 async def _wait_for_answer(context: CommandContext, run: Run) -> int:
     """Wait for the end of the prompt, print the answer and return the exit code."""
     from contextlib import suppress
-    from datetime import UTC, datetime
 
-    from askback._text.spans import when
-    from askback.cli.answer_commands import commands_for_others
+    from askback.cli.ask_report import report_asked
     from askback.cli.outcome_exits import answer_exit
     from askback.cli.record import record
-    from askback.cli.words import audience_words, resolution_words
+    from askback.cli.words import resolution_words
     from askback.errors import JobCancelled, JobFailed
-    from askback.terminal.vote_words import approval_words
 
     assert run.prompt is not None  # the job was created with it
-    deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=context.out.verbose)
-    until = f", deadline {deadline}" if deadline else ""
-    context.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
-    if run.prompt.approval is not None:
-        context.out.note(f"  {approval_words(run.prompt.approval)}")
-    for what, command in zip(
-        ("to answer", "to say no"), commands_for_others(run.prompt, context.connection), strict=False
-    ):
-        context.out.note(f"  {what + ':':<11}{command}")
+    await report_asked(context, run, run.prompt)
     with suppress(JobCancelled, JobFailed):  # the prompt has more details
         await run.result()
     prompt = await context.client.prompt(run.prompt.prompt_id)

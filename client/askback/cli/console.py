@@ -38,7 +38,7 @@ async def console(context: CommandContext, bell: bool, plain: bool, **options: A
         **await view(context.client, options), connect_timeout=timeout
     ) as opened:
         terminal.person = await console_person(context.client)
-        live = LiveConsole(opened, terminal, bell=bell)
+        live = LiveConsole(opened, terminal, context.client.rules, bell=bell)
         await live.run()
     if terminal.is_terminal or not live.errors:
         return None

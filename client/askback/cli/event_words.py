@@ -9,7 +9,8 @@ from askback._model.jobs import Event
 from askback._model.times import timestamp
 from askback._text.text import one_line
 from askback.cli.routing_words import routing_words
-from askback.cli.words import JOB_STATES, names_words
+from askback.cli.words import JOB_STATES
+from askback.terminal.words import names_words
 
 _BOOKKEEPING = (
     "JOB_LEASED",
@@ -140,7 +141,7 @@ def event_words(event: Event) -> str:
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
             )
             by += _behalf_words(data)
-            by += " (override)" if data.get("source") == "OVERRIDE" else ""
+            by += _HOW.get(str(data.get("source")), "")
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
         case "PROMPT_VOTED":
             voter = f"{one_line(event.actor)}{_behalf_words(data)}"
@@ -148,7 +149,7 @@ def event_words(event: Event) -> str:
         case "PROMPT_DELEGATED" | "DELEGATION_ENDED" | "PROMPT_REROUTED" | "SUBSTITUTE_SKIPPED":
             return f"question {data.get('round')}: {routing_words(event)}"
         case "PROMPT_RULED":
-            return f"question {data.get('round')}: {_ruling_words(data)}"
+            return f"question {data.get('round')}: {ruling_words(data)}"
         case "VOTE_WITHDRAWN":
             return f"question {data.get('round')}: {one_line(event.actor)} withdraws a vote"
         case "PROMPT_EXCLUDED":
@@ -183,16 +184,21 @@ def _behalf_words(data: dict[str, Any]) -> str:
     return f" on behalf of {one_line(data['on_behalf_of'])}" if data.get("on_behalf_of") else ""
 
 
+_HOW = {"OVERRIDE": " (override)", "RULE": " (by rule)"}
 _RULINGS = {"ANSWER": "answered by rule", "REFUSE": "rejected by rule"}
 
 
-def _ruling_words(data: dict[str, Any]) -> str:
-    """What rules made of a question: `asks people; rules x@1: its author is excluded`."""
+def ruling_words(data: dict[str, Any]) -> str:
+    """What rules made of a question: `answered by rule x@1`, `asks people; rules x@1 (x@1: its author is
+    excluded)`, `asks people; routed by y@2`."""
     words = _RULINGS.get(str(data.get("outcome")), "asks people")
-    matched = one_line(", ".join(data.get("matched", ())))
-    hindered = "; ".join(f"{name}: {why}" for name, why in data.get("hindered", {}).items())
-    words += f" {matched}" if words in _RULINGS.values() else f"; rules {matched}" if matched else ""
-    words += f"; routed by {one_line(', '.join(data['routed']))}" if data.get("routed") else ""
+    routed, held = data.get("routed", ()), data.get("hindered", {})
+    decides = words in _RULINGS.values()
+    matched = [name for name in data.get("matched", ()) if not (name in routed or (decides and name in held))]
+    named = one_line(", ".join(matched))
+    hindered = "; ".join(f"{name}: {why}" for name, why in held.items())
+    words += f" {named}" if decides else f"; rules {named}" if named else ""
+    words += f"; routed by {one_line(', '.join(routed))}" if routed else ""
     words += f"; errors in {one_line(', '.join(data['errors']))}" if data.get("errors") else ""
     words += f"; {one_line(data['conflict'])}" if data.get("conflict") else ""
     return words + (f" ({one_line(hindered)})" if hindered else "")

@@ -21,9 +21,11 @@ from askback.cli.answer_commands import commands_for_caller
 from askback.cli.connection import Connection
 from askback.cli.event_words import event_words
 from askback.cli.record import record
-from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
-from askback.terminal.delegation_words import author_words, delegation_words
+from askback.cli.words import audience_words, decision_words, fields, json_words
+from askback.terminal.author_words import answer_author
+from askback.terminal.delegation_words import delegation_words
 from askback.terminal.vote_words import exclusion_words, progress_words
+from askback.terminal.words import names_words
 from askback.v1 import prompt_pb2 as pb
 
 Submissions = Sequence[tuple[AnswerInfo, AnswerStatus]]
@@ -250,10 +252,7 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
 
 
 def _submission(answer: AnswerInfo, status: AnswerStatus, *, verb: str) -> str:
-    who = author_words(one_line(answer.by), one_line(answer.on_behalf_of))
-    who += " (override)" if answer.by_override else ""
-    who += " (by rule)" if answer.by_rule else ""
-    text = f"{who} {verb} {decision_words(answer.decision)!r}"
+    text = f"{one_line(answer_author(answer))} {verb} {decision_words(answer.decision)!r}"
     if answer.values is not None:
         text += f" {json_words(answer.values_json)}"
     if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):

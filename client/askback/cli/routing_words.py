@@ -8,7 +8,7 @@ from typing import Any
 from askback._model.jobs import Event
 from askback._text.spans import day_words, span_words
 from askback._text.text import one_line
-from askback.cli.words import names_words
+from askback.terminal.words import names_words
 
 _SKIPPED = {
     "SELF_REVIEW": "asked for it",

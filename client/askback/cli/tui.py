@@ -40,6 +40,6 @@ async def tui(context: CommandContext, **options: Any) -> None:
         **await view(context.client, options), connect_timeout=timeout
     ) as opened:
         person = await console_person(context.client)
-        failure = await FullScreenConsole(opened, person=person).run_async()
+        failure = await FullScreenConsole(opened, person=person, rules=context.client.rules).run_async()
     if failure is not None:
         raise failure

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from askback._model.enums import DecisionKind, JobState
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.prompts import PromptInfo
 from askback._model.resolutions import AnswerInfo, Resolution
 from askback._text.text import clean_json, one_line
-from askback.terminal.delegation_words import author_words
+from askback.terminal.author_words import answer_author
 from askback.terminal.prompt_table import STATE_WORDS
+from askback.terminal.words import names_words
 
 JOB_STATES = {
     JobState.PENDING: "queued",
@@ -39,10 +40,7 @@ def decision_words(decision: DecisionKind) -> str:
 
 def answer_words(answer: AnswerInfo) -> str:
     """The answer in one line: `yes, by ana: checked the ledger`."""
-    author = author_words(one_line(answer.by) or "someone", one_line(answer.on_behalf_of))
-    who = "the deadline's default" if answer.by_default else author
-    who += " (override)" if answer.by_override else ""
-    who += f" (rule {one_line(answer.rule_id)}@{answer.rule_revision})" if answer.by_rule else ""
+    who = one_line(answer_author(answer))
     who += f" (with others: batch {one_line(answer.batch_id, _BATCH_CHARS)})" if answer.batch_id else ""
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:
@@ -65,12 +63,6 @@ def audience_words(prompt: PromptInfo) -> str:
     audience = prompt.proto.content.audience
     named = names_words(audience.users, audience.groups)
     return named or f"everyone with the console role in {one_line(prompt.proto.namespace)}"
-
-
-def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
-    """Users and groups in words: `user ana, group release`; empty for none."""
-    named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
-    return ", ".join(named)
 
 
 def json_words(text: str) -> str:

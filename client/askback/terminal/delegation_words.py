@@ -12,11 +12,6 @@ from askback._model.prompts import PromptInfo
 from askback._text.spans import day_words
 
 
-def author_words(name: str, on_behalf_of: str) -> str:
-    """Who answered, and in whose place: `ben on behalf of ana`."""
-    return f"{name} on behalf of {on_behalf_of}" if on_behalf_of else name
-
-
 def parse_target(text: str) -> tuple[str, str]:
     """The person and the group, one of them empty, that `ben`, `user:ben` or `group:qa` names. Raises
     ValueError, with a message for the person."""

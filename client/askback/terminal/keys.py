@@ -34,6 +34,7 @@ class Action(StrEnum):
     SIMILAR = "similar"
     DELEGATE = "delegate"
     RETURN = "return"
+    ALWAYS = "always"
     NEXT = "next"
     PREVIOUS = "previous"
     SEARCH = "search"
@@ -89,7 +90,12 @@ DELEGATION_KEYS: Final = (
 )
 """Keys that change who answers. Only terminal consoles have them."""
 
-CONSOLE_KEYS: Final = (*KEYS, *VOTE_KEYS, *GROUP_KEYS, *DELEGATION_KEYS)
+RULE_KEYS: Final = (
+    Key("!", Action.ALWAYS, "always so: make a rule of an answered one; again: delete that rule"),
+)
+"""The key of people with the role policy. Only terminal consoles have it."""
+
+CONSOLE_KEYS: Final = (*KEYS, *VOTE_KEYS, *GROUP_KEYS, *DELEGATION_KEYS, *RULE_KEYS)
 """All keys of a terminal console."""
 
 SCREEN_KEYS: Final = (

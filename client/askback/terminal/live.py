@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from askback._client.rule_calls import Rules
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import negative_decision, values_decision
@@ -25,15 +26,14 @@ from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_table import fit_screen
 from askback.terminal.prompt_text import write_prompt
-from askback.terminal.search import matches
+from askback.terminal.rule_maker import RuleMaker
+from askback.terminal.search import matches, write_found
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import write_refusal
 from askback.terminal.wizard import NotAnswered
 from askback.v1 import hitl_service_pb2 as pb
 
 _LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
-_MAX_FOUND = 20
-"""The maximum number of results that a search lists."""
 
 
 class LiveConsole:
@@ -43,7 +43,9 @@ class LiveConsole:
     discarded until an empty one confirms that the person has seen it. The input is offered again.
     """
 
-    def __init__(self, console: Console, terminal: Terminal, *, bell: bool = False) -> None:
+    def __init__(
+        self, console: Console, terminal: Terminal, rules: Rules | None = None, *, bell: bool = False
+    ) -> None:
         self._console = console
         self._terminal = terminal
         self._writer = terminal.writer
@@ -55,6 +57,7 @@ class LiveConsole:
             console, self._prompts, terminal, self._answerer, self.errors, partial(show_prompt, terminal)
         )
         self._delegator = Delegator(terminal)
+        self._rule_maker = RuleMaker(rules, terminal)
         self._notices = LiveNotices(
             console, terminal, self._prompts, self._answerer, self._delegator, bell=bell
         )
@@ -84,6 +87,7 @@ class LiveConsole:
             Action.SIMILAR: lambda rest: self._group.decide_similar(self._find_open(rest)),
             Action.DELEGATE: self._delegate,
             Action.RETURN: self._return,
+            Action.ALWAYS: lambda rest: self._rule_maker.always(self._prompts.find(rest)),
             Action.NEXT: lambda rest: self._move(1),
             Action.PREVIOUS: lambda rest: self._move(-1),
         }
@@ -276,10 +280,7 @@ class LiveConsole:
         rows = [row for row in self._prompts.open_rows() if matches(row.prompt, text)]
         if not text or not rows:
             raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
-        for row in rows[:_MAX_FOUND]:
-            self._writer.line(f"{row.number:>4}  [{row.prompt.kind}] {row.prompt.title}")
-        if len(rows) > _MAX_FOUND:
-            self._writer.line(f"      and {len(rows) - _MAX_FOUND} more", "quiet")
+        write_found(self._writer, rows)
         if len(rows) == 1:
             await self._show(str(rows[0].number))
 

@@ -16,6 +16,7 @@ withdraw [N]                 withdraw your vote
 delegate N NAME [comment]    pass it on to a person, or group:NAME; they answer on your behalf
 also N NAME [comment]        the same, and you may answer too
 return N [NAME]              give it back; with NAME take back what you delegated
+always [N]                   make a rule of an answered one, which asks why; again: delete it
 override [N]                 decide as an admin, whatever approval and exclusion say
 wait                         wait until something is open
 help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console

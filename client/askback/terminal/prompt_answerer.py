@@ -9,7 +9,7 @@ from typing import Any
 
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import values_decision
-from askback._model.enums import DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
@@ -21,6 +21,7 @@ from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_work import report_change
+from askback.terminal.rule_maker import may_make_rules
 from askback.terminal.short_questions import confirm_unseen
 from askback.terminal.terminal import PersonTerminal
 from askback.terminal.verdicts import accepted_words
@@ -245,6 +246,8 @@ class PromptAnswerer:
             return outcome
         self.settle(row)
         self._terminal.writer.line(accepted_words(outcome), "good")
+        if outcome.status is AnswerStatus.ACCEPTED and may_make_rules(self._terminal.person):
+            self._terminal.writer.line("  always so? `!` makes a rule of it", "quiet")
         return None
 
     def settle(self, row: Row[ConsolePrompt]) -> None:

@@ -63,7 +63,7 @@ def prompt_columns(
         ),
         Column(
             "BY",
-            [p.resolution.actor if p.resolution else "" for p in prompts],
+            [_ended_by(p) for p in prompts],
             maximum=_NAME_WIDTH,
             informative=True,
         ),
@@ -139,6 +139,11 @@ def time_left_words(prompt: PromptInfo, at: datetime) -> str:
     if prompt.is_open:
         return words.time_left(prompt, at)
     return state_word(prompt).removeprefix("answered ")
+
+
+def _ended_by(prompt: PromptInfo) -> str:
+    by_rule = prompt.answered is not None and prompt.answered.by_rule
+    return f"{prompt.resolution.actor}{' (by rule)' * by_rule}" if prompt.resolution else ""
 
 
 def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:

@@ -12,8 +12,9 @@ from askback._model.resolutions import AnswerInfo
 from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
+from askback.terminal.author_words import answer_author
 from askback.terminal.choices import marks
-from askback.terminal.delegation_words import author_words, delegation_facts
+from askback.terminal.delegation_words import delegation_facts
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, is_object, top_entries
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
@@ -180,6 +181,8 @@ def _facts(
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
     yield "for", ", ".join(names) or "everyone"
+    if prompt.routed:
+        yield "routed", f"by rules; `askback explain {prompt.job_id[-8:]}` names them"
     yield from delegation_facts(prompt, person, at)
     yield from vote_facts(prompt, person)
     if prompt.proto.content.priority:
@@ -290,9 +293,7 @@ def write_answer(
 ) -> None:
     """Write an answer: the decision, who gave it and when, the values, edits and comment."""
     verdict = f"{status}: " if status else ""
-    who = "the deadline's default" if answer.by_default else author_words(answer.by, answer.on_behalf_of)
-    who += " (override)" if answer.by_override else ""
-    who += f" (rule {answer.rule_id}@{answer.rule_revision})" if answer.by_rule else ""
+    who = answer_author(answer)
     time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
     batch = f", with others: batch {answer.batch_id}" if answer.batch_id else ""
     writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}{batch}")

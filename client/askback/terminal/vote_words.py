@@ -10,7 +10,7 @@ from askback._model.enums import DecisionKind
 from askback._model.identity import Identity
 from askback._model.prompts import PromptInfo
 from askback.errors import PermissionDenied
-from askback.terminal.delegation_words import author_words
+from askback.terminal.author_words import voter_words
 from askback.terminal.keys import verb_of
 
 VOTING: Final = {
@@ -24,11 +24,13 @@ _YES = (DecisionKind.ACCEPT, DecisionKind.EDIT)
 
 
 def approval_words(approval: Approval) -> str:
-    """How many people must decide alike: `2 people must approve, 1 of release; 2 rejections reject it`."""
+    """How many people must decide alike: `2 people must approve, 1 of release; rules may give 1
+    of them; 2 rejections reject it`."""
     groups = f", {_of_groups(approval.per_group)}" if approval.per_group else ""
     people = "1 person" if approval.required == 1 else f"{approval.required} people"
     rejections = f"; {approval.reject_at} rejections reject it" if approval.reject_at > 1 else ""
-    return f"{people} must approve{groups}{rejections}"
+    rules = f"; rules may give {approval.rules_may_fill} of them" if approval.rules_may_fill else ""
+    return f"{people} must approve{groups}{rules}{rejections}"
 
 
 def progress_words(prompt: PromptInfo) -> list[str]:
@@ -51,7 +53,7 @@ def progress_words(prompt: PromptInfo) -> list[str]:
 
 def _count_words(prompt: PromptInfo, count: VoteCount) -> str:
     votes = [vote for vote in prompt.votes if vote.outcome == count.outcome]
-    names = ", ".join(author_words(vote.by, vote.on_behalf_of) for vote in votes)
+    names = ", ".join(map(voter_words, votes))
     what = verb_of(count.decision)
     if votes and (votes[0].edits or count.decision is DecisionKind.EDIT):
         what = f"approve the changes of {votes[0].by}"
@@ -158,7 +160,7 @@ def changes_of_votes(before: PromptInfo, now: PromptInfo, person: Identity | Non
     new = {vote.answer_id: vote for vote in now.votes}
     voters = {vote.by for vote in new.values()}
     found = [
-        f"{author_words(vote.by, vote.on_behalf_of)} {VOTING.get(vote.decision, verb_of(vote.decision))}"
+        f"{voter_words(vote)} {VOTING.get(vote.decision, verb_of(vote.decision))}"
         for answer_id, vote in new.items()
         if answer_id not in old and (person is None or vote.by != person.subject)
     ]

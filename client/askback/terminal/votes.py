@@ -8,7 +8,7 @@ from datetime import datetime
 from askback._model.approvals import Vote
 from askback._model.prompts import PromptInfo
 from askback._text.spans import when
-from askback.terminal.delegation_words import author_words
+from askback.terminal.author_words import author_words, rule_words
 from askback.terminal.draft import Draft, write_diff, write_draft, write_values
 from askback.terminal.keys import verb_of
 from askback.terminal.prompt_form import form_of
@@ -32,6 +32,7 @@ def write_votes(writer: Writer, prompt: PromptInfo, at: datetime, *, exact: bool
         proposes = bool(vote.edits or vote.values)
         like = f" like {first}" if proposes and first != vote.by else ""
         author = author_words(vote.by, vote.on_behalf_of)
+        author += f" ({rule_words(vote.rule_id, vote.rule_revision)})" if vote.rule_id else ""
         writer.line(f"  - {author}{groups} {VOTING.get(vote.decision, verb_of(vote.decision))}{like}{time}")
         if vote.comment:
             writer.block(vote.comment, indent="    comment  ")

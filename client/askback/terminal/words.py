@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,7 +12,8 @@ from askback._model.enums import DecisionKind, FinalAction, PromptState, member_
 from askback._model.prompts import PromptInfo
 from askback._model.resolutions import Resolution
 from askback._text.spans import span_words, when
-from askback.terminal.delegation_words import author_words
+from askback._text.text import one_line
+from askback.terminal.author_words import answer_author
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -76,10 +78,7 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
     ago = f" {when(resolution.at, at, exact=exact)}" if resolution.at else ""
     answer = resolution.answer
     if resolution.state is PromptState.ANSWERED and answer:
-        author = author_words(answer.by or resolution.actor, answer.on_behalf_of)
-        who = "by its deadline's default" if answer.by_default else f"by {author}"
-        who += " (override)" if answer.by_override else " (by rule)" if answer.by_rule else ""
-        return f"answered {who}{ago}: {answer.decision}"
+        return f"answered by {answer_author(answer, resolution.actor)}{ago}: {answer.decision}"
     reason = f": {resolution.reason}" if resolution.reason else ""
     if resolution.state is PromptState.EXPIRED:
         return f"expired unanswered{ago}{reason}"
@@ -93,3 +92,9 @@ def closing_words(closing: Closing, at: datetime) -> str:
     if closing.why == "removed":
         return "not for you any more; it is still open"
     return "closed while the connection was away"
+
+
+def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
+    """Users and groups in words: `user ana, group release`; empty for none."""
+    named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
+    return ", ".join(named)

@@ -150,6 +150,10 @@ class RichWriter:
         self._console.file.write(text)
         self._console.file.flush()
 
+    def fit(self, width: int) -> None:
+        """Break lines at this width from now on, in columns."""
+        self._console.width = width
+
     def like(self, stream: TextIO) -> RichWriter:
         """A writer of the same kind for another stream."""
         return RichWriter(stream, self._console)

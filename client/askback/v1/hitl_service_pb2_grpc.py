@@ -294,7 +294,7 @@ class HitlServiceServicer(object):
     def ReroutePrompt(self, request, context):
         """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
         so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
-        FAILED_PRECONDITION (PROMPT_CLOSED).
+        FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -150,7 +150,7 @@ class HitlServiceStub:
     ReroutePrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ReroutePromptRequest, _hitl_service_pb2.ReroutePromptResponse]
     """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
     so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
-    FAILED_PRECONDITION (PROMPT_CLOSED).
+    FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
     """
     CancelPrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.CancelPromptRequest, _hitl_service_pb2.CancelPromptResponse]
     """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
@@ -290,7 +290,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
     ReroutePrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ReroutePromptRequest, _hitl_service_pb2.ReroutePromptResponse]  # type: ignore[assignment]
     """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
     so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
-    FAILED_PRECONDITION (PROMPT_CLOSED).
+    FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
     """
     CancelPrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.CancelPromptRequest, _hitl_service_pb2.CancelPromptResponse]  # type: ignore[assignment]
     """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
@@ -499,7 +499,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_hitl_service_pb2.ReroutePromptResponse, _abc.Awaitable[_hitl_service_pb2.ReroutePromptResponse]]:
         """Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
         so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
-        FAILED_PRECONDITION (PROMPT_CLOSED).
+        FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
         """
 
     @_abc_1.abstractmethod

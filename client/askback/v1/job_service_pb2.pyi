@@ -130,7 +130,7 @@ class CreateJobRequest(_message.Message):
     """
     job_type: _builtins.str
     """The kind of work, which decides which workers can take the job: letters, digits, `_`, `.`, `-`,
-    `/`; at most 128 bytes. Required.
+    `/`; at most 128 bytes. `askback.rules` is refused: the service itself creates such jobs. Required.
     """
     user_id: _builtins.str
     """On whose behalf the job runs; admins only. Empty: the caller."""

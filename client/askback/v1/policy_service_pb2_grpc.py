@@ -30,8 +30,9 @@ class PolicyServiceStub(object):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -123,8 +124,9 @@ class PolicyServiceServicer(object):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -154,7 +156,7 @@ class PolicyServiceServicer(object):
     """
 
     def CreateRule(self, request, context):
-        """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+        """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
         evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -321,8 +323,9 @@ class PolicyService(object):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not

@@ -31,8 +31,9 @@ class PolicyServiceStub:
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -66,7 +67,7 @@ class PolicyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PolicyServiceAsyncStub: ...
     CreateRule: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRuleRequest, _policy_service_pb2.CreateRuleResponse]
-    """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+    """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
     evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -134,8 +135,9 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -166,7 +168,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateRule: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRuleRequest, _policy_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
-    """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+    """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
     evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -233,8 +235,9 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     transient errors and limits: see JobService.
 
     **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-    prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-    applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+    prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+    asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+    something is wrong, missing or unknown, people are asked.
 
     **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
     that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -269,7 +272,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_service_pb2.CreateRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.CreateRuleResponse, _abc.Awaitable[_policy_service_pb2.CreateRuleResponse]]:
-        """Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+        """Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
         evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that

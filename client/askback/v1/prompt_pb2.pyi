@@ -326,6 +326,7 @@ class Prompt(_message.Message):
     VOTE_COUNTS_FIELD_NUMBER: _builtins.int
     SHORTFALLS_FIELD_NUMBER: _builtins.int
     DELEGATIONS_FIELD_NUMBER: _builtins.int
+    ROUTED_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The id, made by the server."""
     job_id: _builtins.str
@@ -372,6 +373,10 @@ class Prompt(_message.Message):
     canonical form of `content`, which the page "Canonical form of a prompt" specifies, so you can compute it from
     what you have displayed. Send it with the answer. It changes with `revision`, and is the same in every
     prompt that asks the same. Empty only from a server older than this field.
+    """
+    routed: _builtins.bool
+    """True: rules have routed it, so it asks other people, more of them, more urgently or for less time than its job
+    asked. The event PROMPT_RULED names the rules. Default: false.
     """
     @_builtins.property
     def content(self) -> Global___PromptContent:
@@ -486,10 +491,11 @@ class Prompt(_message.Message):
         vote_counts: _abc.Iterable[Global___VoteCount] | None = ...,
         shortfalls: _abc.Iterable[Global___ApprovalShortfall] | None = ...,
         delegations: _abc.Iterable[Global___Delegation] | None = ...,
+        routed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "rewording", b"rewording", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "delegations", b"delegations", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "shortfalls", b"shortfalls", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version", "vote_counts", b"vote_counts", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "delegations", b"delegations", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "routed", b"routed", "shortfalls", b"shortfalls", "shown_digest", b"shown_digest", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version", "vote_counts", b"vote_counts", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -572,6 +578,8 @@ class Vote(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    RULE_REVISION_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """The id of the answer, which WithdrawAnswer takes."""
     user_id: _builtins.str
@@ -588,6 +596,10 @@ class Vote(_message.Message):
     """What the person added."""
     on_behalf_of: _builtins.str
     """The person in whose place it was given, by a delegation. Empty: in the person's own."""
+    rule_id: _builtins.str
+    """The rule that gave it in the name of `user_id`. Empty: the person did."""
+    rule_revision: _builtins.int
+    """The revision of the rule. 0: no rule."""
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
         """The edits: a proposal for which others can vote by an EDIT with the same ones."""
@@ -613,10 +625,12 @@ class Vote(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         on_behalf_of: _builtins.str = ...,
+        rule_id: _builtins.str = ...,
+        rule_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "on_behalf_of", b"on_behalf_of", "outcome", b"outcome", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "create_time", b"create_time", "decision", b"decision", "edits", b"edits", "groups", b"groups", "on_behalf_of", b"on_behalf_of", "outcome", b"outcome", "rule_id", b"rule_id", "rule_revision", b"rule_revision", "user_id", b"user_id", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

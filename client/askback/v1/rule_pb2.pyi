@@ -209,7 +209,7 @@ class RuleRoute(_message.Message):
     @_builtins.property
     def audience(self) -> _prompt_pb2.Audience:
         """The audience, in place of an empty one or of one that names all of it. Otherwise the audience stays, and no rule
-        answers. Unset: it stays.
+        answers, though one may refuse. Unset: it stays.
         """
 
     @_builtins.property

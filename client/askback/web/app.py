@@ -26,7 +26,18 @@ from askback.web.sign_in import SignInMethod
 from askback.web.unary import Unary
 
 _log = logging.getLogger("askback.web")
-PAGES = ("/", "/prompts/{id}", "/jobs", "/jobs/{id}", "/overview", "/people", "/settings", "/sign-in")
+PAGES = (
+    "/",
+    "/prompts/{id}",
+    "/jobs",
+    "/jobs/{id}",
+    "/overview",
+    "/people",
+    "/rules",
+    "/rules/{id}",
+    "/settings",
+    "/sign-in",
+)
 """Paths of the page. All of them have its shell; the page itself reads the path."""
 _FOR_PROGRAMS = frozenset({"assets", "converse", "events", "session", "healthz", "readyz", "openapi.json"})
 """Where everything that does not exist is an error for programs, whatever they accept."""

@@ -8,6 +8,8 @@ test("an address survives being read and written", () => {
     "/settings",
     "/people",
     "/people?q=ana+l&group=ops&everyone=1",
+    "/rules",
+    "/rules/0190aaaa-0000-7000-8000-000000000001",
     "/prompts/0190aaaa-0000-7000-8000-000000000001",
     "/?view=mine&q=late+return&kind=confirm&kind=preview&type=refund&label=team%3Da%3Db&order=deadline&group=label%3Ateam",
   ]) {
@@ -24,7 +26,17 @@ test("a link to a prompt carries its id and nothing that fills anything in", () 
 });
 
 test("a slash at the end changes nothing", () => {
-  for (const path of ["/jobs", "/jobs/1", "/overview", "/people", "/prompts/1", "/settings", "/sign-in"]) {
+  for (const path of [
+    "/jobs",
+    "/jobs/1",
+    "/overview",
+    "/people",
+    "/rules",
+    "/rules/1",
+    "/prompts/1",
+    "/settings",
+    "/sign-in",
+  ]) {
     assert.deepEqual(parseRoute(`${path}/`, ""), parseRoute(path, ""), path);
   }
   assert.equal(parseRoute("//", "").place.view, "queue");

@@ -62,6 +62,11 @@ test("a person is told what their own vote still needs", () => {
   assert.equal(votedText(found, "ben"), "");
 });
 
+test("a vote that a rule gave for its author is said to be one", () => {
+  const found = voted([vote("ana", "yes", { ruleId: "r", ruleRevision: "1" })], [count("yes", 1)]);
+  assert.match(votedText(found, "ana"), /your rule voted “Approve” for you/);
+});
+
 test("values and edits of an outcome are those of its first vote", () => {
   const edits = [{ contentId: "plan", text: "two" }];
   const first = vote("ana", "other", { decision: "DECISION_EDIT", edits });
@@ -77,6 +82,7 @@ test("the outcome that decided is the one of the last vote; an override has none
   const found = voted([vote("ana"), vote("ben", "no", NO)], [count("yes", 1), count("no", 1, NO)]);
   const answer = { answerId: "of ben", source: "ANSWER_SOURCE_HUMAN" } as const;
   assert.equal(deciding(found, { answer })?.outcome, "no");
+  assert.equal(deciding(found, { answer: { ...answer, source: "ANSWER_SOURCE_RULE" } })?.outcome, "no");
   assert.equal(deciding(found, { answer: { ...answer, source: "ANSWER_SOURCE_OVERRIDE" } }), undefined);
   assert.equal(deciding(found, { answer: { ...answer, answerId: "unknown" } }), undefined);
 });

@@ -16,6 +16,14 @@ from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJ
 
 def verify_job(stored: StoredJob, notes: Notes, head: Head | None = None) -> Iterator[Fault]:
     """The faults of a job. `head` is the newest one of it that a checkpoint has."""
+    try:
+        yield from _verify_job(stored, notes, head)
+    except Exception as error:  # the rows may contain anything, and one must not keep others from being named
+        problem = f"its rows cannot be verified: {type(error).__name__}: {error}"
+        yield Fault("jobs", stored.job_id, problem)
+
+
+def _verify_job(stored: StoredJob, notes: Notes, head: Head | None) -> Iterator[Fault]:
     if stored.unreadable is not None:
         yield stored.unreadable
         return

@@ -13,12 +13,11 @@ from askback_server.domain.answers import AnswerSource
 from askback_server.domain.audit_votes import ASKINGS, RecordedVotes
 from askback_server.domain.content import Exclusion, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Decision
-from askback_server.domain.events import PROMPT_STATES, EventType
+from askback_server.domain.events import PROMPT_ENDS, EventType
 from askback_server.domain.rules import Effect
 from askback_server.domain.stored_jobs import StoredEvent
 
-_ENDS = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
-_WHILE_OPEN = _ENDS | {
+_WHILE_OPEN = PROMPT_ENDS | {
     EventType.PROMPT_AMENDED,
     EventType.PROMPT_CLAIMED,
     EventType.PROMPT_VOTED,
@@ -45,7 +44,7 @@ def verify_decisions(history: Sequence[StoredEvent], content: PromptContent) -> 
         if event.type in _WHILE_OPEN and not is_open:
             yield event.seq, f"{event.type} of a prompt that had ended"
             return
-        is_open = is_open and event.type not in _ENDS
+        is_open = is_open and event.type not in PROMPT_ENDS
         if event.type in ASKINGS:
             ruled = ""
         elif event.type is EventType.PROMPT_RULED:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from askback_server.domain.answers import AnswerSource
-from askback_server.domain.events import PROMPT_STATES, Event, EventType
+from askback_server.domain.events import PROMPT_ENDS, Event, EventType
 from askback_server.domain.stored_jobs import StoredEvent
 
 _REFUSED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
-_ENDS = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
-_END_CLAIMS = _ENDS | {EventType.PROMPT_RELEASED, EventType.PROMPT_ESCALATED}
+_END_CLAIMS = PROMPT_ENDS | {EventType.PROMPT_RELEASED, EventType.PROMPT_ESCALATED}
 
 
 def has_submission(event: Event) -> bool:

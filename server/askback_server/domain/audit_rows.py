@@ -14,12 +14,10 @@ from askback_server.domain.audit_votes import ASKINGS, verify_votes
 from askback_server.domain.chain import ERASED, Document, digest_document, unpack_documents
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import parse_content
-from askback_server.domain.events import PROMPT_STATES, EventType
+from askback_server.domain.events import PROMPT_ENDS, PROMPT_STATES, EventType
 from askback_server.domain.routing_documents import audience_to_json
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJob, row_of
-
-_ENDED = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
 
 
 def verify_rows(stored: StoredJob, job: Mapping[str, Any], notes: Notes) -> Iterator[Fault]:
@@ -75,7 +73,7 @@ class Recorded:
                 self.asked[prompt_id] = each
         elif event.type is EventType.PROMPT_REROUTED and "timeout_s" in data:
             self.timed[prompt_id] = each
-        elif event.type in _ENDED:
+        elif event.type in PROMPT_ENDS:
             self.ended[prompt_id] = each
         if has_submission(event):
             self.submitted[event.seq] = each

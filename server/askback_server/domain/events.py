@@ -100,6 +100,8 @@ PROMPT_STATES = {
     EventType.PROMPT_CANCELLED: "CANCELLED",
     EventType.PROMPT_SUPERSEDED: "SUPERSEDED",
 }
+PROMPT_ENDS = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
+"""The events that end a prompt."""
 
 
 _NUDGES = (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED)

@@ -32,10 +32,11 @@ from askback_server.domain.life import (
     move,
     write_understanding,
 )
-from askback_server.domain.principals import Role
+from askback_server.domain.principals import SYSTEM, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
 from askback_server.domain.retries import Keep, carry_over_pages
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import JobTrigger
 
 _FIRST_PROMPT = "prompt"
@@ -118,6 +119,8 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
     check.name("namespace", namespace)
     check.name("job_type", command.job_type)
     check.key("request_id", command.request_id, required=False)
+    if command.principal is not SYSTEM:
+        _check_reserved(check, command)
     check.json("input_json", command.input_json)
     check.number("priority", command.priority, -limits.priority, limits.priority)
     check.number("max_attempts", command.max_attempts, 0, limits.max_attempts)
@@ -145,6 +148,15 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
         content = check.read(normalise, command.prompt, limits, asked_at, prefix="prompt.")
     check.done()
     return content if content is None else evolve(content, blocking=True)
+
+
+def _check_reserved(check: Checker, command: CreateJob) -> None:
+    """Refuse what the service itself uses to ask a second person about a rule: no rule is applied to such a
+    job, and a job under its request id would keep the service from asking."""
+    if command.job_type == APPROVALS:
+        check.bad("job_type", f"must not be {APPROVALS}: only the service creates such jobs")
+    if command.request_id.startswith(f"{APPROVALS}:"):
+        check.bad("request_id", f"must not begin with {APPROVALS}: the service uses such ids")
 
 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:

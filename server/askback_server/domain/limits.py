@@ -184,6 +184,9 @@ class Limits:
     """An expression of a rule, and the values of its answer."""
     rule_names: int = 100
     """Job types, kinds and labels of a rule, each."""
+    rule_bytes: int = 256 * 1024
+    """All that a rule says, its examples too: a reply with two revisions of it stays below 1 MiB, and 500
+    rules fit into memory."""
     rule_examples: int = 20
     """Examples that a rule must match, and that it must not, each."""
     rule_life_max: timedelta = timedelta(days=366)

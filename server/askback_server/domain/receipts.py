@@ -6,7 +6,6 @@ stored of the job is first verified against the chain of its events.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,9 +16,10 @@ from askback_server.domain.answers import Answer
 from askback_server.domain.approvals import Approval
 from askback_server.domain.audit import verify_job
 from askback_server.domain.chain import ERASED
+from askback_server.domain.checkpoints import digest_of_bytes
 from askback_server.domain.documents import parse_content, resolution_from_json
 from askback_server.domain.errors import AskbackError, FailedPrecondition, PromptNotFound
-from askback_server.domain.events import PROMPT_STATES, EventType
+from askback_server.domain.events import PROMPT_ENDS
 from askback_server.domain.prompts import PromptState
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJob
@@ -28,8 +28,6 @@ from askback_server.domain.votes import Vote
 
 TYPE = "askback.receipt.v1"
 """The type of the payload. Another format gets another version."""
-
-_ENDS = PROMPT_STATES.keys() - {EventType.PROMPT_ASKED}
 
 
 class Because(StrEnum):
@@ -82,7 +80,7 @@ def receipt_payload(stored: StoredJob, prompt_id: str) -> str:
     history = [each for each in stored.events if each.event.prompt_id == prompt_id]
     if row is None or not history:
         raise PromptNotFound(prompt_id=prompt_id)
-    end = next((each for each in history if each.event.type in _ENDS), None)
+    end = next((each for each in history if each.event.type in PROMPT_ENDS), None)
     if end is None:
         raise ReceiptUnavailable(prompt_id, Because.OPEN)
     if ERASED in (row["prompt_data"], row["response_data"]) or end.erased is not None:
@@ -162,7 +160,7 @@ def _approval(approval: Approval) -> dict[str, Any]:
 
 def _votes(text: str | None, deciding: Any) -> list[dict[str, Any]]:
     """The votes that decided together, by the time of the answer."""
-    live = votes_from_json(text).live if text else ()
+    live = votes_from_json(text).live if text and deciding else ()
     return [_vote(vote) for vote in live if vote.answer.answer_id in deciding]
 
 
@@ -171,7 +169,7 @@ def _vote(vote: Vote) -> dict[str, Any]:
 
 
 def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of_bytes(text.encode())
 
 
 def _time(at: datetime) -> str:

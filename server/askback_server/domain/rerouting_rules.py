@@ -9,7 +9,7 @@ from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.content import Audience, FinalAction, PromptContent
 from askback_server.domain.due import leave_audience, refuse_closed, route_around_absences, run_overdue
 from askback_server.domain.ended_delegations import end_delegations
-from askback_server.domain.errors import InvalidField
+from askback_server.domain.errors import InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import JsonObject, Violation
@@ -19,6 +19,7 @@ from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.routing_commands import ReroutePrompt
 from askback_server.domain.routing_documents import audience_to_doc
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import not_found
 from askback_server.domain.votes import Votes
@@ -29,12 +30,14 @@ def reroute_prompt(aggregate: Aggregate, command: ReroutePrompt, facts: Facts) -
     """Change the routing of an open prompt. Its question, and answers to it, stay valid.
 
     Another audience ends all delegations and the claim, and the votes of those who are asked no more. Raises
-    PromptNotFound, PromptClosed, InvalidField.
+    PromptNotFound, PromptClosed, InvalidField, and PermissionDenied for the approval of a rule.
     """
     command.principal.require(Role.CLIENT, Role.WORKER)
     found = aggregate.find(command.ref)
     if found is None or not command.principal.may_use(found.namespace):
         raise not_found(command)
+    if found.job_type == APPROVALS:
+        raise PermissionDenied("who approves a rule is set by the server's setting rules_need_approval")
     check = Checker(facts.limits)
     check.text("reason", command.reason, facts.limits.reason_chars)
     if command.changes_nothing:

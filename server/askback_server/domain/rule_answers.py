@@ -41,7 +41,7 @@ class Consulted:
     """None if no rule says anything."""
     rules: RuleSet | None = None
     conflict: str = ""
-    """Why rules do not answer it although they match."""
+    """Why rules do not answer it although they match. They may refuse it."""
     asked_digest: str = ""
     """The digest of the content before the rules, if they have changed it."""
     inputs_digest: str = ""
@@ -111,7 +111,7 @@ def _settle_ruling(change: Change, prompt: Prompt, consulted: Consulted) -> Prom
     assert rules is not None
     answering: list[tuple[Rule, AnswerPrompt]] = []
     hindrances: dict[str, str] = {}
-    if not consulted.conflict:
+    if not consulted.conflict or ruling.outcome is Effect.REFUSE:  # a refusal is as strict as asking people
         for rule in ruling.deciding:
             command, hindrance = _answer_of(change, prompt, rule, rules.standings.get(rule.author))
             if command is None:
@@ -200,7 +200,8 @@ def _answer_of(
     command = AnswerPrompt(
         principal=person,
         ref=PromptRef(prompt.prompt_id),
-        answer_id=f"rule:{rule.ref}:{prompt.revision}",
+        # No person can have used this id before: an amended prompt keeps those of refused answers.
+        answer_id=f"rule:{rule.ref}:{change.facts.new_id()}",
         revision=prompt.revision,
         decision=given.decision,
         values_json=given.values_json,

@@ -9,6 +9,7 @@ from askback_server.domain.approval_checks import check_approval
 from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.decisions import Decision
 from askback_server.domain.limits import Limits
+from askback_server.domain.rule_documents import spec_to_json
 from askback_server.domain.rule_inputs import (
     BadExpression,
     ExpressionError,
@@ -53,6 +54,10 @@ def check_spec(
     not_matching = _normalise(check, "not_matching", spec.not_matching, required=with_examples)
     check.done()
     spec = replace(spec, matching=matching, not_matching=not_matching)
+    size = len(spec_to_json(spec).encode())
+    if size > limits.rule_bytes:
+        check.bad("matching", f"make the rule {size} bytes in all; at most {limits.rule_bytes} are allowed")
+    check.done()
     compiled = _compile(check, spec, expressions)
     check.done()
     _check_examples(check, compiled)
@@ -188,7 +193,7 @@ def prepare_rule(rule: Rule, expressions: Expressions) -> CompiledRule:
             except ExpressionError:
                 holds_now = False
             if not holds_now:
-                return CompiledRule(rule, _failing("its examples do not hold any more"))
+                return CompiledRule(rule, _failing("its examples do not hold any more"), is_broken=True)
     return compiled
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache, partial
 
 from askback_server.domain.answers import Answer, AnswerSource
 from askback_server.domain.content import PromptContent
@@ -15,7 +16,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.rule_inputs import UNKNOWN_LATER, ExpressionError, Inputs, read_inputs
 from askback_server.domain.rules import CompiledRule, Effect
-from askback_server.domain.rulings import fits, holds
+from askback_server.domain.rulings import ReadInputs, fits, holds
 
 SAMPLES = 3
 """Prompts that are named for each cell of the matrix."""
@@ -123,13 +124,14 @@ def may_have_other_priority(prompt: Prompt) -> bool:
     return bool(prompt.asked_digest) or (prompt.nudges is not None and prompt.nudges.steps > 0)
 
 
-def matches_stored(rule: CompiledRule, prompt: Prompt, limits: Limits) -> bool | None:
-    """Whether a rule matches a stored prompt; None if what it reads is not known any more.
+def matches_stored(rule: CompiledRule, prompt: Prompt, read: ReadInputs) -> bool | None:
+    """Whether a rule matches a stored prompt; None if what it reads is not known any more. `read` returns its
+    `stored_inputs`.
 
     Raises ExpressionError where it would have been an error at that time.
     """
     try:
-        return holds(rule, prompt.content, prompt.job_type, lambda: stored_inputs(prompt, limits))
+        return holds(rule, prompt.content, prompt.job_type, read)
     except ExpressionError:
         if may_have_other_priority(prompt) and _reads(rule, UNKNOWN_LATER):
             return None
@@ -145,7 +147,7 @@ def would(rule: CompiledRule, prompt: Prompt, limits: Limits) -> Would:
     """What a rule alone would have done with a prompt."""
     spec = rule.rule.spec
     try:
-        matches = matches_stored(rule, prompt, limits)
+        matches = matches_stored(rule, prompt, _reader(prompt, limits))
     except ExpressionError:
         return Would.NO_MATCH if spec.effect is Effect.ANSWER else Would.ASK
     if matches is None:
@@ -197,13 +199,14 @@ class Linter:
 
     def add(self, prompt: Prompt, limits: Limits) -> None:
         """Look at a prompt."""
-        if not _matches(self._rule, prompt, limits):
+        read = _reader(prompt, limits)
+        if not _matches(self._rule, prompt, read):
             return
         self._matched += 1
         mine, is_stricter = self._rule.rule.spec, False
         for other in self._others:
             theirs = other.rule.spec
-            if not _matches(other, prompt, limits):
+            if not _matches(other, prompt, read):
                 continue
             if (theirs.effect, theirs.answer, theirs.route) == (mine.effect, mine.answer, mine.route):
                 self._alike[other.rule.ref] += 1
@@ -223,10 +226,15 @@ class Linter:
         return [*found, Finding(Lint.REDUNDANT, alike)] if alike else found
 
 
-def _matches(rule: CompiledRule, prompt: Prompt, limits: Limits) -> bool:
+def _reader(prompt: Prompt, limits: Limits) -> ReadInputs:
+    """Reads the inputs once, for all rules."""
+    return lru_cache(1)(partial(stored_inputs, prompt, limits))
+
+
+def _matches(rule: CompiledRule, prompt: Prompt, read: ReadInputs) -> bool:
     if not fits(rule.rule.spec.match, prompt.content, prompt.job_type):
         return False
     try:
-        return bool(matches_stored(rule, prompt, limits))
+        return bool(matches_stored(rule, prompt, read))
     except ExpressionError:
         return False

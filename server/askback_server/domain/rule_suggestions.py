@@ -19,11 +19,14 @@ from askback_server.domain.rule_checks import GIVEN
 from askback_server.domain.rule_inputs import MAX_SOURCE_BYTES, ExpressionError
 from askback_server.domain.rule_preview import person_answer, stored_inputs
 from askback_server.domain.rules import Effect, Example, GivenAnswer, Match, RuleSpec
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.domain.votes import outcome_of
 
 EXCEPTIONS_SHARE = 0.1
 """Exceptions as a share of the support, above which nothing is suggested."""
 MAX_SUGGESTIONS = 20
+MAX_FIELDS = 50
+"""Fields of the metadata of one prompt by which it is grouped, the first by name."""
 SUPPORTING = 3
 """Prompts that are named for each suggestion."""
 
@@ -73,6 +76,8 @@ def propose_for(prompt: Prompt, limits: Limits) -> RuleSpec:
 
     Raises InvalidField if no person answered it, or in a way that no rule may.
     """
+    if prompt.job_type == APPROVALS:
+        raise InvalidField.of("prompt_id", "names the approval of a rule: no rule is applied to it")
     answer = person_answer(prompt)
     if answer is None:
         raise InvalidField.of("prompt_id", "names a prompt that no person has answered")
@@ -132,6 +137,11 @@ def _example(content: PromptContent) -> PromptContent:
     )
 
 
+def without_rest(prompt: Prompt) -> Prompt:
+    """A prompt with no more of its content than `suggest` reads: a thousand large ones fill the memory."""
+    return replace(prompt, content=_example(prompt.content))
+
+
 _Key = tuple[str, str, tuple[tuple[str, str], ...], str, str]
 
 
@@ -153,10 +163,17 @@ def suggest(prompts: Iterable[Prompt], min_support: int, limits: Limits) -> list
             continue
         alike = prompt.job_type, prompt.content.kind, tuple(sorted(prompt.content.labels.items()))
         groups[*alike, "", ""].append((prompt, answer, metadata))
-        for name, value in metadata.items():
+        for name, value in sorted(metadata.items())[:MAX_FIELDS]:
             groups[*alike, name, cel_literal(value)].append((prompt, answer, metadata))
     found: list[tuple[Suggestion, frozenset[str]]] = []
+    seen: set[frozenset[str]] = set()
     for key in sorted(groups, key=lambda k: (k[3] != "", -len(groups[k]), k)):
+        if len(groups[key]) < min_support:
+            continue
+        members = frozenset(each[0].prompt_id for each in groups[key])
+        if members in seen:  # the same prompts make the same draft
+            continue
+        seen.add(members)
         made = _suggest_one(key, groups[key], min_support)
         if made is None or any(made[1] <= covered for _, covered in found):
             continue

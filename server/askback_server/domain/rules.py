@@ -117,6 +117,8 @@ class CompiledRule:
     rule: Rule
     when: Predicate | None = None
     unless: Predicate | None = None
+    is_broken: bool = False
+    """Whether its conditions cannot be evaluated with the library that is installed, or without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +158,15 @@ class RuleSet:
     """Of the authors, by subject. One that is missing is not in the directory."""
     evaluator: str = ""
     """The library that evaluates expressions, with its version."""
+    uses: Mapping[str, int] = field(default_factory=dict)
+    """How often rules with a limit have been used, by id, as it was read last."""
     taken: Counter[str] = field(default_factory=Counter)
     """Uses by rule that this replica has decided since it read the rules."""
 
     def has_uses_left(self, rule: Rule) -> bool:
         """Whether a rule may be used again, as far as is known."""
-        return not rule.spec.max_uses or rule.uses + self.taken[rule.rule_id] < rule.spec.max_uses
+        known = self.uses.get(rule.rule_id, rule.uses) + self.taken[rule.rule_id]
+        return not rule.spec.max_uses or known < rule.spec.max_uses
 
 
 class RuleBook:

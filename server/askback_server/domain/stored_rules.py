@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from askback_server.domain.errors import Aborted, NotFound
-from askback_server.domain.rules import Rule, RuleSpec
+from askback_server.domain.rules import Effect, Route, Rule, RuleSpec
 
 APPROVALS = "askback.rules"
 """The type of the jobs that ask a second person about a rule. No rule answers or routes their prompts."""
@@ -33,22 +34,58 @@ class RuleChanged(Aborted):
 
 
 def rule_body(rule: RuleSpec) -> str:
-    """What a second person reads before it approves a rule."""
-    lines = [f"**{rule.effect}** — {rule.reason}", ""]
+    """What a second person reads before it approves a rule, as Markdown: all that it matches and does.
+
+    Texts of the author are on one line or in a block of code, so that none can look like another line.
+    """
     match = rule.match
+    lines = [f"**{rule.effect}** — {_line(rule.reason)}", ""]
     if match.job_types:
         lines.append(f"- job types: {', '.join(sorted(match.job_types))}")
     if match.kinds:
         lines.append(f"- kinds: {', '.join(sorted(match.kinds))}")
-    lines += [f"- label {name} = {value}" for name, value in sorted(match.labels.items())]
-    if match.expression:
-        lines.append(f"- if `{match.expression}`")
-    if rule.unless:
-        lines.append(f"- unless `{rule.unless}`")
+    lines += [f"- label {_line(name)} = {_line(value)}" for name, value in sorted(match.labels.items())]
     if rule.answer is not None:
-        lines.append(f"- answers {rule.answer.decision} {rule.answer.values_json}".rstrip())
+        lines.append(f"- answers {rule.answer.decision}")
+    if rule.answer is not None and rule.answer.comment:
+        lines.append(f"- comment: {_line(rule.answer.comment)}")
+    if rule.effect is Effect.REFUSE:
+        lines.append(f"- comment: {_line(rule.refusal)}")
+    if rule.route is not None:
+        lines += _route_lines(rule.route)
     lines.append(f"- until {rule.expires_at:%Y-%m-%d %H:%M} UTC, uses: {rule.max_uses or 'no limit'}")
+    values = rule.answer.values_json if rule.answer is not None else ""
+    for title, text in (("if", match.expression), ("unless", rule.unless), ("values", values)):
+        if text.strip():
+            lines += ["", f"{title}:", "", _code(text)]
     return "\n".join(lines)
+
+
+def _route_lines(route: Route) -> list[str]:
+    lines = []
+    if route.audience is not None:
+        users, groups = sorted(route.audience.users), sorted(route.audience.groups)
+        names = [f"user {_line(name)}" for name in users] + [f"group {_line(name)}" for name in groups]
+        lines.append(f"- asks only: {', '.join(names)}")
+    if (approval := route.approval) is not None:
+        text = f"- needs {approval.required} approvals, rejected by {approval.reject_at or 1}"
+        text += "".join(f", {each.required} of group {_line(each.group)}" for each in approval.per_group)
+        text += ", shared" if approval.shared else ""
+        lines.append(f"{text}, rules may fill {approval.rules_may_fill}")
+    if route.priority is not None:
+        lines.append(f"- priority at least {route.priority}")
+    if route.timeout is not None:
+        lines.append(f"- timeout at most {route.timeout}")
+    return lines
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _code(text: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text}\n{fence}"
 
 
 class RuleState(StrEnum):

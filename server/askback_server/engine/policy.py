@@ -17,6 +17,7 @@ from askback_server.domain import commands as c
 from askback_server.domain.answers import AnswerSource
 from askback_server.domain.content import Audience, Exclusion, PromptContent
 from askback_server.domain.decisions import Decision
+from askback_server.domain.delegations import DelegationPolicy, DelegationScope
 from askback_server.domain.documents import dump
 from askback_server.domain.errors import AskbackError, IdReused, InvalidField, LimitExceeded, PermissionDenied
 from askback_server.domain.limits import Limits
@@ -117,9 +118,9 @@ class Policy:
 
         if validate_only:
             return decide(None, self._clock.now())
-        count = len(await self._store.list_rules(namespace, self._maximum, "", include_deleted=False))
-        if count >= self._maximum:
-            message = f"the namespace has {count} rules; delete some"
+        known = await self._store.list_rules(namespace, self._maximum, "", include_deleted=False)
+        if len(known) >= self._maximum and all(each.rule_id != rule_id for each in known):
+            message = f"the namespace has {len(known)} rules; delete some"
             raise LimitExceeded(message, limit="rules_per_namespace", value=self._maximum)
         return await self._change(rule_id, namespace, decide)
 
@@ -181,20 +182,48 @@ class Policy:
         return await self._store.list_rules(namespace, limit, after, include_deleted=include_deleted)
 
     async def _change(self, rule_id: str, namespace: str, decide: RuleDecision) -> StoredRule:
-        rule = await self._store.change(rule_id, namespace, decide)
+        before: StoredRule | None = None
+
+        def deciding(stored: StoredRule | None, now: datetime) -> StoredRule:
+            nonlocal before
+            before = stored
+            return decide(stored, now)
+
+        rule = await self._store.change(rule_id, namespace, deciding)
+        if before is not None and before.proposal is not None and before.proposal != rule.proposal:
+            await self._withdraw(before.proposal)
         if rule.proposal is not None and not rule.proposal.job_id:
             rule = await self._ask(rule, rule.proposal)
         await self._rules.load()
         return rule
 
+    async def _withdraw(self, proposal: Proposal) -> None:
+        """End the job that asks about a proposal which does not wait any more: its answer changes nothing.
+
+        If this fails, the prompt stays until its deadline."""
+        if not proposal.job_id:
+            return
+        try:
+            reason = "another revision was proposed, or the rule was switched off or deleted"
+            await self._engine.execute(c.CancelJob(principal=SYSTEM, job_id=proposal.job_id, reason=reason))
+        except AskbackError as error:
+            _log.warning("the job %s that asks about a rule was not cancelled: %s", proposal.job_id, error)
+
     async def _ask(self, rule: StoredRule, proposal: Proposal) -> StoredRule:
-        """Create the job that asks about a proposal, and note it. Both may be done again."""
+        """Create the job that asks about a proposal, and note it. Both may be done again.
+
+        Without the setting here, for example while it is being rolled out, another replica asks: a prompt for
+        no group is for everyone."""
+        approvers = self._limits.rule_approvers_of(rule.namespace)
+        if not approvers:
+            return rule
         content = PromptContent(
             kind="confirm",
             title=f"Activate the rule {' '.join(proposal.spec.name.split())}?"[:300],
             body=rule_body(proposal.spec),
-            audience=Audience(groups=frozenset({self._limits.rule_approvers_of(rule.namespace)} - {""})),
+            audience=Audience(groups=frozenset({approvers})),
             exclusion=Exclusion(users=frozenset({proposal.author})),
+            delegation_policy=DelegationPolicy(DelegationScope.AUDIENCE),
             metadata_json=dump({"rule_id": rule.rule_id, "revision": proposal.revision}),
             timeout=APPROVAL_TIMEOUT,
         )
@@ -202,16 +231,21 @@ class Policy:
             principal=SYSTEM,
             namespace=rule.namespace,
             job_type=APPROVALS,
-            request_id=f"rule:{rule.rule_id}@{proposal.revision}",
+            request_id=f"{APPROVALS}:{rule.rule_id}@{proposal.revision}",
             user_id=proposal.author,
             prompt=content,
         )
         job = (await self._engine.execute(command)).job
 
         def note(stored: StoredRule | None, _: datetime) -> StoredRule:
-            return note_job(_existing(stored, rule.rule_id), proposal.revision, job.job_id)
+            if stored is None:
+                raise RuleNotFound(rule.rule_id)
+            return note_job(stored, proposal.revision, job.job_id)
 
-        return await self._store.change(rule.rule_id, rule.namespace, note)
+        noted = await self._store.change(rule.rule_id, rule.namespace, note)
+        if noted.proposal is None or noted.proposal.job_id != job.job_id:
+            await self._withdraw(replace(proposal, job_id=job.job_id))  # changed while the job was created
+        return noted
 
     async def settle(self) -> None:
         """Activate or drop the proposals that were decided. An error of one does not stop the others."""

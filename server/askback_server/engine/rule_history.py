@@ -13,9 +13,16 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.rule_checks import check_spec, compile_rule
 from askback_server.domain.rule_inputs import Expressions
-from askback_server.domain.rule_preview import Linter, Preview, Would, add, did, would
-from askback_server.domain.rule_suggestions import Suggestion, propose_for, suggest
+from askback_server.domain.rule_preview import Did, Linter, Preview, Would, add, did, would
+from askback_server.domain.rule_suggestions import (
+    SUPPORTING,
+    Suggestion,
+    propose_for,
+    suggest,
+    without_rest,
+)
 from askback_server.domain.rules import CompiledRule, Rule, RuleSpec
+from askback_server.domain.stored_rules import APPROVALS
 from askback_server.engine.rules import Rules
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queries import PromptFilter, PromptOrder
@@ -24,6 +31,8 @@ from askback_server.ports.storage import JobStore
 PAGE = 100
 """Prompts of one page. Calls are served between two of them."""
 PAGE_BYTES = 4 * 1024 * 1024
+AT_ONCE = 2
+"""Looks at the past at the same time: each may evaluate for seconds, in a thread beside that of the calls."""
 DEFAULT_PREVIEW = 200
 DEFAULT_SUGGEST = 500
 DEFAULT_SUPPORT = 5
@@ -41,6 +50,7 @@ class RuleHistory:
         self._expressions = expressions
         self._clock = clock
         self._limits = limits
+        self._looking = asyncio.Semaphore(AT_ONCE)
 
     async def preview(self, principal: Principal, namespace: str, spec: RuleSpec, prompts: int) -> Preview:
         """What a rule would have done. Raises PermissionDenied, InvalidField, StorageUnavailable."""
@@ -50,8 +60,9 @@ class RuleHistory:
         rule = compile_rule(Rule("draft", 0, namespace, principal.subject, spec), self._expressions)
         known = self._rules.book.of(namespace)
         linter, preview = Linter(rule, known.rules if known is not None else ()), Preview()
-        async for page in self._read(namespace, count):
-            await asyncio.to_thread(self._evaluate, preview, linter, rule, page)
+        async with self._looking:
+            async for page in self._read(namespace, count):
+                await asyncio.to_thread(self._evaluate, preview, linter, rule, page)
         preview.findings = linter.findings()
         return preview
 
@@ -77,7 +88,8 @@ class RuleHistory:
             after = None
             while count > 0:
                 page = await self._jobs.list_prompts(each, min(PAGE, count), after, PAGE_BYTES)
-                yield list(page.prompts)
+                # No rule is applied to the approvals of rules.
+                yield [prompt for prompt in page.prompts if prompt.job_type != APPROVALS]
                 count -= len(page.prompts)
                 after = page.next
                 if after is None:
@@ -90,12 +102,14 @@ class RuleHistory:
         principal.require(Role.POLICY)
         if min_support and not 2 <= min_support <= self._limits.preview_prompts:
             raise InvalidField.of("min_support", f"must be 0, or from 2 to {self._limits.preview_prompts}")
-        found: list[Prompt] = []
-        async for page in self._read(namespace, self._count(prompts, DEFAULT_SUGGEST), closed_only=True):
-            found += page
-        drafts = await asyncio.to_thread(suggest, found, min_support or DEFAULT_SUPPORT, self._limits)
-        open_ones = (await self._jobs.list_prompts(PromptFilter(namespace), PAGE, None, PAGE_BYTES)).prompts
-        return [replace(each, covers_open=self._covered(each.spec, open_ones)) for each in drafts]
+        count = self._count(prompts, DEFAULT_SUGGEST)
+        async with self._looking:
+            found: list[Prompt] = []
+            async for page in self._read(namespace, count, closed_only=True):
+                found += map(without_rest, page)
+            drafts = await asyncio.to_thread(suggest, found, min_support or DEFAULT_SUPPORT, self._limits)
+            first = await self._jobs.list_prompts(PromptFilter(namespace), PAGE, None, PAGE_BYTES)
+            return await asyncio.to_thread(self._count_open, drafts, first.prompts)
 
     async def propose(self, principal: Principal, namespace: str, prompt_id: str, prompts: int) -> Suggestion:
         """The rule "always so for this" of one prompt, with what it covers.
@@ -107,21 +121,35 @@ class RuleHistory:
         if prompt is None or prompt.namespace != namespace:
             raise PromptNotFound(prompt_id=prompt_id)
         spec = propose_for(prompt, self._limits)
+        found = Suggestion(spec, 0, 0, (), ())
         rule = compile_rule(Rule("draft", 0, namespace, "", spec), self._expressions)
-        wanted, alike, others, is_open = did(prompt), list[Prompt](), 0, 0
-        async for page in self._read(namespace, self._count(prompts, DEFAULT_SUGGEST)):
-            for each in page:
-                if would(rule, each, self._limits) not in (Would.ANSWER, Would.REFUSE):
-                    continue
-                if each.is_open:
-                    is_open += 1
-                elif did(each) is wanted:
-                    alike.append(each)
-                else:
-                    others += 1
-        users = {a.user_id for each in alike if each.resolution and (a := each.resolution.answer)}
-        return Suggestion(spec, len(alike), others, tuple(sorted(users)), tuple(alike[:3]), is_open)
+        async with self._looking:
+            async for page in self._read(namespace, self._count(prompts, DEFAULT_SUGGEST)):
+                found = await asyncio.to_thread(self._add, found, rule, did(prompt), page)
+        return found
 
-    def _covered(self, spec: RuleSpec, prompts: Sequence[Prompt]) -> int:
-        rule = compile_rule(Rule("draft", 0, "", "", spec), self._expressions)
-        return sum(would(rule, each, self._limits) in (Would.ANSWER, Would.REFUSE) for each in prompts)
+    def _add(self, found: Suggestion, rule: CompiledRule, wanted: Did, page: Sequence[Prompt]) -> Suggestion:
+        """A suggestion with what it covers of a page."""
+        covered = [each for each in page if self._covers(rule, each)]
+        alike = [each for each in covered if not each.is_open and did(each) is wanted]
+        is_open = sum(each.is_open for each in covered)
+        others = sum(did(each) not in (wanted, Did.NONE) for each in covered if not each.is_open)
+        users = {a.user_id for each in alike if each.resolution and (a := each.resolution.answer)}
+        return replace(
+            found,
+            support=found.support + len(alike),
+            exceptions=found.exceptions + others,
+            users=tuple(sorted({*found.users, *users})),
+            samples=(*found.samples, *alike)[:SUPPORTING],
+            covers_open=found.covers_open + is_open,
+        )
+
+    def _count_open(self, drafts: Sequence[Suggestion], prompts: Sequence[Prompt]) -> list[Suggestion]:
+        counted = []
+        for each in drafts:
+            rule = compile_rule(Rule("draft", 0, "", "", each.spec), self._expressions)
+            counted.append(replace(each, covers_open=sum(self._covers(rule, p) for p in prompts)))
+        return counted
+
+    def _covers(self, rule: CompiledRule, prompt: Prompt) -> bool:
+        return would(rule, prompt, self._limits) in (Would.ANSWER, Would.REFUSE)

@@ -22,6 +22,9 @@ class RuleStore(Protocol):
     async def read_set(self, namespace: str) -> tuple[int, Sequence[StoredRule]]:
         """The rules of a namespace that are not deleted, with the version that they belong to."""
 
+    async def read_uses(self, namespaces: Collection[str]) -> Mapping[str, int]:
+        """How often the rules of namespaces that have a limit were used, by rule id."""
+
     async def read_standings(self, people: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Standing]:
         """What the directory says of people, by namespace and subject; those that it has."""
 

@@ -60,6 +60,13 @@ class RuleRows(Reader):
         rows = await self._look_up(_SET, namespace=namespace)
         return (rows[0]["set_version"] if rows else 0), [_to_rule(row) for row in rows]
 
+    async def read_uses(self, namespaces: Collection[str]) -> Mapping[str, int]:
+        """Read the rows of the rules alone, by the index of the namespace."""
+        r = rules.c
+        ours = self._dialect.among(r.namespace, sorted(namespaces))
+        statement = sa.select(r.rule_id, r.uses).where(ours, r.max_uses > 0, r.deleted_at.is_(None))
+        return {row["rule_id"]: row["uses"] for row in await self._all(statement)}
+
     async def read_standings(
         self, people_: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], Standing]:

@@ -11,13 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.checker import answers, creation, ending, leases, log, views, watches
+from tests.faults.checker import answers, creation, ending, leases, log, rights, views, watches
 from tests.faults.checker.evidence import Bounds, Evidence
 from tests.faults.checker.violation import Violation
 
 __all__ = ["Bounds", "Evidence", "Verdict", "Violation", "judge", "judge_evidence"]
 
-CHECKS = (answers.check, leases.check, views.check, watches.check, log.check, creation.check, ending.check)
+CHECKS = (
+    answers.check,
+    leases.check,
+    views.check,
+    watches.check,
+    log.check,
+    creation.check,
+    ending.check,
+    rights.check,
+)
 
 
 @dataclass

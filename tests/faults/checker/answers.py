@@ -9,6 +9,10 @@ from tests.faults.checker.evidence import ANSWERED, PENDING, Evidence, Operation
 from tests.faults.checker.violation import Violation, violation
 
 ACCEPTED, RECORDED, CLOSED, STALE, INVALID = range(1, 6)
+_NO_RIGHT = {"EXCLUDED", "PERMISSION_DENIED", "PROMPT_NOT_FOUND"}
+"""Why a person may not answer any more, or never could."""
+_RIGHTS = {"exclude", "pass"}
+"""What a question has for which that can be so."""
 _STATUS = {"ACCEPTED": 1, "RECORDED": 2, "CLOSED": 3, "STALE": 4, "INVALID": 5}
 
 
@@ -110,7 +114,7 @@ def _check_equal_results(e: Evidence, prompt_id: str, operations: list[Operation
             elif reply["why"] == "ID_REUSED":
                 if stored is not None and stored["answer"]["comment"] == begun["c"]:
                     yield violation(3, f"answer {answer_id} was refused as a reused id", begun, reply)
-            else:
+            elif reply["why"] not in _NO_RIGHT or not _RIGHTS & e.question_of(prompt_id).keys():
                 yield violation(0, f"an answer got {reply['code']} {reply['why']}", begun, reply)
         if len(by_content) > 1:
             lines = [operation.reply for operation in by_content.values()]

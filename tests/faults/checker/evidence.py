@@ -22,7 +22,7 @@ PROMPT_ENDS = {
     "PROMPT_SUPERSEDED": SUPERSEDED,
 }
 NEVER = float("inf")
-GROUPS = {"ana": {"red"}, "bob": {"red"}, "cleo": set[str]()}
+GROUPS = {"ana": {"red"}, "bob": {"red"}, "cleo": {"blue"}}
 """The groups of each console's user."""
 
 
@@ -93,6 +93,8 @@ class Evidence:
     wrong: list[Line] = field(default_factory=list)
     """Rows that are not what the hash chain of their job says."""
     log: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
+    delegated: set[str] = field(default_factory=set)
+    """Prompts that were delegated: who may see them has changed."""
     facts: dict[str, PromptFacts] = field(default_factory=lambda: defaultdict(PromptFacts))
     ends_at: float = 0.0
     """The time of the last line."""
@@ -153,6 +155,8 @@ class Evidence:
                 self.wrong.append(line)
             case "log":
                 self.log[line["job_id"]].append(line)
+                if line["type"] == "PROMPT_DELEGATED":
+                    self.delegated.add(line["prompt_id"])
 
     def _find_first_sightings(self) -> None:
         """Find when each prompt was first seen open and first seen closed."""
@@ -189,15 +193,23 @@ class Evidence:
             facts.seen_closed, facts.closed_line = line["t"], line
 
     def is_for(self, console: str, prompt_id: str) -> bool | None:
-        """Whether a console's user is in the audience of a prompt; None if the prompt is not stored."""
+        """Whether a console's user is in the audience of a prompt; None if it is not stored, or people have
+        delegated it."""
         row = self.prompts.get(prompt_id)
-        if row is None:
+        if row is None or prompt_id in self.delegated:
             return None
         audience: dict[str, Any] = row.get("audience") or {}
         users, groups = audience.get("users") or (), audience.get("groups") or ()
         if not users and not groups:
             return True
         return console in users or not GROUPS.get(console, set()).isdisjoint(groups)
+
+    def question_of(self, prompt_id: str) -> dict[str, Any]:
+        """The question in the job's plan for which a prompt was asked; empty if there is none."""
+        row = self.prompts.get(prompt_id)
+        plan = (self.jobs.get(row["job_id"]) or {}).get("input") if row is not None else None
+        asked = plan.get("ask", ()) if isinstance(plan, dict) else ()
+        return next((question for question in asked if row and question["key"] == row["key"]), {})
 
     def is_deleted(self, job_id: str) -> bool:
         """Whether the log ends with the deletion of the job."""

@@ -21,6 +21,7 @@ INVARIANTS: Mapping[int, str] = {
     11: "a created job is never lost or duplicated",
     12: "retention keeps everything that is still needed",
     13: "at the end nothing is stuck",
+    14: "only who may decides, and as many as are needed; rules as often as they may",
 }
 
 

@@ -145,7 +145,7 @@ async def test_the_window_is_a_choice_in_the_address(inbox: Inbox) -> None:
     await choices.get_by_role("link", name="Last hour").click()
     # An hour is two full hours, and the page says so.
     await expect(page.locator(".overview")).to_contain_text(
-        re.compile(r"From \d\d:00, because the service counts full")
+        re.compile(r"From (\d+ \w+, )?\d\d:00, because the service counts full hours. Each column is 1 h;")
     )
     assert await steps.count() in (1, 2)
     await page.go_back()

@@ -104,7 +104,7 @@ async def test_more_people_are_read_by_pages_on_a_phone(admins: Inbox) -> None:
     await expect(rows).to_have_count(200)
     await expect(page.locator('[data-person="p000"]')).to_contain_text("<b>P</b>")
     wide = "document.documentElement.scrollWidth > innerWidth"
-    for width in (320, 390, 520, 800, 920, 1200):
+    for width in (320, 390, 520, 800, 920, 1024, 1100, 1200):
         await page.set_viewport_size({"width": width, "height": 640})
         assert not await page.evaluate(wide), width
     await page.set_viewport_size({"width": 320, "height": 640})

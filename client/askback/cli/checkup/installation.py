@@ -21,6 +21,7 @@ from askback.cli.profiles import config_file, read_profiles
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*\bextra\s*==\s*['\"]([a-z]+)['\"])?")
 
 _USES = {
+    "rules": "conditions of rules, at each replica of the service",
     "server": "running the service",
     "testing": "pytest",
     "tui": "questions, colours and Markdown at a terminal",

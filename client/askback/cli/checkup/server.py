@@ -20,6 +20,7 @@ from askback._wire.status import from_rpc
 from askback._wire.stream_writes import StreamEnded, write
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.contract import SERVICES, client_contract, server_contract
+from askback.cli.checkup.rules import check_rules
 from askback.cli.connection import Connection
 from askback.cli.identity_words import identity_sentence
 from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
@@ -132,6 +133,8 @@ async def _check_identity(
         yield warn("identity", summary, "ask for a new token: `askback token add` makes one")
     else:
         yield ok("identity", summary)
+    if identity.has("policy"):
+        yield await check_rules(channel, endpoint, connection)
     if identity.has("console"):
         yield await _check_clock(HitlServiceStub(channel), namespace, metadata, timeout)
     elif identity.server_time is not None:

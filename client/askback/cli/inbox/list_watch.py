@@ -12,6 +12,7 @@ from askback._text.handle import MIN_HANDLE_CHARS
 from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
+from askback.terminal.author_words import answer_author
 from askback.terminal.prompt_table import STATE_WORDS, end_fields, prompt_row, time_left_words
 from askback.terminal.vote_words import changes_of_votes, short_progress
 from askback.terminal.words import closing_words, now
@@ -85,8 +86,7 @@ def _ending(closing: Closing) -> str:
         return closing_words(closing, now())
     answer = resolution.answer
     if answer is not None:
-        override = " (override)" if answer.by_override else ""
-        return f"by {'default' if answer.by_default else answer.by}{override}: {answer.decision}"
+        return f"by {'default' if answer.by_default else answer_author(answer)}: {answer.decision}"
     by = f"by {resolution.actor}" if resolution.actor else ""
     return f"{by}: {resolution.reason}" if resolution.reason else by
 
@@ -120,4 +120,7 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
                 found["byDefault"] = True
             if closing.resolution.answer.by_override:
                 found["byOverride"] = True
+            if closing.resolution.answer.by_rule:
+                found["ruleId"] = closing.resolution.answer.rule_id
+                found["ruleRevision"] = closing.resolution.answer.rule_revision
     return found

@@ -15,7 +15,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def receipt() -> None:
-    """Signed statements of who decided what about which content, when, and by which votes or rule.
+    """Get and verify receipts: signed statements of who decided what.
 
     \b
       askback receipt keys >keys.json            once, and kept where receipts are not

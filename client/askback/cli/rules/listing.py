@@ -80,7 +80,8 @@ def _columns(found: Sequence[Rule]) -> list[Column]:
     from askback._text.handle import handles
     from askback._text.spans import day_words
     from askback._text.table import Column
-    from askback.cli.rules.words import condition_words, effect_words, state_words, uses_words
+    from askback.cli.rules.words import state_words, uses_words
+    from askback.terminal.rule_words import condition_words, effect_words
 
     now = datetime.now(UTC)
     said = [rule.spec or rule.proposed for rule in found]
@@ -102,8 +103,8 @@ def _columns(found: Sequence[Rule]) -> list[Column]:
 
 def _row(rule: Rule) -> list[object]:
     """One rule for a program, with the fields listed in `ls`."""
-    from askback.cli.rules.words import condition_words
     from askback.terminal.prompt_table import instant
+    from askback.terminal.rule_words import condition_words
 
     spec = rule.spec or rule.proposed
     return [

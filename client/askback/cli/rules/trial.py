@@ -105,7 +105,7 @@ def _draft(context: CommandContext, found: RuleSuggestion) -> None:
 
 def _table(context: CommandContext, found: Sequence[RuleSuggestion]) -> None:
     from askback._text.table import Column
-    from askback.cli.rules.words import condition_words, effect_words
+    from askback.terminal.rule_words import condition_words, effect_words
 
     places = range(1, len(found) + 1)
     if context.out.as_tsv:

@@ -13,6 +13,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static, TextArea
 
+from askback._client.rule_calls import Rules
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import negative_decision, values_decision
@@ -23,6 +24,7 @@ from askback.terminal import words
 from askback.terminal.delegator import Delegator
 from askback.terminal.full_screen.dead_time import DeadTime
 from askback.terminal.full_screen.live_queue import LiveQueue
+from askback.terminal.full_screen.menu_text import menu_text
 from askback.terminal.full_screen.pane_terminal import PaneTerminal
 from askback.terminal.full_screen.prompt_view import PromptView
 from askback.terminal.full_screen.question_pane import QuestionPane
@@ -35,12 +37,10 @@ from askback.terminal.keys import (
     Key,
     decision_of,
     help_lines,
-    menu,
-    rule_menu,
 )
 from askback.terminal.prompt_answerer import PromptAnswerer
-from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import PromptList, Row
+from askback.terminal.rule_maker import RuleMaker
 from askback.terminal.search import matches
 from askback.terminal.verdicts import write_refusal
 from askback.terminal.wizard import NotAnswered
@@ -69,11 +69,16 @@ class FullScreenConsole(App[AskbackError | None]):
     BINDINGS: ClassVar[Any] = [("ctrl+c,ctrl+q", "leave_console", "quit")]
 
     def __init__(
-        self, console: Console, dead_time: DeadTime | None = None, person: Identity | None = None
+        self,
+        console: Console,
+        dead_time: DeadTime | None = None,
+        person: Identity | None = None,
+        rules: Rules | None = None,
     ) -> None:
         super().__init__()
         self._console = console
         self._person = person
+        self._rules = rules
         self._prompts = PromptList()
         self._dead_time = dead_time or DeadTime()
         self._banner, self._menu = Static(id="banner", markup=False), Static(id="menu", markup=False)
@@ -100,6 +105,7 @@ class FullScreenConsole(App[AskbackError | None]):
         self._answerer = PromptAnswerer(self._prompts, self._terminal, [])
         self._group = GroupAnswerer(self._console, self._prompts, self._terminal, self._answerer, [])
         self._delegator = Delegator(self._terminal)
+        self._rule_maker = RuleMaker(self._rules, self._terminal)
         self._live = LiveQueue(
             self._console, self._prompts, self._on_change, self._terminal.notice, self._person
         )
@@ -138,6 +144,7 @@ class FullScreenConsole(App[AskbackError | None]):
         """Draw everything that may have changed."""
         if not self.is_running or self._following is None:
             return
+        self._terminal.fit()
         rows, current = self._rows(), self._prompts.current
         self._queue.show(rows, current)
         if self._view.show(current):
@@ -145,7 +152,9 @@ class FullScreenConsole(App[AskbackError | None]):
         self._pane.repaint()
         self._banner.update(self._banner_text(rows))
         self._banner.set_class(not self._live.is_live, "offline")
-        self._menu.update(self._menu_text(current))
+        asking = self._pane.question is not None
+        similar = 0 if current is None else len(self._prompts.similar_rows(current))
+        self._menu.update(menu_text(current, self._person, similar, asking=asking))
 
     def _banner_text(self, rows: list[Row[ConsolePrompt]]) -> Text:
         count = sum(row.closing is None for row in rows)
@@ -154,17 +163,6 @@ class FullScreenConsole(App[AskbackError | None]):
             return Text(f"{count} open{found}")
         what = "reading what waits" if self._console.connected else "no connection: trying again"
         return Text(f"== {what}. {count} open as far as known; read only ==")
-
-    def _menu_text(self, row: Row[ConsolePrompt] | None) -> Text:
-        if self._pane.question is not None:
-            return Text("Enter answers, Esc leaves the question", "dim")
-        if row is None or row.closing is not None:
-            return Text("j next   k previous   / search   ? help   q quit", "dim")
-        deciding, others = menu(
-            row.prompt, fillable=form_of(row.prompt) is not None, many=True, person=self._person
-        )
-        others += rule_menu(row.prompt, self._person, len(self._prompts.similar_rows(row)))
-        return Text("   ".join(deciding), "bold").append(f"\n{'   '.join([*others, 't take'])}", "dim")
 
     async def on_key(self, event: events.Key) -> None:
         """Keys act on the selected prompt, never while a text is typed."""
@@ -212,6 +210,8 @@ class FullScreenConsole(App[AskbackError | None]):
                 self._start(lambda row: self._delegator.delegate(row, ""))
             case Action.RETURN:
                 self._start(lambda row: self._delegator.end(row, "", confirm=True), ended=True)
+            case Action.ALWAYS:
+                self._start(self._rule_maker.always, ended=True)
             case action:
                 self._start(lambda row: self._decide(row, action))
 

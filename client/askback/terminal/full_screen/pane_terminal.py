@@ -38,12 +38,18 @@ class PaneTerminal:
         self._pane = pane
         self.person: Identity | None = None
         stream = _PaneStream(pane.write)
-        self.writer: Writer = writer_on(stream, self.columns, colours=not pane.app.no_color)
+        self._writer = writer_on(stream, self.columns, colours=not pane.app.no_color)
+        self.writer: Writer = self._writer
 
     @property
     def columns(self) -> int:
-        """The width of a line, in columns."""
-        return max(self._pane.size.width - 4, 20)
+        """The width of a line in columns: of the screen, because the pane has none before it is drawn."""
+        app = self._pane.app
+        return max(min(app.size.width - 4, app.console.width), 20)
+
+    def fit(self) -> None:
+        """Break lines at the width that the screen has now."""
+        self._writer.fit(self.columns)
 
     def start_question(self) -> None:
         """Nothing to discard: a question takes only what is typed while it is open."""

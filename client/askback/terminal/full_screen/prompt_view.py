@@ -16,13 +16,13 @@ from askback._model.shown import shows_same
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
 from askback.terminal.prompt_text import write_answer, write_prompt
-from askback.terminal.writer import RichWriter, Writer
+from askback.terminal.writer import RichWriter
 
 _MARGIN = 2
 """Columns of the scroll bar."""
 
 
-def writer_on(stream: io.StringIO, width: int, *, colours: bool) -> Writer:
+def writer_on(stream: io.StringIO, width: int, *, colours: bool) -> RichWriter:
     """A writer that draws for a part of the screen with this width."""
     model = RichConsole(file=stream, width=max(width, 20), color_system="standard" if colours else None)
     return RichWriter(stream, model)

@@ -10,10 +10,12 @@ import { missingText, progressOf } from "./vote_facts";
 export function progressText(prompt: Prompt): string {
   const progress = progressOf(prompt);
   if (progress === undefined) return "";
+  const rules = prompt.content?.approval?.rulesMayFill ?? 0;
   const { votes, required, missing, versions, rejections, rejectAt } = progress;
   const parts = [
     votes >= required ? t("votes.enough", { n: votes }) : t("votes.progress", { done: votes, n: required }),
     missingText(missing),
+    rules > 0 && required > 1 ? t("votes.may_fill", { n: rules }) : "",
     versions > 1 ? t("votes.versions", { n: versions }) : "",
     rejectAt > 1 ? t("votes.rejections", { done: rejections, n: rejectAt }) : "",
   ];

@@ -68,6 +68,7 @@ export function DetailHeader({ row }: { readonly row: Row }) {
         <summary>{t("detail.more")}</summary>
         {open ? <Nudges row={row} /> : null}
         <Audience prompt={prompt} open={open} />
+        {prompt.routed === true ? <Fact icon="up">{t("detail.routed")}</Fact> : null}
         <OfferDelegate row={row} />
         <Labels labels={content.labels ?? {}} />
       </details>

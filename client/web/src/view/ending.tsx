@@ -41,10 +41,11 @@ export function Ending({ prompt, resolution, subject, isMine = false }: EndingPr
       );
     const isOwn = isMine || (subject !== "" && answer?.userId === subject);
     const who = answeredBy(answer, isOwn ? t("row.you") : undefined);
+    const key = answer?.source === "ANSWER_SOURCE_RULE" ? "row.by_rule" : "row.done";
     return (
       <span class="ending">
         <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
-        {who === "" ? done : <span>{rich("row.done", { done, name: <Name text={who} /> })}</span>}
+        {who === "" ? done : <span>{rich(key, { done, name: <Name text={who} /> })}</span>}
       </span>
     );
   }

@@ -3,10 +3,11 @@
 import { Plain } from "../content";
 import type { Job, JobEvent } from "../wire/messages";
 import { rich, t } from "../words/later";
-import { dataOf, wordsOf } from "./event_words";
+import { dataOf, rulingOf, wordsOf } from "./event_words";
 import { jobStateText, nameOf } from "./job_facts";
 import { usePage } from "./page";
 import { instant } from "./prompt_facts";
+import { RuleRefs } from "./rules/rule_ref";
 import { halfMinute } from "./times";
 import { Name, Time } from "./ui";
 
@@ -70,6 +71,7 @@ export function EventLines({ events, titles }: EventLinesProps) {
         const at = instant(event.time);
         const text = textOf(event) || (titles.get(event.promptId ?? "") ?? "");
         const words = wordsOf(event);
+        const ruling = nameOf(event) === "PROMPT_RULED" ? rulingOf(event) : undefined;
         return (
           <li key={event.seq}>
             {at === undefined ? null : <Time at={at} now={now} />}
@@ -83,7 +85,14 @@ export function EventLines({ events, titles }: EventLinesProps) {
                     <Name key={place} text={text} />,
                   ]),
                 ),
+                ...(ruling === undefined ? {} : { rules: <RuleRefs refs={ruling.rules} /> }),
               })}
+              {ruling?.more.map(({ key, rules, why = "" }) => (
+                <span key={`${key} ${rules.join()}`}>
+                  {"; "}
+                  {rich(key, { rules: <RuleRefs refs={rules} />, why: <Name text={why} /> })}
+                </span>
+              ))}
               {text === "" ? null : (
                 <>
                   {": "}

@@ -31,7 +31,16 @@ export function useSignedIn(): boolean {
 }
 
 /** The dialog that is open, if any. */
-type DialogName = "help" | "palette" | "bulk" | "override" | "delegate" | "away" | "sign-in" | "sign-out";
+type DialogName =
+  | "help"
+  | "palette"
+  | "bulk"
+  | "override"
+  | "delegate"
+  | "always"
+  | "away"
+  | "sign-in"
+  | "sign-out";
 export const dialog = signal<DialogName | null>(null);
 
 /** A prompt that the person has just given away. */

@@ -5,3 +5,4 @@ export { JobView } from "./jobs/job";
 export { JobsView } from "./jobs/list";
 export { OverviewView } from "./overview/overview";
 export { PeopleView } from "./people/people";
+export { RulesView } from "./rules/rules";

@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
 import { t } from "../words/later";
-import { isAdmin, isClient } from "./roles";
+import { isAdmin, isClient, writesRules } from "./roles";
 import { ALL_JOBS } from "./jobs/job_query";
 import { KeyHint } from "./key_hint";
 import { focusSearch, open } from "./keyboard";
@@ -93,6 +93,16 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
           },
         ]
       : []),
+    ...(writesRules(session)
+      ? [
+          {
+            id: "rules",
+            group: pages,
+            text: t("rules.title"),
+            run: () => go({ view: "rules", ruleId: "" }),
+          },
+        ]
+      : []),
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
     { id: "away", group: pages, text: t("absence.set"), run: show("away") },
     { id: "help", group: pages, text: t("help.title"), does: "key.help", run: show("help") },
@@ -120,6 +130,7 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       ["delegate", t("delegate.open")],
       ["give-back", t("delegations.back")],
       ["undo", t("delegate.undo")],
+      ["always", t("always.open")],
       ["override", t("override.open")],
     ] as const) {
       if (document.querySelector(`[data-prompt] [data-command="${command}"]`) === null) continue;

@@ -8,10 +8,12 @@ interface PlaceLinkProps {
   readonly class?: string;
   /** Whether it leads to what is shown: one of several choices. */
   readonly isHere?: boolean;
+  /** Called before the page goes there, such as to close the window around it. */
+  readonly onGo?: () => void;
   readonly children: ComponentChildren;
 }
 
-export function PlaceLink({ place, class: name, isHere, children }: PlaceLinkProps) {
+export function PlaceLink({ place, class: name, isHere, onGo, children }: PlaceLinkProps) {
   return (
     <a
       class={name}
@@ -20,6 +22,7 @@ export function PlaceLink({ place, class: name, isHere, children }: PlaceLinkPro
       onClick={(event) => {
         if (!isPlainClick(event)) return;
         event.preventDefault();
+        onGo?.();
         go(place);
       }}
     >

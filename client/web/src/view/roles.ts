@@ -11,3 +11,8 @@ export function isClient(session: Session): boolean {
 export function isAdmin(session: Session): boolean {
   return session.admin === true;
 }
+
+/** Whether the person may see and write the rules that answer. */
+export function writesRules(session: Session): boolean {
+  return session.admin === true || (session.roles ?? []).includes("policy");
+}

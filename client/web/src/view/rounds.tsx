@@ -2,7 +2,8 @@
 
 import { useSignal } from "@preact/signals";
 import { Plain } from "../content";
-import type { Prompt } from "../wire/messages";
+import type { AnswerSource, Prompt } from "../wire/messages";
+import type { LaterKey } from "../words";
 import { rich, t } from "../words/later";
 import { AnswerValues } from "./answer_values";
 import { progressText } from "./approval_line";
@@ -12,6 +13,7 @@ import { answeredBy, decidedWords, kindWords } from "./labels";
 import { usePage } from "./page";
 import { PlaceLink } from "./place_link";
 import { claimant, idOf, instant } from "./prompt_facts";
+import { RuleRef } from "./rules/rule_ref";
 import { halfMinute, MINUTE, span } from "./times";
 import { Name, Time } from "./ui";
 
@@ -103,6 +105,12 @@ function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: numb
   );
 }
 
+/** How an answer came about, where no person simply gave it. */
+const ANSWERED: { readonly [source in AnswerSource]?: LaterKey } = {
+  ANSWER_SOURCE_OVERRIDE: "rounds.overridden",
+  ANSWER_SOURCE_RULE: "rounds.ruled",
+};
+
 /** A question with what became of it. */
 export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly now: number }) {
   const answer = prompt.resolution?.answer;
@@ -122,7 +130,7 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
         ) : answer === undefined ? (
           t("rounds.unanswered")
         ) : (
-          rich(answer.source === "ANSWER_SOURCE_OVERRIDE" ? "rounds.overridden" : "rounds.answer", {
+          rich(ANSWERED[answer.source ?? "ANSWER_SOURCE_UNSPECIFIED"] ?? "rounds.answer", {
             done: (
               <strong>
                 <Name text={decidedWords(prompt, answer.decision)} />
@@ -130,6 +138,7 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
             ),
             name: <Name text={answeredBy(answer) || t("default_answer")} />,
             time: at === undefined ? "" : <Time at={at} now={now} />,
+            rule: <RuleRef made={answer} />,
           })
         )}
         {(answer?.batchId ?? "") === "" ? "" : ` ${t("closed.joint")}`}

@@ -14,6 +14,7 @@ export type Place =
   | { readonly view: "job"; readonly jobId: string }
   | { readonly view: "overview"; readonly window: WindowName }
   | { readonly view: "people"; readonly filter: PeopleQuery }
+  | { readonly view: "rules"; readonly ruleId: string }
   | { readonly view: "settings" }
   | { readonly view: "sign-in" }
   | { readonly view: "unknown"; readonly path: string };
@@ -24,6 +25,7 @@ interface Route {
 }
 
 const PROMPT = /^\/prompts\/([0-9a-zA-Z-]{1,64})$/;
+const RULE = /^\/rules(?:\/([0-9a-zA-Z-]{1,64}))?$/;
 const JOB = /^\/jobs\/([0-9a-zA-Z-]{1,64})$/;
 
 /** The route of an address. A deep link carries a prompt's id; every other value of its query is a filter. */
@@ -37,6 +39,8 @@ export function parseRoute(written: string, search: string): Route {
   if (path === "/people")
     return { place: { view: "people", filter: readPeopleQuery(params) }, query: DEFAULT_QUERY };
   const query = readQuery(params);
+  const rule = RULE.exec(path);
+  if (rule !== null) return { place: { view: "rules", ruleId: rule[1] ?? "" }, query };
   const prompt = PROMPT.exec(path)?.[1];
   if (prompt !== undefined) return { place: { view: "prompt", promptId: prompt }, query };
   const job = JOB.exec(path)?.[1];
@@ -66,6 +70,8 @@ function pathOf(place: Place): string {
       return `/prompts/${place.promptId}`;
     case "job":
       return `/jobs/${place.jobId}`;
+    case "rules":
+      return `/rules/${place.ruleId}`.replace(/\/$/, "");
     case "queue":
       return "/";
     case "unknown":

@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { ConnectionStrip } from "./connection";
-import { isAdmin, isClient } from "./roles";
+import { isAdmin, isClient, writesRules } from "./roles";
 import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy, windows } from "./lazy";
@@ -30,6 +30,7 @@ const pages = () => import("./pages");
 const JobsView = lazy(async () => (await pages()).JobsView);
 const JobView = lazy(async () => (await pages()).JobView);
 const PeopleView = lazy(async () => (await pages()).PeopleView);
+const RulesView = lazy(async () => (await pages()).RulesView);
 const OverviewView = lazy(async () => (await pages()).OverviewView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
 
@@ -112,6 +113,7 @@ function View({ place }: { readonly place: Place }) {
   if (place.view === "jobs") return <JobsView.Component filter={place.filter} />;
   if (place.view === "job") return <JobView.Component key={place.jobId} jobId={place.jobId} />;
   if (place.view === "people") return <PeopleView.Component filter={place.filter} />;
+  if (place.view === "rules") return <RulesView.Component ruleId={place.ruleId} />;
   if (place.view === "overview") return <OverviewView.Component window={place.window} />;
   if (place.view === "unknown") {
     return (
@@ -173,6 +175,9 @@ function Header({ page }: { readonly page: Page }) {
         <Link place={{ view: "overview", window: USUAL_WINDOW }} icon="chart" text={t("overview.title")} />
         {isAdmin(page.inbox.session.value) ? (
           <Link place={{ view: "people", filter: ALL_PEOPLE }} icon="person" text={t("people.title")} />
+        ) : null}
+        {writesRules(page.inbox.session.value) ? (
+          <Link place={{ view: "rules", ruleId: "" }} icon="check" text={t("rules.title")} />
         ) : null}
         <Link place={{ view: "settings" }} icon="gear" text={t("settings.title")} />
       </nav>

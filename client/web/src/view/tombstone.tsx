@@ -9,10 +9,14 @@ import { copyText } from "./errors";
 import { KeyHint } from "./key_hint";
 import { decidedWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
-import { subjectOf, usePage } from "./page";
+import { dialog, subjectOf, usePage } from "./page";
 import { idOf, instant, isAskedAgain, resolutionOf } from "./prompt_facts";
 import { isRecord } from "./query";
+import { ReceiptButton } from "./receipt";
 import { go, route } from "./route";
+import { writesRules } from "./roles";
+import { canBeRule } from "./rules/draft";
+import { RuleRef } from "./rules/rule_ref";
 import { focusMoved, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
 import { GivenText, Undo } from "./undo";
@@ -51,6 +55,26 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
           </span>
         </p>
         <Comment row={row} />
+        {writesRules(page.inbox.session.value) && canBeRule(row.prompt, answer) ? (
+          <p>
+            <button
+              type="button"
+              class="button is-small"
+              data-command="always"
+              aria-disabled={unsteady.value}
+              onClick={(event) => {
+                if (isSteadyClick(event, page.inbox.steadySince.peek())) dialog.value = "always";
+              }}
+            >
+              {t("always.open")}
+            </button>
+          </p>
+        ) : null}
+        {resolutionOf(row) === undefined ? null : (
+          <div class="tombstone-receipt">
+            <ReceiptButton key={work.promptId} promptId={work.promptId} />
+          </div>
+        )}
         {focusMoved.value ? <p role="status">{t("closed.keys_wait")}</p> : null}
         {hasText ? (
           <p class="tombstone-text">
@@ -112,6 +136,10 @@ function Ending({
     if (answer?.source === "ANSWER_SOURCE_OVERRIDE")
       return <>{rich("closed.overridden", { done, time, name })}</>;
     if (isJoint(row.prompt, answer?.decision)) return <>{rich("closed.votes", { done, time, name })}</>;
+    if (answer?.source === "ANSWER_SOURCE_RULE") {
+      const key = who === subject ? "closed.rule.mine" : "closed.rule";
+      return <>{rich(key, { done, time, name, rule: <RuleRef made={answer} /> })}</>;
+    }
     if (isMine) return <>{rich("closed.mine", { done, time })}</>;
     if (who === subject && who !== "") return <>{rich("closed.mine_elsewhere", { done, time })}</>;
     return <>{rich("closed.other", { done, time, name })}</>;

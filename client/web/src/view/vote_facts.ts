@@ -1,6 +1,6 @@
 // What the votes of a prompt come to: facts that the page shows, and words for them.
 
-import type { Decision, GroupApproval, Prompt, Resolution, Vote, VoteCount } from "../wire/messages";
+import type { Answer, Decision, GroupApproval, Prompt, Resolution, Vote, VoteCount } from "../wire/messages";
 import { t } from "../words/later";
 import { decidedWords } from "./labels";
 import { oneLine } from "./one_line";
@@ -86,10 +86,15 @@ export function isJoint({ content }: Prompt, decision: Decision | undefined): bo
   return authorises(decision) ? required > 1 : decision === "DECISION_REJECT" && rejectAt > 1;
 }
 
+/** Whether an answer counts as a vote: that of a person, or of a rule in the place of one. */
+export function isVote({ source }: Answer): boolean {
+  return source === "ANSWER_SOURCE_HUMAN" || source === "ANSWER_SOURCE_RULE";
+}
+
 /** The votes that decided a closed prompt; undefined where it ended in another way. */
 export function deciding(prompt: Prompt, resolution: Resolution | undefined): Outcome | undefined {
   const answer = resolution?.answer;
-  if (answer === undefined || answer.source !== "ANSWER_SOURCE_HUMAN") return undefined;
+  if (answer === undefined || !isVote(answer)) return undefined;
   return outcomesOf(prompt).find((one) => one.voters.some((vote) => vote.answerId === answer.answerId));
 }
 
@@ -101,5 +106,6 @@ export function votedText(prompt: Prompt, subject: string): string {
   const needed = t("votes.more", { n: stillNeeded(prompt, outcome) });
   const groups = missingText(outcome.missing);
   const more = groups === "" ? needed : `${needed} (${groups})`;
-  return t("verdict.voted", { done: decidedWords(prompt, mine?.decision), more });
+  const key = (mine?.ruleId ?? "") === "" ? "verdict.voted" : "verdict.voted.rule";
+  return t(key, { done: decidedWords(prompt, mine?.decision), more });
 }

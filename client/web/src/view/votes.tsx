@@ -22,9 +22,10 @@ import {
   resolutionOf,
   voteOf,
 } from "./prompt_facts";
+import { RuleRef } from "./rules/rule_ref";
 import { disturb, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
-import { deciding, missingText, type Outcome, outcomesOf } from "./vote_facts";
+import { deciding, isVote, missingText, type Outcome, outcomesOf } from "./vote_facts";
 import { Withdraw } from "./withdraw";
 import type { Work } from "./work";
 
@@ -85,7 +86,8 @@ function useComplete(row: Row): Prompt {
   const answer = resolutionOf(row)?.answer;
   const isMissing =
     prompt.content?.approval !== undefined &&
-    answer?.source === "ANSWER_SOURCE_HUMAN" &&
+    answer !== undefined &&
+    isVote(answer) &&
     deciding(prompt, resolutionOf(row)) === undefined;
   useEffect(() => {
     if (!isMissing) return;
@@ -212,6 +214,9 @@ function Voter({ row, work, vote }: VotesProps & { readonly vote: Vote }) {
           </small>
         )}
         {behalf === "" ? null : <span>{rich("row.behalf", { name: <Name text={behalf} /> })}</span>}
+        {(vote.ruleId ?? "") === "" ? null : (
+          <span>{rich("votes.ruled", { rule: <RuleRef made={vote} /> })}</span>
+        )}
         {at === undefined ? null : <Time at={at} now={page.inbox.now()} />}
         {isMine ? <span class="mark">{t("votes.mine")}</span> : null}
         {isMine && isOpen(row) ? <Withdraw row={row} work={work} class="button is-small" /> : null}

@@ -1164,6 +1164,7 @@ export interface Prompt {
   readonly voteCounts?: readonly VoteCount[];
   readonly shortfalls?: readonly ApprovalShortfall[];
   readonly delegations?: readonly Delegation[];
+  readonly routed?: boolean;
 }
 
 export interface Delegation {
@@ -1189,6 +1190,8 @@ export interface Vote {
   readonly createTime?: Timestamp;
   readonly groups?: readonly string[];
   readonly onBehalfOf?: string;
+  readonly ruleId?: string;
+  readonly ruleRevision?: string;
 }
 
 export interface VoteCount {

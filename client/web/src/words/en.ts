@@ -120,6 +120,7 @@ export const en = {
   "row.unattended.more": "No person who may answer has been connected",
   "row.done": "“{done}” by {name}",
   "row.by_default": "“{done}” by default",
+  "row.by_rule": "“{done}” by a rule ({name})",
   "row.again": "Asked again: answer not accepted",
   "row.expired": "Expired unanswered",
   "row.superseded": "Replaced by another question",
@@ -133,6 +134,7 @@ export const en = {
   "jobs.title": "Jobs",
   "overview.title": "Overview",
   "people.title": "People",
+  "rules.title": "Rules",
 
   "draft.full": "This browser saves no drafts at the moment: your text is in this tab only.",
 

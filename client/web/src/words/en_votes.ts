@@ -47,6 +47,9 @@ export const enVotes = {
   "excluded.answered":
     "You may not answer this question: it excludes you by name, or because you answered another one of its job. Another person must.",
   "excluded.user": "You may not answer this question, because it excludes you. Another person must.",
+  "receipt.get": "Receipt",
+  "receipt.what": "Download a signed statement of who decided what, which can be verified without the service",
+  "receipt.done": "Downloaded.",
   "override.open": "Override as an admin…",
   "override.title": "Override this question",
   "override.what":

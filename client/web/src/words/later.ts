@@ -9,6 +9,7 @@ import { enJobs } from "./en_jobs";
 import { enOverview } from "./en_overview";
 import { enPeople } from "./en_people";
 import { enQueue } from "./en_queue";
+import { enRules } from "./en_rules";
 import { enViews } from "./en_views";
 import { enVotes } from "./en_votes";
 
@@ -20,6 +21,7 @@ export const enLater = {
   ...enPeople,
   ...enVotes,
   ...enDelegation,
+  ...enRules,
 } as const;
 learn(enLater, EN);
 

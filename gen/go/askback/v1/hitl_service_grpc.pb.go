@@ -148,7 +148,7 @@ type HitlServiceClient interface {
 	DelegatePrompt(ctx context.Context, in *DelegatePromptRequest, opts ...grpc.CallOption) (*DelegatePromptResponse, error)
 	// Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
 	// so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
-	// FAILED_PRECONDITION (PROMPT_CLOSED).
+	// FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
 	ReroutePrompt(ctx context.Context, in *ReroutePromptRequest, opts ...grpc.CallOption) (*ReroutePromptResponse, error)
 	// Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
 	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
@@ -444,7 +444,7 @@ type HitlServiceServer interface {
 	DelegatePrompt(context.Context, *DelegatePromptRequest) (*DelegatePromptResponse, error)
 	// Changes who is asked by an open prompt, its priority, its deadline or its escalation. Its question stays, and
 	// so do answers to it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD),
-	// FAILED_PRECONDITION (PROMPT_CLOSED).
+	// FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
 	ReroutePrompt(context.Context, *ReroutePromptRequest) (*ReroutePromptResponse, error)
 	// Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
 	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).

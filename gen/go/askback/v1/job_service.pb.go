@@ -141,7 +141,7 @@ type CreateJobRequest struct {
 	// for as long as the job is kept. Empty: the call is not idempotent.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The kind of work, which decides which workers can take the job: letters, digits, `_`, `.`, `-`,
-	// `/`; at most 128 bytes. Required.
+	// `/`; at most 128 bytes. `askback.rules` is refused: the service itself creates such jobs. Required.
 	JobType string `protobuf:"bytes,3,opt,name=job_type,json=jobType,proto3" json:"job_type,omitempty"`
 	// On whose behalf the job runs; admins only. Empty: the caller.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`

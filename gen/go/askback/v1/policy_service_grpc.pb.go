@@ -41,8 +41,9 @@ const (
 // transient errors and limits: see JobService.
 //
 // **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-// prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-// applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+// prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+// asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+// something is wrong, missing or unknown, people are asked.
 //
 // **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
 // that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -70,7 +71,7 @@ const (
 // Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
 // namespaces.
 type PolicyServiceClient interface {
-	// Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+	// Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
 	// evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that
@@ -240,8 +241,9 @@ func (c *policyServiceClient) ListReceiptKeys(ctx context.Context, in *ListRecei
 // transient errors and limits: see JobService.
 //
 // **Which rule decides** does not depend on order or on how specific rules are: if a rule that matches refuses, the
-// prompt is rejected; else if one asks, people are asked; else rules that answer alike answer. Rules that route are
-// applied in addition. If none matches, and whenever something is wrong, missing or unknown, people are asked.
+// prompt is rejected, or if the rule's author could not reject it, people are asked; else if one asks, people are
+// asked; else rules that answer alike answer. Rules that route are applied in addition. If none matches, and whenever
+// something is wrong, missing or unknown, people are asked.
 //
 // **A rule answers in the name of its author**, with the source RULE, and only what the author could answer alone at
 // that moment: as an active person of the directory, in the audience by name or by a group of its credentials, not
@@ -269,7 +271,7 @@ func (c *policyServiceClient) ListReceiptKeys(ctx context.Context, in *ListRecei
 // Absences of other people need the role admin. By PreviewRule and SuggestRules a caller may read all prompts of its
 // namespaces.
 type PolicyServiceServer interface {
-	// Creates a rule. It is active at once, or proposed. Idempotent by `request_id`.
+	// Creates a rule, of at most 256 KiB. It is active at once, or proposed. Idempotent by `request_id`.
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FIELD), also for an expression where the server lacks the library that
 	// evaluates them; PERMISSION_DENIED (PERMISSION_DENIED), also for a rule that answers or refuses by a caller that

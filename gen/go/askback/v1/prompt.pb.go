@@ -553,7 +553,10 @@ type Prompt struct {
 	Shortfalls []*ApprovalShortfall `protobuf:"bytes,36,rep,name=shortfalls,proto3" json:"shortfalls,omitempty"`
 	// Who may act in place of whom: by DelegatePrompt, and because people are away. Oldest first; those that have ended
 	// are left out. They stay when the prompt is closed.
-	Delegations   []*Delegation `protobuf:"bytes,37,rep,name=delegations,proto3" json:"delegations,omitempty"`
+	Delegations []*Delegation `protobuf:"bytes,37,rep,name=delegations,proto3" json:"delegations,omitempty"`
+	// True: rules have routed it, so it asks other people, more of them, more urgently or for less time than its job
+	// asked. The event PROMPT_RULED names the rules. Default: false.
+	Routed        bool `protobuf:"varint,38,opt,name=routed,proto3" json:"routed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -805,6 +808,13 @@ func (x *Prompt) GetDelegations() []*Delegation {
 	return nil
 }
 
+func (x *Prompt) GetRouted() bool {
+	if x != nil {
+		return x.Routed
+	}
+	return false
+}
+
 // One active delegation of a prompt. A person may act by the first of these that applies: its own place in the
 // audience, unless it was transferred; a delegation to it by name; a delegation to one of its groups. Who transferred a
 // right acts only by a later delegation to its name.
@@ -948,7 +958,11 @@ type Vote struct {
 	// The groups of the person at that time, as far as the approval names them.
 	Groups []string `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
 	// The person in whose place it was given, by a delegation. Empty: in the person's own.
-	OnBehalfOf    string `protobuf:"bytes,10,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	OnBehalfOf string `protobuf:"bytes,10,opt,name=on_behalf_of,json=onBehalfOf,proto3" json:"on_behalf_of,omitempty"`
+	// The rule that gave it in the name of `user_id`. Empty: the person did.
+	RuleId string `protobuf:"bytes,11,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// The revision of the rule. 0: no rule.
+	RuleRevision  int64 `protobuf:"varint,12,opt,name=rule_revision,json=ruleRevision,proto3" json:"rule_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1051,6 +1065,20 @@ func (x *Vote) GetOnBehalfOf() string {
 		return x.OnBehalfOf
 	}
 	return ""
+}
+
+func (x *Vote) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *Vote) GetRuleRevision() int64 {
+	if x != nil {
+		return x.RuleRevision
+	}
+	return 0
 }
 
 // The votes for one outcome.
@@ -3647,7 +3675,7 @@ var File_askback_v1_prompt_proto protoreflect.FileDescriptor
 const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"\x17askback/v1/prompt.proto\x12\n" +
-	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\v\n" +
+	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\v\n" +
 	"\x06Prompt\x12\x1b\n" +
 	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1c\n" +
@@ -3689,7 +3717,8 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\n" +
 	"shortfalls\x18$ \x03(\v2\x1d.askback.v1.ApprovalShortfallR\n" +
 	"shortfalls\x128\n" +
-	"\vdelegations\x18% \x03(\v2\x16.askback.v1.DelegationR\vdelegations\"\xc7\x02\n" +
+	"\vdelegations\x18% \x03(\v2\x16.askback.v1.DelegationR\vdelegations\x12\x16\n" +
+	"\x06routed\x18& \x01(\bR\x06routed\"\xc7\x02\n" +
 	"\n" +
 	"Delegation\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x14\n" +
@@ -3701,7 +3730,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x18\n" +
 	"\acomment\x18\b \x01(\tR\acomment\x125\n" +
-	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xe2\x02\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xa0\x03\n" +
 	"\x04Vote\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x120\n" +
@@ -3716,7 +3745,9 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\x06groups\x18\t \x03(\tR\x06groups\x12 \n" +
 	"\fon_behalf_of\x18\n" +
 	" \x01(\tR\n" +
-	"onBehalfOf\"\xbe\x01\n" +
+	"onBehalfOf\x12\x17\n" +
+	"\arule_id\x18\v \x01(\tR\x06ruleId\x12#\n" +
+	"\rrule_revision\x18\f \x01(\x03R\fruleRevision\"\xbe\x01\n" +
 	"\tVoteCount\x12\x18\n" +
 	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x120\n" +
 	"\bdecision\x18\x02 \x01(\x0e2\x14.askback.v1.DecisionR\bdecision\x12\x14\n" +

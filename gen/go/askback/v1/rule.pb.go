@@ -320,7 +320,7 @@ func (*RuleAsk) Descriptor() ([]byte, []int) {
 type RuleRoute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The audience, in place of an empty one or of one that names all of it. Otherwise the audience stays, and no rule
-	// answers. Unset: it stays.
+	// answers, though one may refuse. Unset: it stays.
 	Audience *Audience `protobuf:"bytes,1,opt,name=audience,proto3" json:"audience,omitempty"`
 	// An approval: the prompt needs at least this one and its own. Unset: none is added.
 	Approval *Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`

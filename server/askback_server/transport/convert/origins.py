@@ -10,6 +10,11 @@ def put_origin(target: prompt_pb2.Answer, answer: Answer) -> None:
     """Set the call with several answers, the holder of a delegated right, and the rule that gave it."""
     target.batch_id = answer.batch_id
     target.on_behalf_of = answer.on_behalf_of
+    put_rule(target, answer)
+
+
+def put_rule(target: prompt_pb2.Answer | prompt_pb2.Vote, answer: Answer) -> None:
+    """Set the rule that gave it, if one did."""
     if answer.rule:
         target.rule_id, _, revision = answer.rule.rpartition("@")
         target.rule_revision = int(revision)

@@ -207,6 +207,7 @@ def _serialise_prompt(prompt: Prompt) -> bytes:
         target.rewording.digest = prompt.digest
         target.rewording.asked_digest = prompt.same_digest
     target.submissions = prompt.submissions
+    target.routed = bool(prompt.asked_digest)
     if prompt.nudges is not None:
         _put_nudges(target, prompt.nudges)
     put_approval_state(target, prompt)

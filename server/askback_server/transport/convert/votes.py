@@ -6,6 +6,7 @@ from askback.v1 import prompt_pb2
 from askback_server.domain.delegations import DelegationCause, DelegationMode, Delegations
 from askback_server.domain.prompts import Prompt
 from askback_server.transport.convert.contents import DECISION_NUMBERS
+from askback_server.transport.convert.origins import put_rule
 from askback_server.transport.convert.values import put_time
 
 _CAUSES = {c: prompt_pb2.DelegationCause.Value(f"DELEGATION_CAUSE_{c}") for c in DelegationCause}
@@ -36,6 +37,7 @@ def _put_votes(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
             groups=sorted(vote.groups & approval.groups),
             on_behalf_of=answer.on_behalf_of,
         )
+        put_rule(message, answer)
         if vote.outcome not in shown:
             shown.add(vote.outcome)
             message.values_json = answer.values_json

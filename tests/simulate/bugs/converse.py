@@ -1,49 +1,24 @@
-"""Planted bugs, one per guarantee: the simulator must find each of them."""
+"""Planted bugs of the Converse stream and of the feed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
-
-import pytest
 
 from askback._console.console import ConverseProtocol
 from askback._wire import stream
-from askback._worker.lease import Lease
-from askback_server.domain import voting_rules
-from askback_server.domain.aggregate import Change
-from askback_server.domain.approvals import Approval
-from askback_server.domain.delegations import Delegations
-from askback_server.domain.prompts import Prompt
-from askback_server.domain.votes import Vote
-from askback_server.engine import grouping
-from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.engine import Engine
-from askback_server.engine.keeper import SessionKeeper
 from askback_server.feed import announcing
 from askback_server.feed.interests import Interests
 from askback_server.feed.known import KnownChanges
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
-from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.snapshot import Snapshot
 from askback_server.sessions.tombstones import Tombstones
-from askback_server.sessions.work_core import WorkCore
-from askback_server.sessions.work_frames import PromptResolved
+from tests.simulate.bugs.planted import Bug, Patch
 from tests.simulate.database import SimulatedDatabase
-
-Patch = pytest.MonkeyPatch
-
-
-@dataclass(frozen=True)
-class Bug:
-    """A function that installs the bug, and part of the expected verdict."""
-
-    plant: Callable[[Patch], None]
-    verdict: str
 
 
 def _advance_token_too_early(patch: Patch) -> None:
@@ -270,91 +245,6 @@ def _read_only_new_prompts_after_a_change_of_access(patch: Patch) -> None:
     patch.setattr(PromptFollower, "_recheck", recheck_nothing)
 
 
-def _push_no_cancellation(patch: Patch) -> None:
-    patch.setattr(WorkCore, "_push_cancel", lambda *_: None)
-
-
-def _ignore_held_jobs(patch: Patch) -> None:
-    patch.setattr(CommitBus, "has_followers", lambda *_: False)
-
-
-def _skip_unconfirmed_resolutions(patch: Patch) -> None:
-    async def none(*_: Any) -> list[Any]:
-        return []
-
-    # Server and client each repair the loss, so disable both.
-    patch.setattr(SimulatedDatabase, "list_unconfirmed", none)
-    patch.setattr(Lease, "catch_up", lambda _: None)
-
-
-def _keep_jobs_of_dead_workers(patch: Patch) -> None:
-    async def nothing(*_: Any) -> bool:
-        return False
-
-    patch.setattr(SessionKeeper, "_return_job", nothing)
-
-
-def _omit_checkpoints(patch: Patch) -> None:
-    read = work.read_lease_data
-
-    async def without_checkpoints(*args: Any) -> Any:
-        return replace(await read(*args), checkpoints=())
-
-    patch.setattr(work, "read_lease_data", without_checkpoints)
-
-
-def _skip_answer_lookup(patch: Patch) -> None:
-    add = grouping.add_needs
-
-    def add_without_submissions(wanted: Any, *args: Any) -> None:
-        add(wanted, *args)
-        wanted.submissions.clear()
-
-    patch.setattr(grouping, "add_needs", add_without_submissions)
-
-
-def _reuse_token(patch: Patch) -> None:
-    put = Change.set
-
-    def set_first_token(self: Change, **values: Any) -> None:
-        if "token" in values:
-            values["token"] = 1
-        put(self, **values)
-
-    patch.setattr(Change, "set", set_first_token)
-
-
-def _push_resolutions_twice(patch: Patch) -> None:
-    def push_resolution(self: WorkCore, held: Any, prompt: Any) -> None:
-        self.stream.push(PromptResolved(prompt))
-
-    patch.setattr(WorkCore, "_push_resolution", push_resolution)
-
-
-def _push_the_late_answer_only(patch: Patch) -> None:
-    push = WorkCore._push_resolutions
-
-    def as_if_sent(self: WorkCore, held: Any, prompts: Any, late: Any) -> None:
-        for prompt_id in late:
-            held.sent_versions.setdefault(prompt_id, 0)
-        push(self, held, prompts, late)
-
-    patch.setattr(WorkCore, "_push_resolutions", as_if_sent)
-
-
-def _count_one_vote_less(patch: Patch) -> None:
-    missing = Approval.missing
-    patch.setattr(Approval, "missing", lambda self, people: missing(replace(self, required=1), people))
-
-
-def _let_excluded_people_answer(patch: Patch) -> None:
-    patch.setattr(Prompt, "excludes", lambda *_: False)
-
-
-def _exclude_only_the_author(patch: Patch) -> None:
-    patch.setattr(voting_rules, "exclude_answerers", lambda *_: None)
-
-
 CONVERSE: dict[str, Bug] = {
     "token advances too early": Bug(_advance_token_too_early, "a token skips"),
     "tombstone forgotten": Bug(_forget_tombstones, ""),
@@ -391,49 +281,3 @@ ACCESS: dict[str, Bug] = {
     ),
     "shown prompts not rechecked": Bug(_read_only_new_prompts_after_a_change_of_access, "not settled"),
 }
-
-WORK: dict[str, Bug] = {
-    "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
-    "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
-    "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
-    "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
-    "token not raised": Bug(_reuse_token, ""),
-    "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
-}
-
-CONTEST: dict[str, Bug] = {
-    "cancellation not sent": Bug(_push_no_cancellation, "a cancellation is not sent"),
-    "held jobs not followed": Bug(_ignore_held_jobs, "not settled"),
-    "late answer without resolution": Bug(
-        _push_the_late_answer_only, "a late answer is sent before the resolution"
-    ),
-}
-
-
-def _keep_rights_that_were_given_away(patch: Patch) -> None:
-    patch.setattr(Delegations, "gone", frozenset())
-    patch.setattr(Delegations, "has_given", lambda *_: False)
-
-
-def _count_each_delegate(patch: Patch) -> None:
-    patch.setattr(voting_rules, "_check_slot", lambda *_: None)
-    patch.setattr(Vote, "slot", property(lambda vote: vote.user_id))
-
-
-VOTES: dict[str, Bug] = {
-    "rights kept that were given away": Bug(_keep_rights_that_were_given_away, "gave its right away"),
-    "each delegate counts": Bug(_count_each_delegate, "several votes in the place"),
-    "resolved with too few votes": Bug(_count_one_vote_less, "is in disorder"),
-    "excluded people answer": Bug(_let_excluded_people_answer, "is in disorder"),
-    "exclusion of votes forgotten": Bug(_exclude_only_the_author, "had voted before"),
-}
-
-BUGS: dict[str, dict[str, Bug]] = {
-    "converse": CONVERSE,
-    "reconnect": RECONNECT,
-    "access": ACCESS,
-    "work": WORK,
-    "contest": CONTEST,
-    "votes": VOTES,
-}
-"""By the kind of schedule that finds them."""
