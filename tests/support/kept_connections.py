@@ -33,6 +33,7 @@ from tests.support.postgres_pool import (
     connect,
     name_of,
 )
+from tests.support.postgres_template import MigratedTemplate
 
 QUIET = "SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
 WHERE datname = $1 AND pid <> ALL($2)"
@@ -83,7 +84,7 @@ class KeptDatabases(DatabasePool):
     """Lends databases like its base, for tests in lasting loops. What a `Database` on one of them closes in
     order is kept for the next one in the same loop. A database keeps its name."""
 
-    def __init__(self, server: PostgresServer, template: str) -> None:
+    def __init__(self, server: PostgresServer, template: MigratedTemplate) -> None:
         super().__init__(server, template)
         self._kept: dict[str, list[_Connections]] = {}
         """By the URL of the database; of all databases of the pool."""
@@ -139,7 +140,7 @@ class KeptDatabases(DatabasePool):
 
     def acquire(self) -> str:
         """The URL of a database with Askback's tables and the rows that the migration inserts."""
-        url = self._idle.pop() if self._idle else super().acquire()
+        url = self._take_idle() or super().acquire()
         self._kept.setdefault(url, [])
         return url
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from tests.support.postgres import PostgresServer, new_name
+from tests.support.postgres_template import MigratedTemplate
 
 T = TypeVar("T")
 
@@ -65,9 +66,11 @@ class DatabasePool:
     statistics have changed, or which has grown much larger, is dropped.
     """
 
-    def __init__(self, server: PostgresServer, template: str) -> None:
+    def __init__(self, server: PostgresServer, template: MigratedTemplate) -> None:
         self._server = server
         self._template = template
+        self._copied = ""
+        """The name of the template of which the idle databases are copies."""
         self._idle: list[str] = []
         self._migrated: MigratedDatabase | None = None
         self._loop = _LoopInThread()
@@ -76,29 +79,40 @@ class DatabasePool:
 
     def acquire(self) -> str:
         """The URL of a database with Askback's tables and the rows that the migration inserts."""
-        if self._idle:
+        if (idle := self._take_idle()) is not None:
             name = new_name()
-            self._loop.run(self._rename(self._idle.pop(), name))
+            self._loop.run(self._rename(idle, name))
             return self._server.dsn(name)
-        url = self._server.create_database(template=self._template)
+        url = self._server.create_database(template=self._copied)
         if self._migrated is None:
             self._migrated = self._loop.run(self._look(url))
         return url
 
+    def _take_idle(self) -> str | None:
+        """Take an idle database. At the first call of a day drop them all: they are copies of yesterday's
+        template. (One that is lent meanwhile is dropped when it comes back: it differs from the new one.)"""
+        name = self._template.name
+        if name != self._copied:
+            self._drop_idle()
+            self._copied, self._migrated = name, None
+        return self._idle.pop() if self._idle else None
+
     def release(self, url: str) -> None:
         """Close the remaining connections and reset the database, or drop it if that is not possible."""
-        assert self._migrated is not None
-        if self._loop.run(self._empty(url, self._migrated)):
+        if self._migrated is not None and self._loop.run(self._empty(url, self._migrated)):
             self._idle.append(url)
         else:
             self._drop(url)
 
     def close(self) -> None:
         """Drop the idle databases, and close the connection."""
-        while self._idle:
-            self._drop(self._idle.pop())
+        self._drop_idle()
         self._loop.run(self._close())
         self._loop.close()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._drop(self._idle.pop())
 
     def _drop(self, url: str) -> None:
         self._server.drop_database(url)
