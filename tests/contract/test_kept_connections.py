@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from askback._worker.loop_watch import LoopWatch
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import Postgres
 from askback_server.storage.postgres_pools import Driver
@@ -90,6 +92,7 @@ def test_what_a_test_leaves_in_a_loop_ends_with_it() -> None:
 
     async def leave() -> tuple[asyncio.Handle, asyncio.Task[None]]:
         await asyncio.to_thread(int)
+        LoopWatch([]).start()
         return loop.call_later(60.0, int), loop.create_task(asyncio.sleep(60.0))
 
     for _ in range(2):  # the second uses a loop that was given back
@@ -97,4 +100,5 @@ def test_what_a_test_leaves_in_a_loop_ends_with_it() -> None:
             timer, task = runner.run(leave())
         assert timer.cancelled()
         assert task.cancelled()
+        assert "askback loop watch" not in {thread.name for thread in threading.enumerate()}
     loop.end()

@@ -2,13 +2,15 @@
 
 A connection of asyncpg belongs to the loop in which it was opened, and pytest-asyncio gives each test a new
 loop. Here the loop lasts, and everything else ends with the test as before: tasks, asynchronous generators,
-threads of the executor, timers and signal handlers.
+threads of the executor, timers, signal handlers, and the threads that watch the loop for a worker.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +28,19 @@ class LastingLoop(asyncio.SelectorEventLoop):
             handle.cancel()
         for number in (*left._signal_handlers,):
             self.remove_signal_handler(number)
+        self._end_watches()
         self.is_lent = False
+
+    def _end_watches(self) -> None:
+        """End the threads of workers that were not closed: they end with a closed loop only. While no timer
+        tells them that this loop runs, they take it for blocked, look at the frames of its thread, and so
+        keep what these hold in memory."""
+        for thread in threading.enumerate():
+            target = getattr(thread, "_target", None)
+            if isinstance(target, partial) and self in target.args:
+                watch: Any = target.func
+                watch.__self__.stop()
+                thread.join()
 
     def end(self) -> None:
         """Close the loop."""
