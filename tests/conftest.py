@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.support.memory_folder import use_folder_in_memory
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 from tests.support.postgres_pool import DatabasePool
+from tests.support.postgres_template import MigratedTemplate
 from tests.support.requirements import absent
 
 # subprocess cannot use vfork for a child that runs as another user. gRPC's fork handlers crash or hang
@@ -67,8 +67,7 @@ def pytest_collection_finish() -> None:
 
         share_compiled_statements()
         probe_each_address_once()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with the garbage of the collection of tests: to find it takes half a second of CPU
     gc.set_threshold(10_000, 20, 50)  # halves the time that collections take
     gc.enable()
 
@@ -131,7 +130,8 @@ def fresh_db_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator
         yield request.getfixturevalue("lite_url")
         return
     postgres: PostgresServer = request.getfixturevalue("postgres")
-    url = postgres.create_database(template=request.getfixturevalue("migrated_template"))
+    template: MigratedTemplate = request.getfixturevalue("migrated_template")
+    url = postgres.create_database(template=template.name)
     yield url
     postgres.drop_database(url)
 
@@ -157,7 +157,7 @@ def pg_url(pg_databases: DatabasePool) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[DatabasePool]:
+def pg_databases(postgres: PostgresServer, migrated_template: MigratedTemplate) -> Iterator[DatabasePool]:
     """Databases with Askback's tables, reused by the tests of the session."""
     pool = DatabasePool(postgres, migrated_template)
     yield pool
@@ -165,26 +165,44 @@ def pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[D
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres: PostgresServer) -> Iterator[str]:
-    """The name of a migrated PostgreSQL database without connections, so that it can be copied."""
-    url = postgres.create_database()
-    _upgrade(url)
-    yield urlsplit(url).path[1:]
-    postgres.drop_database(url)
+def kept_pg_databases(
+    postgres: PostgresServer, migrated_template: MigratedTemplate
+) -> Iterator[DatabasePool]:
+    """Like `pg_databases`, for tests in lasting loops: the connections are kept, too."""
+    # Imported late, as in `migrated_file`.
+    from tests.support.kept_connections import KeptDatabases
+    from tests.support.lasting_loops import end_loops
+
+    pool = KeptDatabases(postgres, migrated_template)
+    with pool.installed():
+        yield pool
+    pool.close()
+    end_loops()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> Iterator[MigratedTemplate]:
+    """The migrated PostgreSQL database that others are copied from."""
+    template = MigratedTemplate(postgres)
+    yield template
+    template.drop()
 
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with Askback's tables, which tests copy."""
+    # Imported late: the tests of pure parts need neither SQLAlchemy nor Alembic.
+    from askback_server.storage.migrate import upgrade
+
     path = tmp_path_factory.mktemp("template") / "askback.db"
-    _upgrade(f"sqlite+aiosqlite:///{path}")
+    upgrade(f"sqlite+aiosqlite:///{path}")
     return path
 
 
 @pytest.fixture
 def forked_commands() -> Iterator[Path]:
     """A folder for `PATH`, whose `askback`, `python` and `pytest` start without importing."""
-    # Imported late, as in `_upgrade`.
+    # Imported late, as in `migrated_file`.
     from tests.support.forked_commands import ForkedCommands
 
     commands = ForkedCommands()
@@ -198,10 +216,3 @@ def _copy(migrated: Path, folder: Path) -> str:
     path.touch(0o600)  # the server changes others, with a warning
     shutil.copyfile(migrated, path)
     return f"sqlite+aiosqlite:///{path}"
-
-
-def _upgrade(url: str) -> None:
-    # Imported late: the tests of pure parts need neither SQLAlchemy nor Alembic.
-    from askback_server.storage.migrate import upgrade
-
-    upgrade(url)

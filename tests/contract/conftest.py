@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from askback_server.storage.database import Database
+from tests.support.kept_connections import own_connections as own_connections
+from tests.support.kept_connections import pg_url as pg_url
+from tests.support.lasting_loops import pytest_asyncio_loop_factories as pytest_asyncio_loop_factories
 from tests.support.storage import Node, node
 
 

@@ -177,8 +177,7 @@ async def test_an_approval_of_none_of_a_large_complete_group_is_not_refused(here
     """Members beyond MAX_MEMBERS are not read: they must not count as no members."""
     people = here.database.people
     names = [f"p{n:04}" for n in range(1001)] + ["zoe", "zora"]
-    for name in names:
-        await people.change("default", [name], lambda _, n=name: set_person(member(n, "a"), "root"))
+    await people.change("default", names, lambda key: set_person(member(key[1], "a"), "root"))
     await people.set_group("default", "a", complete=True)
     job = await here.lease(await here.create(), await here.session())
     asked = Audience(frozenset({"zoe", "zora"}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -31,14 +32,24 @@ async def put(node: Node, count: int, batch: int = 500, **fields: object) -> Non
 
 
 class JobCompleter:
-    """Makes a worker complete each job as soon as it receives it."""
+    """Makes a worker complete each job as soon as it has received it and `may_complete` is true."""
 
-    def __init__(self, node: Node, dispatcher: Dispatcher, worker: FakeWorker) -> None:
+    def __init__(
+        self,
+        node: Node,
+        dispatcher: Dispatcher,
+        worker: FakeWorker,
+        may_complete: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.worker = worker
         self._work: set[asyncio.Task[None]] = set()
 
+        async def complete_when_it_may(job: Job) -> None:
+            await until(may_complete, "the job may be completed")
+            await finish(node, dispatcher, worker, job)
+
         def complete(job: Job) -> None:
-            task = asyncio.create_task(finish(node, dispatcher, worker, job))
+            task = asyncio.create_task(complete_when_it_may(job))
             self._work.add(task)
             task.add_done_callback(self._work.discard)
 
@@ -153,7 +164,11 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
     here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both see the same first jobs. The one that loses a race samples more candidates, so that most leases
-    succeed, and no worker gets more jobs than its capacity."""
+    succeed, and no worker gets more jobs than its capacity.
+
+    A worker completes nothing while it is ahead of the other: a replica that gets no jobs holds up both, and
+    one that the machine runs less does not fail the test.
+    """
     await put(here, 400)
     lost_races = []
     own = Spread.widen
@@ -166,11 +181,11 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
     async with dispatching(here) as at_a, dispatching(there) as at_b:
         a = FakeWorker(await here.session(), "refund", maximum=10)
         b = FakeWorker(await there.session(), "refund", maximum=10)
-        JobCompleter(here, at_a, a)
-        JobCompleter(there, at_b, b)
+        JobCompleter(here, at_a, a, may_complete=lambda: len(a.taken) <= len(b.taken) + 10)
+        JobCompleter(there, at_b, b, may_complete=lambda: len(b.taken) <= len(a.taken) + 10)
         await until(lambda: len(a.taken) + len(b.taken) >= 400, "all are taken")
     ids = [j.job_id for j in (*a.taken, *b.taken)]
     assert len(ids) == len(set(ids)) == 400
-    assert min(len(a.taken), len(b.taken)) >= 40, (len(a.taken), len(b.taken))
+    assert min(len(a.taken), len(b.taken)) >= 190, (len(a.taken), len(b.taken))
     assert len(lost_races) < 200, len(lost_races)
     assert (await get_job(here.database, ids[0])).token == 1

@@ -22,6 +22,8 @@ from tests.support.pg_relay import PgRelay
 from tests.support.rows import creation, new_job, step, with_children
 from tests.support.storage import execute, fetch
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 WITHIN = 30.0
 """Seconds after which a statement counts as one that does not end. None takes as long."""
 

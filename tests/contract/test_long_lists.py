@@ -16,6 +16,8 @@ from askback_server.storage.postgres_pools import PINNED
 from askback_server.storage.sqlite_lookups import THREADS
 from tests.support.rows import creation, new_job, new_prompt
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 KINDS = {"lists": ("_lists", "_pinned_lists"), "look-ups": ("_lookups", "_pinned_reads")}
 
 

@@ -294,6 +294,7 @@ def test_a_contracting_migration_does_not_serve_earlier_versions(tmp_path: Path)
     assert served_by("b", config) == ["b", "a"]
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_opening_a_read_only_database_is_refused(pg_url: str) -> None:
     """For example a standby. The error must come at the start, not with the first write."""
     name = urlsplit(pg_url).path[1:]

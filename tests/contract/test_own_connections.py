@@ -12,6 +12,8 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import primary
 from askback_server.storage.postgres_pools import Pools
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 NAME = "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 
 

@@ -14,6 +14,8 @@ from askback_server.storage.postgres_pools import PINNED, PinnedDrivers
 from tests.support.rows import creation, new_job
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 PID = "SELECT pg_backend_pid() AS pid"
 
 

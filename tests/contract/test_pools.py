@@ -12,6 +12,8 @@ from askback_server.storage.database import Database
 from askback_server.storage.postgres_pools import POOL_SIZE, SESSIONS_POOL_SIZE
 from tests.support.storage import fetch
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 OPENED = sa.text("SELECT pid, backend_start FROM pg_stat_activity WHERE datname = current_database()")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from askback_server.domain.jobs import JobState
@@ -16,6 +17,8 @@ from askback_server.ports.storage import Wanted
 from askback_server.storage import postgres_lookups, sqlite_lookups
 from askback_server.storage.database import Database
 from tests.support.rows import creation, new_job, new_prompt
+
+pytestmark = pytest.mark.usefixtures("own_connections")
 
 SIZES = (1, 2, 64, 65, 700)
 ABSENT_ID = "00000000-0000-7000-8000-{:012d}"

@@ -23,6 +23,8 @@ from tests.support.rows import creation, new_job, step, with_children
 from tests.support.storage import check_job, counts, get_job, node
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 Write = Callable[[Any], Awaitable[Any]]
 
 

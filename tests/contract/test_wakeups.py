@@ -30,6 +30,8 @@ from tests.support.rows import creation, new_job, step
 from tests.support.storage import Node, awake, node
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 NEVER = 3600.0
 """A poll interval longer than any test: everything delivered was announced."""
 

@@ -12,6 +12,9 @@ import pytest_asyncio
 
 from askback_server.engine import presence
 from tests.support import scripted_jobs
+from tests.support.kept_connections import own_connections as own_connections
+from tests.support.kept_connections import pg_url as pg_url
+from tests.support.lasting_loops import pytest_asyncio_loop_factories as pytest_asyncio_loop_factories
 from tests.support.postgres import PostgresServer
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell

@@ -28,6 +28,8 @@ from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("own_connections")
+
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection by its application_name."""
 

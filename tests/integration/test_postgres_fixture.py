@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable, find_binaries
 from tests.support.postgres_pool import DatabasePool
+from tests.support.postgres_template import MigratedTemplate
 
 
 async def fetch_value(url: str, statement: str) -> object:
@@ -104,7 +106,7 @@ async def test_every_database_url_is_fresh(db_url: str, database_kind: str) -> N
 
 
 async def test_a_returned_database_is_reset_to_the_template(
-    postgres: PostgresServer, migrated_template: str
+    postgres: PostgresServer, migrated_template: MigratedTemplate
 ) -> None:
     """Whatever a test did with it, the next one gets a clean copy under a new name."""
     pool = DatabasePool(postgres, migrated_template)
@@ -135,3 +137,28 @@ async def test_a_returned_database_is_reset_to_the_template(
         pool.release(fourth)
     finally:
         pool.close()
+
+
+async def test_after_midnight_databases_are_copies_of_a_new_template(postgres: PostgresServer) -> None:
+    """The migration makes the partitions of its day, which tests expect to be the current one."""
+    days = [date(2026, 11, 30)]
+    template = MigratedTemplate(postgres, lambda: days[-1])
+    pool = DatabasePool(postgres, template)
+    try:
+        await fetch_value(postgres.dsn(template.name), "CREATE TABLE of_yesterday ()")
+        first, second = pool.acquire(), pool.acquire()
+        pool.release(first)
+        days.append(date(2026, 12, 1))
+        third = pool.acquire()
+        assert await fetch_value(second, "SELECT to_regclass('of_yesterday')") == "of_yesterday"
+        assert await fetch_value(third, "SELECT to_regclass('of_yesterday')") is None
+        pool.release(second)
+        with pytest.raises(asyncpg.InvalidCatalogNameError):
+            await fetch_value(second, "SELECT 1")
+        pool.release(third)
+        fourth = pool.acquire()
+        assert await fetch_value(fourth, "SELECT to_regclass('of_yesterday')") is None
+        pool.release(fourth)
+    finally:
+        pool.close()
+        template.drop()

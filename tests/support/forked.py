@@ -39,6 +39,11 @@ IMPORTED = [
     "asyncpg",
     "uvloop",  # servers import it late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "context")),
+    # Commands import these when they run.
+    *(f"askback.cli.{name}" for name in ("answer_commands", "ask_default", "contents", "doctor")),
+    *(f"askback.cli.{name}" for name in ("event_words", "explanation", "job_input", "outcome_exits")),
+    *(f"askback.cli.inbox.{name}" for name in ("answer", "answer_report", "decide", "list_watch", "urgent")),
+    *(f"askback.cli.job.{name}" for name in ("export", "list_watch", "listing", "show", "start", "watch")),
     *(f"askback.terminal.{name}" for name in ("keyboard", "live", "writer", "terminal", "wizard")),
     *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
     "pytest",  # of documentation pages; not its plugins, which it rewrites when it imports them
