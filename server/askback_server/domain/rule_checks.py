@@ -185,9 +185,9 @@ _LIMITS = Limits()
 
 def prepare_rule(rule: Rule, expressions: Expressions) -> CompiledRule:
     """A stored rule, ready to be applied. If its examples do not hold with the library that is installed now,
-    it is an error wherever its plain conditions hold. A rule without examples is one that cannot be read."""
+    it is an error wherever its plain conditions hold."""
     compiled = compile_rule(rule, expressions)
-    if not rule.spec.matching:
+    if not rule.spec.is_readable:
         return CompiledRule(rule, _failing("a newer version wrote it"), is_broken=True)
     for examples, wanted in ((rule.spec.matching, True), (rule.spec.not_matching, False)):
         for example in examples:

@@ -88,6 +88,11 @@ class RuleSpec:
     max_uses: int = 0
     """0: no limit."""
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether this version can read it. In place of one that it cannot read is one without a name."""
+        return bool(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
