@@ -13,6 +13,8 @@ Call = tuple[str, dict[str, Any]]
 JOBS = ("r1", "r2")
 KEYS = ("a", "bb", "c", "dd", "e")
 PEOPLE = ("ann", "bob", "cid", "dan")
+NAMES = ((), ("ann",), ("ann",), ("bob",), ("ann", "bob"), ("bob", "cid"), ("ann", "cid", "dan"))
+"""The people that questions name, if people are away."""
 
 
 def draw_replica(rng: Random) -> int:
@@ -21,19 +23,21 @@ def draw_replica(rng: Random) -> int:
 
 def draw_creation(rng: Random, model: Reference) -> Call:
     missing = [n for n in JOBS if n not in model.jobs]
-    ask = draw_content(rng) if rng.choice([False, False, False, True]) else None
+    ask = draw_content(rng, model) if rng.choice([False, False, False, True]) else None
     attempts, priority = rng.randint(1, 3), rng.randint(0, 1)
     return "create", {"job": (missing or JOBS)[0], "ask": ask, "attempts": attempts, "priority": priority}
 
 
-def draw_content(rng: Random) -> dict[str, Any]:
+def draw_content(rng: Random, model: Reference) -> dict[str, Any]:
     final = rng.choice(["EXPIRE", "EXPIRE", "DEFAULT", "FAIL_JOB"])
     timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
     title = rng.choice(["Is it right?", "Is it good?"])
     blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
     needs = rng.choice([*[None] * 4, (2, 1, 0), (2, 2, 0), (3, 1, 0), (2, 1, 1), (2, 2, 1), (3, 2, 2)])
+    names = rng.choice(NAMES) if model.has_absences else ()
     return {
         "title": title,
+        "names": names,
         "blocking": blocking,
         "timeout": timeout,
         "final": final,
@@ -128,7 +132,7 @@ def draw_holder_call(rng: Random, model: Reference, job: str, *, asks: bool = Fa
         still = [k for k in keys if asks and j["prompts"][k]["state"] == "PENDING"]
         key = rng.choice([new, new, *keys, *still])
         same = key in keys and rng.random() < (0.2 if asks else 0.5)
-        ask = j["prompts"][key][rng.choice(["asked", "asked", "ask"])] if same else draw_content(rng)
+        ask = j["prompts"][key][rng.choice(["asked", "asked", "ask"])] if same else draw_content(rng, model)
         if asks and not same and key in keys and rng.random() < 0.7:
             titles = {"Is it right?": "Is it good?", "Is it good?": "Is it right?"}
             ask["title"] = titles[j["prompts"][key]["ask"]["title"]]

@@ -19,10 +19,7 @@ class Jobs(Rulings):
 
     # --- clients ---
 
-    def create(
-        self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int, at: int = 0
-    ) -> Reply:
-        """`at`: the replica, whose rules are those that it knows."""
+    def create(self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int) -> Reply:
         ask = None if ask is None else {**ask, "blocking": True}
         given = {"ask": ask, "attempts": attempts, "priority": priority}
         if job in self.jobs:
@@ -98,7 +95,6 @@ class Jobs(Rulings):
         key: str,
         ask: dict[str, Any],
         instead: Any,
-        at: int = 0,
     ) -> Reply:
         j = self._check_holder(job, who, token, epoch, writes=False)
         self._fence(self._expire_due(j))
@@ -111,12 +107,14 @@ class Jobs(Rulings):
         if known is not None:
             if known["state"] != "PENDING":
                 raise Refused("IdReused")
-            ruling, until = self._consult(ask), self.now + ask["timeout"] if ask["timeout"] else None
+            ruling = self._consult(ask)
+            timeout = ruling.ask["timeout"]
+            self._check_people(ruling.ask, set(ruling.ask["names"]), self._barred(j, ask))
             known.update(
                 asked=ask,
                 ask=ruling.ask,
                 revision=known["revision"] + 1,
-                until=until,
+                until=self.now + timeout if timeout else None,
                 out=self._barred(j, ask),
             )
             known.update(votes=[], voted=self._voters(known))
@@ -190,6 +188,15 @@ class Jobs(Rulings):
     def expire(self, job: str) -> Reply:
         if job in self.jobs:
             self._expire_due(self.jobs[job])
+        return ("ok",)
+
+    def review(self, job: str) -> Reply:
+        """Apply absences to the open prompts of a job."""
+        j = self.jobs.get(job, {"state": "", "prompts": {}})
+        self._expire_due(j)
+        for p in j["prompts"].values():
+            if p["state"] == "PENDING":
+                self.follow(p)
         return ("ok",)
 
     def end_grace(self, job: str) -> Reply:

@@ -15,6 +15,7 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from tests.model.away import Away
 from tests.model.draws import (
     Call,
     draw_answer,
@@ -25,7 +26,7 @@ from tests.model.draws import (
     draw_replica,
     draw_reservation,
 )
-from tests.model.driver import Driver, at
+from tests.model.driver import ASKING, at
 from tests.model.rig import CRASHES, FAULTS, TTL
 from tests.model.rule_changes import (
     Turned,
@@ -34,7 +35,7 @@ from tests.model.rule_changes import (
 )
 
 
-class Machine(Driver):
+class Machine(Away):
     """A single rule picks the next action, because Hypothesis disables whole rules at random.
 
     It draws one number and derives its choices from it: the replicas really race, so the choices may differ
@@ -49,6 +50,8 @@ class Machine(Driver):
         self.has_rules = rng.random() < 0.7
         if self.has_rules:
             self.run(self.begin_with_rules(rng))
+        if rng.random() < 0.5:
+            self.run(self.begin_with_absences())
         self.run(self.perform([draw_creation(rng, self.model)], [0]))
         self.run(self.perform([("lease", draw_lease(rng, self.model, "r1"))], [0]))
 
@@ -67,6 +70,8 @@ class Machine(Driver):
         other = [self.advance_time, self.change_session, self.read_or_suspend_feed, self.sweep_jobs]
         if self.has_rules:
             other += [self.change_rules] * 3 + [self.change_rules_before_a_commit] * 3
+        if self.has_absences:
+            other += [self.change_absences] * 4
         if self.rig.is_postgres:
             other.append(self.commit_out_of_order)
         action = rng.choice([*calls, *calls, *other])
@@ -111,10 +116,12 @@ class Machine(Driver):
         doing.cancel()
         hung.cancel()
         self.trace.append(f"{self.model.now:g} s: {crash} at {place}: {call}: {reply}")
+        await self.settle([call], [reply])
         await self.rig.restart(place)
-        due = self.timer_calls()  # timers missed while it was down fire at the start
-        stored = await self.settle([call, *due], [reply, *[None] * len(due)])
         self.model.load(place)
+        self.model.listen(place, first=True)
+        due = self.timer_calls()  # timers missed while it was down fire at the start
+        stored = await self.settle(due, [None] * len(due))
         self.began[place] = {i: p.version for e in stored.values() for i, p in e["prompts"].items()}
 
     async def call_with_skewed_clock(self, rng: Random) -> None:
@@ -123,6 +130,8 @@ class Machine(Driver):
         # Not jobs that are deleted soon: for a fast clock they are deleted already.
         late = self.model.now + 41.0
         jobs = {n: j for n, j in self.model.jobs.items() if j["purge"] is None or j["purge"] > late}
+        # Nor those that absences concern: their beginning is not judged by the database's clock.
+        jobs = {n: j for n, j in jobs.items() if not any(p["ask"]["names"] for p in j["prompts"].values())}
         every = [(n, k, p) for n, j in jobs.items() for k, p in j["prompts"].items()]
         names = [(n, k) for n, k, p in every if not p["claim"][0]]
         if not names:
@@ -214,7 +223,7 @@ class Machine(Driver):
         slow, call, other = self.rig.replicas[1], at(1, self.draw(rng)), at(0, self.draw(rng))
         if call[1]["job"] == other[1]["job"]:
             return
-        if self.has_rules and "at" in call[1] and "at" in other[1]:
+        if self.has_rules and call[0] in ASKING and other[0] in ASKING:
             return  # both may use a rule: one would wait for the other
         gate = slow.faulty.gate = asyncio.Event()
         doing = asyncio.create_task(self.execute(slow, call))

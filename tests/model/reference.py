@@ -16,8 +16,9 @@ from tests.model.state import Refused, Reply
 class Reference(Jobs):
     """Runs commands by name."""
 
-    def execute(self, verb: str, **what: Any) -> Reply:
-        """Run a command. Returns its reply."""
+    def execute(self, verb: str, at: int = 0, **what: Any) -> Reply:
+        """Run a command at a replica. Returns its reply."""
+        self.place = at
         before, uses, self._fenced = copy.deepcopy(self.jobs), self.uses, True
         self.impossible = False
         try:

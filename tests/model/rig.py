@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.limits import Limits
+from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts
@@ -32,6 +33,7 @@ from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import UnknownOutcome
 from askback_server.storage import people_tables, rows, rule_tables, tables
+from askback_server.storage.absence_table import absences as absence_table
 from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
 from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
@@ -47,6 +49,7 @@ TTL = 40.0
 FAULTS = ("lost", "cut after", "cut before", "cut for good", "down")
 TABLES = (
     *(tables.jobs, tables.events, tables.sessions, people_tables.people, people_tables.group_members),
+    absence_table,
     *(rule_tables.rules, rule_tables.rule_revisions, rule_tables.rule_sets),
 )
 """Emptied before each run; the others follow."""
@@ -126,6 +129,8 @@ class Replica:
     engine: Engine
     hot: HotJobs
     rules: Rules
+    known_absences: KnownAbsences
+    absences: AbsenceKeeper
     feed: Feed
     timers: Timers
     sweep: Sweep
@@ -190,7 +195,14 @@ class Rig:
         await feed.start()
         rules = Rules(database.rules, CEL)
         await rules.load()
-        engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish, rules=rules)
+        known = KnownAbsences(database.absences, clock)
+        await known.load()
+        engine = Engine(
+            database.jobs, clock, LIMITS, hot, feed.publish, rules=rules, absences=lambda: known.book
+        )
+        absences = AbsenceKeeper(
+            database.absences, known, database.people, database.jobs, engine, clock, LIMITS
+        )
         timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
@@ -210,7 +222,8 @@ class Rig:
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]
         return Replica(
-            database, faulty, clock, engine, hot, rules, feed, timers, sweep, keeper, shown, running
+            *(database, faulty, clock, engine, hot, rules, known, absences, feed, timers, sweep, keeper),
+            *(shown, running),
         )
 
     async def _kill(self, replica: Replica) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -52,8 +52,8 @@ class Turned(NamedTuple):
 RuleChange = Saved | Switched | Turned
 
 
-def audience_of(to: str) -> Audience:
-    return Audience(groups=frozenset({to})) if to else Audience()
+def audience_of(to: str, names: Iterable[str] = ()) -> Audience:
+    return Audience(frozenset(names), frozenset({to} - {""}))
 
 
 def approval_of(needs: tuple[int, int, int] | None) -> Approval | None:

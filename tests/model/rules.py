@@ -140,10 +140,11 @@ def rule_on(book: Book, spent: frozenset[str], ask: Ask, now: float) -> Ruling:
 def _route(ask: Ask, routes: list[Rule]) -> tuple[Ask, bool]:
     """The question after the rules that route it, and whether their audiences fit it and each other."""
     groups = {rule.to for rule in routes if rule.to}
-    fit = not groups or (len(groups) == 1 and ask["to"] in ("", *groups))
+    is_for_all = not ask["to"] and not ask["names"]
+    fit = not groups or (len(groups) == 1 and (is_for_all or ask["to"] in groups))
     ask = {**ask, "priority": max([ask["priority"], *(r.priority for r in routes if r.priority)])}
     if groups and fit:
-        ask["to"] = min(groups)
+        ask["to"], ask["names"] = min(groups), ()
     needs = [rule.needs for rule in routes if rule.needs]
     if needs:
         needs += [ask["needs"]] if ask["needs"] else []
@@ -258,6 +259,8 @@ class Rulings(Answers):
             j["uses"][ref] = j["uses"].get(ref, 0) + 1
             most = self.book.rules[name].most if name in self.book.rules else 0
             self.impossible |= bool(most) and self.uses[name] > most
+        if p["state"] == "PENDING":
+            self.follow(p)
 
     def _may_answer(self, p: dict[str, Any], rule: Rule, author: Author | None) -> bool:
         """Whether the author could give the answer alone now."""

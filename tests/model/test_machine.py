@@ -15,11 +15,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from askback_server.engine import timers
 from askback_server.storage import job_store, sqlite
-from tests.model import bugs, rule_bugs
+from tests.model import absence_bugs, bugs, rule_bugs
 from tests.model.machine import Machine
 from tests.model.rig import Rig
 
-BUGS = bugs.BUGS | rule_bugs.BUGS
+BUGS = bugs.BUGS | rule_bugs.BUGS | absence_bugs.BUGS
 ON_POSTGRES = bugs.ON_POSTGRES | rule_bugs.ON_POSTGRES
 EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
 """Number of examples, with random seeds; by default few, with fixed seeds. See `make model`."""
