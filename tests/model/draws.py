@@ -91,9 +91,10 @@ def draw_ask(rng: Random, model: Reference) -> Call:
         return draw_holder_call(rng, model, rng.choice(held), asks=True)
     if ready and any(map(model.alive, model.sessions)):
         return "lease", draw_lease(rng, model, rng.choice(ready))
-    if len(jobs) == len(JOBS) and ended:
+    is_full = jobs.keys() >= set(JOBS)
+    if is_full and ended:
         return "delete", {"job": rng.choice(ended)}
-    return draw_creation(rng, model) if len(jobs) < len(JOBS) else draw_call(rng, model)
+    return draw_call(rng, model) if is_full else draw_creation(rng, model)
 
 
 def draw_reservation(rng: Random, model: Reference) -> Call:

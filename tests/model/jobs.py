@@ -26,31 +26,36 @@ class Jobs(Rulings):
             if self.jobs[job]["request"] != given:
                 raise Refused("IdReused")
             return ("created", True)
+        j = self._new_job(job, given)
+        if ask is not None:
+            ruling = self._consult(ask)
+            self._apply(j, self._open(j, "prompt", ask, ruling.ask), ruling)
+        return ("created", False)
+
+    def _new_job(self, job: str, request: dict[str, Any]) -> dict[str, Any]:
+        """One with a question has no worker."""
+        is_workerless = request["ask"] is not None
         j = self.jobs[job] = {
-            "request": given,
-            "state": "PENDING",
+            "request": request,
+            "state": "PENDING_HITL" if is_workerless else "PENDING",
             "token": 0,
             "attempt": 1,
-            "attempts": attempts,
+            "attempts": request["attempts"],
             "session": None,
             "holder": "",
-            "ready": self.now,
+            "ready": None if is_workerless else self.now,
             "cancel_requested": False,
             "grace": None,
             "purge": None,
             "result": "",
             "progress": None,
-            "priority": priority,
+            "priority": request["priority"],
             "steps": {},
             "prompts": {},
-            "workerless": ask is not None,
+            "workerless": is_workerless,
             "uses": {},
         }
-        if ask is not None:
-            j["state"], j["ready"] = "PENDING_HITL", None
-            ruling = self._consult(ask)
-            self._apply(j, self._open(j, "prompt", ask, ruling.ask), ruling)
-        return ("created", False)
+        return j
 
     def update(self, job: str, priority: int) -> Reply:
         j = self._job(job)

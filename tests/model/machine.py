@@ -15,8 +15,8 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from tests.model.away import Away
 from tests.model.draws import (
+    JOBS,
     Call,
     draw_answer,
     draw_ask,
@@ -27,6 +27,7 @@ from tests.model.draws import (
     draw_reservation,
 )
 from tests.model.driver import ASKING, at
+from tests.model.proposing import Proposing
 from tests.model.rig import CRASHES, FAULTS, TTL
 from tests.model.rule_changes import (
     Turned,
@@ -35,7 +36,7 @@ from tests.model.rule_changes import (
 )
 
 
-class Machine(Away):
+class Machine(Proposing):
     """A single rule picks the next action, because Hypothesis disables whole rules at random.
 
     It draws one number and derives its choices from it: the replicas really race, so the choices may differ
@@ -69,7 +70,11 @@ class Machine(Away):
         ]
         other = [self.advance_time, self.change_session, self.read_or_suspend_feed, self.sweep_jobs]
         if self.has_rules:
-            other += [self.change_rules] * 3 + [self.change_rules_before_a_commit] * 3
+            other += (
+                [self.change_rules] * 3
+                + [self.change_rules_before_a_commit] * 3
+                + [self.change_proposals] * 3
+            )
         if self.has_absences:
             other += [self.change_absences] * 4
         if self.rig.is_postgres:
@@ -131,6 +136,7 @@ class Machine(Away):
         late = self.model.now + 41.0
         jobs = {n: j for n, j in self.model.jobs.items() if j["purge"] is None or j["purge"] > late}
         # Nor those that absences concern: their beginning is not judged by the database's clock.
+        jobs = {n: j for n, j in jobs.items() if n in JOBS}
         jobs = {n: j for n, j in jobs.items() if not any(p["ask"]["names"] for p in j["prompts"].values())}
         every = [(n, k, p) for n, j in jobs.items() for k, p in j["prompts"].items()]
         names = [(n, k) for n, k, p in every if not p["claim"][0]]

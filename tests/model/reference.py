@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.model.jobs import Jobs
+from tests.model.proposals import Proposals
 from tests.model.state import Refused, Reply
 
 
-class Reference(Jobs):
+class Reference(Proposals):
     """Runs commands by name."""
 
     def execute(self, verb: str, at: int = 0, **what: Any) -> Reply:

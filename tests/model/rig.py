@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.limits import Limits
+from askback_server.domain.stored_rules import StoredRule
 from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
@@ -23,6 +24,7 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.pace import Pace
+from askback_server.engine.policy import Policy
 from askback_server.engine.purge import Purge
 from askback_server.engine.rules import Rules
 from askback_server.engine.sweep import Sweep
@@ -37,10 +39,12 @@ from askback_server.storage.absence_table import absences as absence_table
 from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
 from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
+from tests.model.proposals import APPROVERS
 from tests.model.state import CLAIM, GRACE, KEEP
 
 LIMITS = Limits(
     override_allowed=frozenset({"*"}),
+    rule_approvers={"default": APPROVERS},
     cancel_grace=timedelta(seconds=GRACE),
     retention_default=timedelta(seconds=KEEP),
     claim_default=timedelta(seconds=CLAIM),
@@ -129,6 +133,7 @@ class Replica:
     engine: Engine
     hot: HotJobs
     rules: Rules
+    policy: Policy
     known_absences: KnownAbsences
     absences: AbsenceKeeper
     feed: Feed
@@ -203,6 +208,7 @@ class Rig:
         absences = AbsenceKeeper(
             database.absences, known, database.people, database.jobs, engine, clock, LIMITS
         )
+        policy = Policy(database.rules, database.jobs, engine, rules, CEL, clock, LIMITS)
         timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
@@ -222,7 +228,21 @@ class Rig:
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]
         return Replica(
-            *(database, faulty, clock, engine, hot, rules, known, absences, feed, timers, sweep, keeper),
+            *(
+                database,
+                faulty,
+                clock,
+                engine,
+                hot,
+                rules,
+                policy,
+                known,
+                absences,
+                feed,
+                timers,
+                sweep,
+                keeper,
+            ),
             *(shown, running),
         )
 
@@ -266,6 +286,11 @@ class Rig:
         """How often each rule was used, by its id."""
         used = sa.select(rule_tables.rules.c.rule_id, rule_tables.rules.c.uses)
         return {row["rule_id"]: row["uses"] for row in await self._databases[0].jobs._all(used)}
+
+    async def read_rules(self) -> dict[str, StoredRule]:
+        """The rules that are not deleted, by their ids."""
+        _, found = await self._databases[0].rules.read_set("default")
+        return {rule.rule_id: rule for rule in found}
 
     async def read_all(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
         """All rows of jobs, prompts, answers and checkpoints by job id, and all logs."""

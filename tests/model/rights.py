@@ -79,7 +79,12 @@ def may_get(p: Prompt, who: str, to: str) -> bool:
     votes = {(v[0], v[3]) for v in p["votes"]}
     used = any(user in (who, to) or slot == holder for user, slot in votes)
     return not (
-        used or to in before or len(chain) >= MOST or to in p["out"] or any(d["to"] == to for d in p["given"])
+        used
+        or p["ask"].get("within")
+        or to in before
+        or len(chain) >= MOST
+        or to in p["out"]
+        or any(d["to"] == to for d in p["given"])
     )
 
 

@@ -105,7 +105,7 @@ class State(Absences):
     def _barred(self, j: dict[str, Any], ask: dict[str, Any]) -> set[str]:
         """The answerers of the prompts that a question names, so far."""
         named = [j["prompts"][key] for key in ask["not_by"] if key in j["prompts"]]
-        return set().union(*(self._answerers(p) for p in named))
+        return set(ask.get("never", ())).union(*(self._answerers(p) for p in named))
 
     def _check_people(self, ask: dict[str, Any], names: set[str], out: set[str]) -> None:
         """Refuse a question for so few people by name that it is certain that they cannot decide it."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import run_state_machine_as_test
 
-from askback_server.engine import timers
+from askback_server.engine import policy, timers
 from askback_server.storage import job_store, sqlite
-from tests.model import absence_bugs, bugs, rule_bugs
+from tests.model import absence_bugs, bugs, proposal_bugs, rule_bugs
 from tests.model.machine import Machine
+from tests.model.proposals import TIMEOUT
 from tests.model.rig import Rig
 
-BUGS = bugs.BUGS | rule_bugs.BUGS | absence_bugs.BUGS
+BUGS = bugs.BUGS | rule_bugs.BUGS | absence_bugs.BUGS | proposal_bugs.BUGS
 ON_POSTGRES = bugs.ON_POSTGRES | rule_bugs.ON_POSTGRES
 EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
 """Number of examples, with random seeds; by default few, with fixed seeds. See `make model`."""
@@ -57,6 +59,7 @@ def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[t
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
     # Time is simulated: the rig makes the timers poll.
     monkeypatch.setattr(timers, "POLL_SECONDS", 86_400.0)
+    monkeypatch.setattr(policy, "APPROVAL_TIMEOUT", timedelta(seconds=TIMEOUT))
     # No test cuts the power: commits need not wait for the disk.
     lazy = tuple(p.replace("synchronous=FULL", "synchronous=OFF") for p in sqlite.PRAGMAS)
     monkeypatch.setattr(sqlite, "PRAGMAS", lazy)
