@@ -200,6 +200,9 @@ def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
         (who, revision, decision, why), _ = p["answers"][id]
     else:
         id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob", "cid", "dan"])
+        stand_ins = [d["to"] for d in p["given"] if d["away"]]
+        if stand_ins and rng.random() < 0.5:
+            who = rng.choice(stand_ins)
         revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
         choices = [
             ("ACCEPT", ""),

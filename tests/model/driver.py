@@ -13,13 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import TERMINAL
+from tests.model.comparable import to_comparable
 from tests.model.draws import Call
 from tests.model.reference import Reference
 from tests.model.rig import Replica, Rig
 from tests.model.rule_changes import RuleChange, Saved, Switched, make, rule_name_of
 from tests.model.rules import Choice
 from tests.model.state import Reply
-from tests.model.translator import PEOPLE, Translator, to_comparable
+from tests.model.translator import PEOPLE, Translator
 from tests.support.invariants import check_aggregate
 
 ASKING = ("ask", "create")
