@@ -43,15 +43,22 @@ class Machine(Proposing):
     from run to run, but Hypothesis requires the same draws.
     """
 
+    with_rules: bool | None = None
+    with_absences: bool | None = None
+    """Whether runs have these. None: it is drawn for each."""
+    with_proposals = True
+
     @initialize(seed=st.integers(0, 2**32))
     def begin(self, seed: int) -> None:
         rng = Random(seed)
         for name in ("s1", "s2"):
             self.run(self.open_session(name, "wanda" if name == "s1" else "wim"))
-        self.has_rules = rng.random() < 0.7
+        drawn = rng.random() < 0.7
+        self.has_rules = drawn if self.with_rules is None else self.with_rules
         if self.has_rules:
             self.run(self.begin_with_rules(rng))
-        if rng.random() < 0.5:
+        drawn = Random(f"{seed} absences").random() < 0.5
+        if drawn if self.with_absences is None else self.with_absences:
             self.run(self.begin_with_absences())
         self.run(self.perform([draw_creation(rng, self.model)], [0]))
         self.run(self.perform([("lease", draw_lease(rng, self.model, "r1"))], [0]))
@@ -70,11 +77,9 @@ class Machine(Proposing):
         ]
         other = [self.advance_time, self.change_session, self.read_or_suspend_feed, self.sweep_jobs]
         if self.has_rules:
-            other += (
-                [self.change_rules] * 3
-                + [self.change_rules_before_a_commit] * 3
-                + [self.change_proposals] * 3
-            )
+            other += [self.change_rules] * 3 + [self.change_rules_before_a_commit] * 3
+        if self.has_rules and self.with_proposals:
+            other += [self.change_proposals] * 3
         if self.has_absences:
             other += [self.change_absences] * 4
         if self.rig.is_postgres:
