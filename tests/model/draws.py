@@ -34,7 +34,10 @@ def draw_content(rng: Random, model: Reference) -> dict[str, Any]:
     title = rng.choice(["Is it right?", "Is it good?"])
     blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
     needs = rng.choice([*[None] * 4, (2, 1, 0), (2, 2, 0), (3, 1, 0), (2, 1, 1), (2, 2, 1), (3, 2, 2)])
-    names = rng.choice(NAMES) if model.has_absences else ()
+    names: tuple[str, ...] = ()
+    nots: list[tuple[str, ...]] = [(), (), (KEYS[0],), KEYS[1:3]]
+    if model.has_absences:
+        names, nots = rng.choice(NAMES), [(), KEYS[:1], KEYS[:2], KEYS[1:3]]
     return {
         "title": title,
         "names": names,
@@ -46,7 +49,7 @@ def draw_content(rng: Random, model: Reference) -> dict[str, Any]:
         "priority": 0,
         "env": rng.choice(["", "prod"]),
         "tool": rng.choice(["ls", "ls", "ls", "rm", None, None]),
-        "not_by": rng.choice([(), (), (KEYS[0],), KEYS[1:3]]),
+        "not_by": rng.choice(nots),
     }
 
 
@@ -112,6 +115,33 @@ def draw_reservation(rng: Random, model: Reference) -> Call:
     if rng.random() < 0.5:
         return "claim", {"job": job, "key": key, "who": who}
     return "delegate", {"job": job, "key": key, "who": who, "to": rng.choice(PEOPLE[1:]), "moved": True}
+
+
+def draw_deputy(rng: Random, model: Reference) -> Call:
+    """Draw what a person does with an open prompt that names people: mostly one who acts for another."""
+    still = [
+        (job, key)
+        for job, j in model.jobs.items()
+        for key, p in j["prompts"].items()
+        if p["state"] == "PENDING" and p["ask"]["names"]
+    ]
+    if not still:
+        return draw_ask(rng, model)
+    job, key = rng.choice(still)
+    p = model.jobs[job]["prompts"][key]
+    verb = rng.choice(["answer"] * 5 + ["claim", "claim", "unclaim", "delegate", "delegate"])
+    if verb == "answer":
+        return draw_answer(rng, model, job, key)
+    who = rng.choice([*(d["to"] for d in p["given"]), *p["ask"]["names"]])
+    if verb == "delegate":
+        return verb, {
+            "job": job,
+            "key": key,
+            "who": who,
+            "to": rng.choice(PEOPLE),
+            "moved": rng.random() < 0.3,
+        }
+    return verb, {"job": job, "key": key, "who": who}
 
 
 def draw_holder_call(rng: Random, model: Reference, job: str, *, asks: bool = False) -> Call:

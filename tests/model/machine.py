@@ -22,6 +22,7 @@ from tests.model.draws import (
     draw_ask,
     draw_call,
     draw_creation,
+    draw_deputy,
     draw_lease,
     draw_replica,
     draw_reservation,
@@ -254,7 +255,9 @@ class Machine(Proposing):
     # --- rules ---
 
     def draw(self, rng: Random) -> Call:
-        """Draw a call; with rules often one that asks."""
+        """Draw a call; with rules often one that asks, with absences often one of a substitute."""
+        if self.has_absences and rng.random() < 0.5:
+            return rng.choice([draw_ask, draw_deputy])(rng, self.model)
         draws = [draw_ask] * 12 + [draw_reservation] * 3 + [draw_call] * 5
         return (rng.choice(draws) if self.has_rules else draw_call)(rng, self.model)
 

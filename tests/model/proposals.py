@@ -8,7 +8,7 @@ from tests.model.jobs import Jobs
 from tests.model.rules import Rule
 from tests.model.state import Reply
 
-APPROVERS, TIMEOUT = "law", 45.0
+APPROVERS, TIMEOUT = "law", 8.0
 """The group that is asked, and for how many seconds."""
 
 
