@@ -47,7 +47,8 @@ class Machine(Proposing):
     with_rules: bool | None = None
     with_absences: bool | None = None
     """Whether runs have these. None: it is drawn for each."""
-    with_proposals = True
+    proposals = 3
+    """The weight of steps about proposed rules among the others, in runs with rules."""
 
     @initialize(seed=st.integers(0, 2**32))
     def begin(self, seed: int) -> None:
@@ -79,8 +80,7 @@ class Machine(Proposing):
         other = [self.advance_time, self.change_session, self.read_or_suspend_feed, self.sweep_jobs]
         if self.has_rules:
             other += [self.change_rules] * 3 + [self.change_rules_before_a_commit] * 3
-        if self.has_rules and self.with_proposals:
-            other += [self.change_proposals] * 3
+            other += [self.change_proposals] * self.proposals
         if self.has_absences:
             other += [self.change_absences] * 4
         if self.rig.is_postgres:
