@@ -10,7 +10,7 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.stored_rules import StoredRule, write_revision
 from askback_server.engine.policy import RuleUpdate
 from tests.model.away import Away
-from tests.model.draws import Call
+from tests.model.draws import Call, draw_answer
 from tests.model.proposals import job_about
 from tests.model.rule_changes import draw_rule, rule_id_of, spec_with_examples
 from tests.model.rules import Rule
@@ -22,6 +22,17 @@ class Proposing(Away):
     async def change_proposals(self, rng: Random) -> None:
         place, model = rng.choice([0, 1]), self.model
         waiting = list(model.proposals)
+        jobs = [job for _, job in model.proposals.values() if model.jobs.get(job, {}).get("prompts")]
+        if jobs and rng.random() < 0.4:
+            name, call = draw_answer(rng, model, rng.choice(jobs), "prompt")
+            who, decision = (
+                rng.choice(["ann", "ann", call["who"]]),
+                rng.choice(["ACCEPT", "ACCEPT", "REJECT"]),
+            )
+            known = call["id"] in model.jobs[call["job"]]["prompts"]["prompt"]["answers"]
+            call = call if known else {**call, "who": who, "decision": decision, "revision": 1}
+            await self.perform([(name, call)], [place])
+            return
         what = rng.choice(["propose", "propose", "settle", "settle", "settle", "settle", "end", "overtake"])
         if what == "settle" or (what != "propose" and not waiting):
             await self.settle_proposals(rng.choice([(0,), (1,), (0, 1), (0, 1)]))

@@ -58,9 +58,14 @@ SEEDS = {
     "absences read only at the start": 0,
     "substitutes in a circle": 0,
     "a claim extends an absence": 4,
+    "votes end with the absence": 4,
     "a proposed rule is on at once": 0,
     "an author approves its rule": 0,
-    "a proposal that expired is activated": 5,
+    "a proposal is activated twice": 2,
+    "an overtaken proposal is still asked about": 0,
+    "a rule that is off keeps its proposal": 0,
+    "a proposal that was rejected is activated": 0,
+    "the timeout of a route is ignored": 1,
 }
 """Seeds that find a bug in the first examples: other seeds find it too, but later."""
 
