@@ -66,6 +66,7 @@ SEEDS = {
     "a rule that is off keeps its proposal": 0,
     "a proposal that was rejected is activated": 0,
     "the timeout of a route is ignored": 1,
+    "a route extends the timeout": 2,
 }
 """Seeds that find a bug in the first examples: other seeds find it too, but later."""
 
