@@ -20,10 +20,10 @@ from pathlib import Path
 
 from askback_server.domain.decisions import Decision
 from askback_server.domain.jobs import Job
+from askback_server.storage.migrate import upgrade
 from askback_server.transport.convert import contents
 from tests.bench import instructions, messages
 from tests.bench.instructions import own_cost
-from tests.conftest import _upgrade
 from tests.support.storage import Node, node
 
 _IN_FLIGHT = 64
@@ -72,7 +72,7 @@ def main() -> None:
         memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
         with tempfile.TemporaryDirectory(dir=memory) as place:
             url = f"sqlite+aiosqlite:///{place}/askback.db"
-            _upgrade(url)
+            upgrade(url)
             gc.collect()
             gc.freeze()
             gc.set_threshold(100_000, 50, 100)  # as the server (lifecycle.py)

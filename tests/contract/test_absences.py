@@ -18,6 +18,7 @@ from askback_server.domain.absences import MAX_LINKS, Absence
 from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import ClaimPrompt, PromptRef
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
+from askback_server.domain.delegations import DelegationMode
 from askback_server.domain.errors import Contention, InvalidField, PermissionDenied
 from askback_server.domain.events import EventType
 from askback_server.domain.exclusions import Excluded
@@ -25,6 +26,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.people import PersonSetting, delete_person, set_person
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.domain.routing_commands import DelegatePrompt, ReviewAbsences
 from askback_server.engine import absence_reviews, known_absences
 from askback_server.engine.absences import AbsenceKeeper
 from askback_server.ports.absences import AbsencePage, Claim
@@ -123,6 +125,40 @@ async def test_a_prompt_of_a_replica_that_did_not_know_is_found_by_the_second_re
     monkeypatch.setattr(mine._reviews, "_clock", later)
     await mine.update()
     assert await stand_ins(late, mine.node) == ["ben"]
+
+
+async def test_the_end_of_an_absence_ends_what_its_substitute_has_delegated(
+    mine: Keeper, theirs: Keeper
+) -> None:
+    """The substitute has added cat, who is away longer than amy, and whose substitute acts for amy too."""
+    dan = set_person(PersonSetting("default", "dan", active=True), "root")
+    await mine.node.database.people.change("default", ["dan"], lambda _: dan)
+    job, prompt = await mine.node.waiting(question(audience=FOR_AMY))
+    absence = await mine.set(substitute="ben")
+    await mine.update()
+    ref, added = PromptRef(prompt.prompt_id), DelegationMode.ADD
+    await mine.node.engine.execute(DelegatePrompt(principal=BEN, ref=ref, user="cat", mode=added))
+    until = mine.node.clock.now() + 5 * HOUR
+    cat = Principal("cat", CONSOLE)
+    await mine.set(cat, substitute="dan", until_at=until)
+    await mine.update()
+    assert await stand_ins(prompt, mine.node) == ["ben", "cat", "dan"]
+    await theirs.delete_absence(AMY, "default", absence.absence_id)
+    await theirs.update()
+    assert await stand_ins(prompt, mine.node) == []
+    await check_job(mine.node.database, job.job_id)
+
+
+async def test_a_substitute_who_has_voted_remains_one_after_a_review(mine: Keeper, theirs: Keeper) -> None:
+    content = question(audience=Audience(frozenset({"amy", "cat"})), approval=Approval(2))
+    job, prompt = await mine.node.waiting(content)
+    await mine.set(substitute="ben")
+    await mine.update()
+    await mine.node.answer(prompt, principal=BEN)
+    await theirs.update()
+    await theirs.node.engine.execute(ReviewAbsences(job_id=job.job_id))
+    assert await stand_ins(prompt, mine.node) == ["ben"]
+    await check_job(mine.node.database, job.job_id)
 
 
 @pytest.mark.parametrize("approval", [None, Approval(1)])

@@ -288,7 +288,7 @@ async def test_a_rule_of_a_newer_version_asks_people_and_stops_no_other(
     await execute(here.database, document.values(document='{"effect":"ANOTHER"}'))
     await execute(here.database, sa.update(rule_sets).values(version=rule_sets.c.version + 1))
     await here.rules.load()  # raises no error, so those of other namespaces are read as well
-    assert (await answered(here, "b")).state is PromptState.OPEN
+    assert (await answered(here, "b")).is_open
     assert f"{stored.rule_id}@1" in caplog.text
 
 

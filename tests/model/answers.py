@@ -23,7 +23,8 @@ class Answers(State):
             return (p["answers"][id][1], True, p["winner"])
         if who in p["out"]:
             raise Refused("Excluded")
-        self._expire_due(j)
+        if self._expire_due(j) and rights.right_of(p, who) is None:
+            return ("refused", "PromptNotFound")  # the absence of the person in whose place it acts is over
         status = "ACCEPTED"
         if p["state"] != "PENDING":
             if j["purge"] is not None and j["purge"] <= self.now:
@@ -115,17 +116,28 @@ class Answers(State):
         p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
         if p is not None and p["state"] == "PENDING":
             same = (who, to, moved)
-            if any((d["giver"], d["to"], d["moved"]) == same for d in p["given"]):
+            if any((d["giver"], d["to"], d["moved"]) == same for d in p["given"] if not d["away"]):
                 return ("ok",)
         j, p = self._find_prompt(job, key, who)
-        self._expire_due(j)
+        is_late = self._expire_due(j)
         if p["state"] != "PENDING":
             return ("refused", "PromptClosed")
         if who in p["out"]:
             raise Refused("Excluded")
-        if not rights.may_get(p, who, to):
+        if is_late and rights.right_of(p, who) is None:
+            return ("refused", "PromptNotFound")
+        if not rights.may_get(p, who, to) or self.absence_of(to) is not None:
             raise Refused("DelegationRefused")
         rights.give(p, who, to, moved)
+        if p["ask"]["needs"] and p["ask"]["names"]:
+            try:
+                self._check_people(p["ask"], rights.reach(p), p["out"])
+            except Refused:
+                raise Refused("DelegationRefused") from None
+        number = p["last"]
+        self.follow(p)
+        if all(d["n"] != number for d in p["given"]):
+            raise Refused("DelegationRefused")  # the person in whose place it acts is there again
         return ("ok",)
 
     def take_back(self, job: str, key: str, who: str, to: str) -> Reply:
@@ -137,7 +149,11 @@ class Answers(State):
         if p["state"] != "PENDING":
             return ("refused", "PromptClosed")
         mine = [d for d in p["given"] if (d["giver"], d["to"]) == (who, to) or (not to and d["to"] == who)]
-        rights.end(p, [d["n"] for d in mine])
+        if any(d["away"] for d in mine):
+            raise Refused("DelegationRefused")
+        if mine:
+            rights.end(p, [d["n"] for d in mine])
+            self.follow(p)
         return ("ok",)
 
     def claim(self, job: str, key: str, who: str) -> Reply:
@@ -148,7 +164,13 @@ class Answers(State):
             raise Refused("PromptClaimed")
         if p["state"] != "PENDING":
             raise Refused("PromptClosed")
-        p["claim"] = (who, self.now + CLAIM)
+        right, until = rights.right_of(p, who), self.now + CLAIM
+        ends = right[1]["until"] if right is not None and right[1] is not None else None
+        if ends is not None and ends <= self.now:
+            raise Refused("PromptNotFound")
+        if self._claimant(p) and ends == p["claim"][1] is not None:
+            until = min(until, ends)  # only the claim keeps the right of the substitute
+        p["claim"] = (who, until)
         return ("ok",)
 
     def unclaim(self, job: str, key: str, who: str) -> Reply:
@@ -158,6 +180,7 @@ class Answers(State):
         if self._claimant(p) != who:
             raise Refused("PromptClaimed")
         p["claim"] = ("", None)
+        self.follow(p)
         return ("ok",)
 
     def withdraw(self, job: str, key: str) -> Reply:

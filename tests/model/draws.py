@@ -13,6 +13,8 @@ Call = tuple[str, dict[str, Any]]
 JOBS = ("r1", "r2")
 KEYS = ("a", "bb", "c", "dd", "e")
 PEOPLE = ("ann", "bob", "cid", "dan")
+NAMES = ((), ("ann",), ("ann",), ("bob",), ("ann", "bob"), ("bob", "cid"), ("ann", "cid", "dan"))
+"""The people that questions name, if people are away."""
 
 
 def draw_replica(rng: Random) -> int:
@@ -21,19 +23,24 @@ def draw_replica(rng: Random) -> int:
 
 def draw_creation(rng: Random, model: Reference) -> Call:
     missing = [n for n in JOBS if n not in model.jobs]
-    ask = draw_content(rng) if rng.choice([False, False, False, True]) else None
+    ask = draw_content(rng, model) if rng.choice([False, False, False, True]) else None
     attempts, priority = rng.randint(1, 3), rng.randint(0, 1)
     return "create", {"job": (missing or JOBS)[0], "ask": ask, "attempts": attempts, "priority": priority}
 
 
-def draw_content(rng: Random) -> dict[str, Any]:
+def draw_content(rng: Random, model: Reference) -> dict[str, Any]:
     final = rng.choice(["EXPIRE", "EXPIRE", "DEFAULT", "FAIL_JOB"])
     timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
     title = rng.choice(["Is it right?", "Is it good?"])
     blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
     needs = rng.choice([*[None] * 4, (2, 1, 0), (2, 2, 0), (3, 1, 0), (2, 1, 1), (2, 2, 1), (3, 2, 2)])
+    names: tuple[str, ...] = ()
+    nots: list[tuple[str, ...]] = [(), (), (KEYS[0],), KEYS[1:3]]
+    if model.has_absences:
+        names, nots = rng.choice(NAMES), [(), KEYS[:1], KEYS[:2], KEYS[1:3]]
     return {
         "title": title,
+        "names": names,
         "blocking": blocking,
         "timeout": timeout,
         "final": final,
@@ -42,7 +49,7 @@ def draw_content(rng: Random) -> dict[str, Any]:
         "priority": 0,
         "env": rng.choice(["", "prod"]),
         "tool": rng.choice(["ls", "ls", "ls", "rm", None, None]),
-        "not_by": rng.choice([(), (), (KEYS[0],), KEYS[1:3]]),
+        "not_by": rng.choice(nots),
     }
 
 
@@ -87,9 +94,10 @@ def draw_ask(rng: Random, model: Reference) -> Call:
         return draw_holder_call(rng, model, rng.choice(held), asks=True)
     if ready and any(map(model.alive, model.sessions)):
         return "lease", draw_lease(rng, model, rng.choice(ready))
-    if len(jobs) == len(JOBS) and ended:
+    is_full = jobs.keys() >= set(JOBS)
+    if is_full and ended:
         return "delete", {"job": rng.choice(ended)}
-    return draw_creation(rng, model) if len(jobs) < len(JOBS) else draw_call(rng, model)
+    return draw_call(rng, model) if is_full else draw_creation(rng, model)
 
 
 def draw_reservation(rng: Random, model: Reference) -> Call:
@@ -107,6 +115,33 @@ def draw_reservation(rng: Random, model: Reference) -> Call:
     if rng.random() < 0.5:
         return "claim", {"job": job, "key": key, "who": who}
     return "delegate", {"job": job, "key": key, "who": who, "to": rng.choice(PEOPLE[1:]), "moved": True}
+
+
+def draw_deputy(rng: Random, model: Reference) -> Call:
+    """Draw what a person does with an open prompt that names people: mostly one who acts for another."""
+    still = [
+        (job, key)
+        for job, j in model.jobs.items()
+        for key, p in j["prompts"].items()
+        if p["state"] == "PENDING" and p["ask"]["names"]
+    ]
+    if not still:
+        return draw_ask(rng, model)
+    job, key = rng.choice(still)
+    p = model.jobs[job]["prompts"][key]
+    verb = rng.choice(["answer"] * 5 + ["claim", "claim", "unclaim", "delegate", "delegate"])
+    if verb == "answer":
+        return draw_answer(rng, model, job, key)
+    who = rng.choice([*(d["to"] for d in p["given"]), *p["ask"]["names"]])
+    if verb == "delegate":
+        return verb, {
+            "job": job,
+            "key": key,
+            "who": who,
+            "to": rng.choice(PEOPLE),
+            "moved": rng.random() < 0.3,
+        }
+    return verb, {"job": job, "key": key, "who": who}
 
 
 def draw_holder_call(rng: Random, model: Reference, job: str, *, asks: bool = False) -> Call:
@@ -128,7 +163,7 @@ def draw_holder_call(rng: Random, model: Reference, job: str, *, asks: bool = Fa
         still = [k for k in keys if asks and j["prompts"][k]["state"] == "PENDING"]
         key = rng.choice([new, new, *keys, *still])
         same = key in keys and rng.random() < (0.2 if asks else 0.5)
-        ask = j["prompts"][key][rng.choice(["asked", "asked", "ask"])] if same else draw_content(rng)
+        ask = j["prompts"][key][rng.choice(["asked", "asked", "ask"])] if same else draw_content(rng, model)
         if asks and not same and key in keys and rng.random() < 0.7:
             titles = {"Is it right?": "Is it good?", "Is it good?": "Is it right?"}
             ask["title"] = titles[j["prompts"][key]["ask"]["title"]]
@@ -195,6 +230,9 @@ def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
         (who, revision, decision, why), _ = p["answers"][id]
     else:
         id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob", "cid", "dan"])
+        stand_ins = [d["to"] for d in p["given"] if d["away"]]
+        if stand_ins and rng.random() < 0.5:
+            who = rng.choice(stand_ins)
         revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
         choices = [
             ("ACCEPT", ""),

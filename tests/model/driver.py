@@ -13,15 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import TERMINAL
+from tests.model.comparable import to_comparable
 from tests.model.draws import Call
 from tests.model.reference import Reference
 from tests.model.rig import Replica, Rig
 from tests.model.rule_changes import RuleChange, Saved, Switched, make, rule_name_of
 from tests.model.rules import Choice
 from tests.model.state import Reply
-from tests.model.translator import PEOPLE, Translator, to_comparable
+from tests.model.translator import PEOPLE, Translator
 from tests.support.invariants import check_aggregate
 
+ASKING = ("ask", "create")
+"""The calls to which rules apply."""
 REFUNDS = ("default", "refund")
 MOST_SHOWN = 50
 """Orders that an error shows."""
@@ -45,7 +48,7 @@ class Driver(RuleBasedStateMachine):
         self.tokens: dict[str, int] = {}
         self.began: list[dict[str, int]] = [{}, {}]
         self.trace: list[str] = []
-        self.has_rules = False
+        self.has_rules = self.has_absences = False
         self.turned: dict[str, float] = {}
         """When the directory last said something else of an author."""
         self.run(self.rig.begin())
@@ -100,7 +103,7 @@ class Driver(RuleBasedStateMachine):
         """For each job, find an order of the calls that explains all replies and the stored rows."""
         stored, logs = await self.rig.read_all()
         seen = self.translator.learn(stored, logs)
-        alone = sum("at" in what for _, what in calls) == 1
+        alone = sum(verb in ASKING for verb, _ in calls) == 1
         for name in {what["job"] for _, what in calls} | self.model.jobs.keys() | seen.keys():
             mine = [(o, r) for o, r in zip(calls, replies, strict=True) if o[1]["job"] == name]
             self.explain(name, mine, seen.get(name), alone=alone)
@@ -131,8 +134,12 @@ class Driver(RuleBasedStateMachine):
                 model = copy.deepcopy(self.model)
                 replies, fits = [], True
                 for (call, reply), knew, open_ in zip(sequence, known, unsure, strict=True):
-                    model.choice = None if isinstance(knew, str) else knew
-                    ours = model.execute(call[0], **call[1]) if knew != "not done" else ("not done",)
+                    model.choice, place = (None, 0) if isinstance(knew, str) else knew
+                    ours = (
+                        model.execute(call[0], **{"at": place, **call[1]})
+                        if knew != "not done"
+                        else ("not done",)
+                    )
                     fits = fits and (reply is None or open_ or model.allows(ours, reply))
                     fits = fits and not model.impossible
                     replies.append(ours)
@@ -144,11 +151,14 @@ class Driver(RuleBasedStateMachine):
         ways_tried = "\n".join(map(str, tried[:MOST_SHOWN]))
         raise AssertionError(f"{name}: no order of {calls} explains what is stored:\n{seen}\n{ways_tried}")
 
-    def knowledge(self, call: Call, *, alone: bool) -> Sequence[Choice | str | None]:
-        """What a replica may have known of rules when it ran a call."""
-        if not self.has_rules or "at" not in call[1]:
-            return [None]
-        return self.model.choices(call[1]["at"], alone=alone)
+    def knowledge(self, call: Call, *, alone: bool) -> Sequence[tuple[Choice | None, int] | str]:
+        """What a replica may have known of rules when it ran a call, and which replica that was."""
+        verb, what = call
+        if "at" not in what:  # of a timer, which each replica has
+            return [(None, 0), (None, 1)] if self.has_absences else [(None, 0)]
+        if not self.has_rules or verb not in ASKING:
+            return [(None, what["at"])]
+        return [(choice, what["at"]) for choice in self.model.choices(what["at"], alone=alone)]
 
     def equals_stored(self, j: dict[str, Any] | None, seen: dict[str, Any] | None) -> bool:
         if j is None or seen is None:
@@ -216,9 +226,9 @@ class Driver(RuleBasedStateMachine):
 
 
 def at(place: int, call: Call) -> Call:
-    """A call with its replica, if the rules that the replica knows make a difference."""
+    """A call with its replica: what that knows of rules and absences makes a difference."""
     verb, what = call
-    return (verb, {**what, "at": place}) if verb in ("ask", "create") else call
+    return verb, {**what, "at": place}
 
 
 assert {"ann", "bob", "wanda", "wim"} <= PEOPLE.keys()

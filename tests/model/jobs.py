@@ -19,49 +19,58 @@ class Jobs(Rulings):
 
     # --- clients ---
 
-    def create(
-        self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int, at: int = 0
-    ) -> Reply:
-        """`at`: the replica, whose rules are those that it knows."""
+    def create(self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int) -> Reply:
         ask = None if ask is None else {**ask, "blocking": True}
         given = {"ask": ask, "attempts": attempts, "priority": priority}
         if job in self.jobs:
             if self.jobs[job]["request"] != given:
                 raise Refused("IdReused")
             return ("created", True)
+        j = self._new_job(job, given)
+        if ask is not None:
+            ruling = self._consult(ask)
+            self._apply(j, self._open(j, "prompt", ask, ruling.ask), ruling)
+        return ("created", False)
+
+    def _new_job(self, job: str, request: dict[str, Any]) -> dict[str, Any]:
+        """One with a question has no worker."""
+        is_workerless = request["ask"] is not None
         j = self.jobs[job] = {
-            "request": given,
-            "state": "PENDING",
+            "request": request,
+            "state": "PENDING_HITL" if is_workerless else "PENDING",
             "token": 0,
             "attempt": 1,
-            "attempts": attempts,
+            "attempts": request["attempts"],
             "session": None,
             "holder": "",
-            "ready": self.now,
+            "ready": None if is_workerless else self.now,
             "cancel_requested": False,
             "grace": None,
             "purge": None,
             "result": "",
             "progress": None,
-            "priority": priority,
+            "priority": request["priority"],
             "steps": {},
             "prompts": {},
-            "workerless": ask is not None,
+            "workerless": is_workerless,
             "uses": {},
         }
-        if ask is not None:
-            j["state"], j["ready"] = "PENDING_HITL", None
-            ruling = self._consult(ask)
-            self._apply(j, self._open(j, "prompt", ask, ruling.ask), ruling)
-        return ("created", False)
+        return j
+
+    def _job_of_a_client(self, job: str) -> dict[str, Any]:
+        """Only the service changes the jobs that approve rules."""
+        j = self._job(job)
+        if job.startswith("askback.rules:"):
+            raise Refused("PermissionDenied")
+        return j
 
     def update(self, job: str, priority: int) -> Reply:
-        j = self._job(job)
+        j = self._job_of_a_client(job)
         j["priority"] = priority
         return ("job", j["state"])
 
     def cancel(self, job: str) -> Reply:
-        j = self._job(job)
+        j = self._job_of_a_client(job)
         if j["state"] == "CANCELLED" or (j["cancel_requested"] and j["state"] not in ENDED):
             return ("job", j["state"])
         if j["state"] in ENDED:
@@ -73,7 +82,7 @@ class Jobs(Rulings):
         return ("job", j["state"])
 
     def delete(self, job: str) -> Reply:
-        if self._job(job)["state"] not in ENDED:
+        if self._job_of_a_client(job)["state"] not in ENDED:
             raise Refused("IllegalState")
         del self.jobs[job]
         return ("ok",)
@@ -98,7 +107,6 @@ class Jobs(Rulings):
         key: str,
         ask: dict[str, Any],
         instead: Any,
-        at: int = 0,
     ) -> Reply:
         j = self._check_holder(job, who, token, epoch, writes=False)
         self._fence(self._expire_due(j))
@@ -111,12 +119,14 @@ class Jobs(Rulings):
         if known is not None:
             if known["state"] != "PENDING":
                 raise Refused("IdReused")
-            ruling, until = self._consult(ask), self.now + ask["timeout"] if ask["timeout"] else None
+            ruling = self._consult(ask)
+            timeout = ruling.ask["timeout"]
+            self._check_people(ruling.ask, set(ruling.ask["names"]), self._barred(j, ask))
             known.update(
                 asked=ask,
                 ask=ruling.ask,
                 revision=known["revision"] + 1,
-                until=until,
+                until=self.now + timeout if timeout else None,
                 out=self._barred(j, ask),
             )
             known.update(votes=[], voted=self._voters(known))
@@ -190,6 +200,15 @@ class Jobs(Rulings):
     def expire(self, job: str) -> Reply:
         if job in self.jobs:
             self._expire_due(self.jobs[job])
+        return ("ok",)
+
+    def review(self, job: str) -> Reply:
+        """Apply absences to the open prompts of a job."""
+        j = self.jobs.get(job, {"state": "", "prompts": {}})
+        self._expire_due(j)
+        for p in j["prompts"].values():
+            if p["state"] == "PENDING":
+                self.follow(p)
         return ("ok",)
 
     def end_grace(self, job: str) -> Reply:

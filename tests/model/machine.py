@@ -16,16 +16,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from tests.model.draws import (
+    JOBS,
     Call,
     draw_answer,
     draw_ask,
     draw_call,
     draw_creation,
+    draw_deputy,
     draw_lease,
     draw_replica,
     draw_reservation,
 )
-from tests.model.driver import Driver, at
+from tests.model.driver import ASKING, at
+from tests.model.proposing import Proposing
 from tests.model.rig import CRASHES, FAULTS, TTL
 from tests.model.rule_changes import (
     Turned,
@@ -34,21 +37,31 @@ from tests.model.rule_changes import (
 )
 
 
-class Machine(Driver):
+class Machine(Proposing):
     """A single rule picks the next action, because Hypothesis disables whole rules at random.
 
     It draws one number and derives its choices from it: the replicas really race, so the choices may differ
     from run to run, but Hypothesis requires the same draws.
     """
 
+    with_rules: bool | None = None
+    with_absences: bool | None = None
+    """Whether runs have these. None: it is drawn for each."""
+    proposals = 3
+    """The weight of steps about proposed rules among the others, in runs with rules."""
+
     @initialize(seed=st.integers(0, 2**32))
     def begin(self, seed: int) -> None:
         rng = Random(seed)
         for name in ("s1", "s2"):
             self.run(self.open_session(name, "wanda" if name == "s1" else "wim"))
-        self.has_rules = rng.random() < 0.7
+        drawn = rng.random() < 0.7
+        self.has_rules = drawn if self.with_rules is None else self.with_rules
         if self.has_rules:
             self.run(self.begin_with_rules(rng))
+        drawn = Random(f"{seed} absences").random() < 0.5
+        if drawn if self.with_absences is None else self.with_absences:
+            self.run(self.begin_with_absences())
         self.run(self.perform([draw_creation(rng, self.model)], [0]))
         self.run(self.perform([("lease", draw_lease(rng, self.model, "r1"))], [0]))
 
@@ -67,6 +80,9 @@ class Machine(Driver):
         other = [self.advance_time, self.change_session, self.read_or_suspend_feed, self.sweep_jobs]
         if self.has_rules:
             other += [self.change_rules] * 3 + [self.change_rules_before_a_commit] * 3
+            other += [self.change_proposals] * self.proposals
+        if self.has_absences:
+            other += [self.change_absences] * 4
         if self.rig.is_postgres:
             other.append(self.commit_out_of_order)
         action = rng.choice([*calls, *calls, *other])
@@ -111,10 +127,12 @@ class Machine(Driver):
         doing.cancel()
         hung.cancel()
         self.trace.append(f"{self.model.now:g} s: {crash} at {place}: {call}: {reply}")
+        await self.settle([call], [reply])
         await self.rig.restart(place)
-        due = self.timer_calls()  # timers missed while it was down fire at the start
-        stored = await self.settle([call, *due], [reply, *[None] * len(due)])
         self.model.load(place)
+        self.model.listen(place, first=True)
+        due = self.timer_calls()  # timers missed while it was down fire at the start
+        stored = await self.settle(due, [None] * len(due))
         self.began[place] = {i: p.version for e in stored.values() for i, p in e["prompts"].items()}
 
     async def call_with_skewed_clock(self, rng: Random) -> None:
@@ -123,6 +141,9 @@ class Machine(Driver):
         # Not jobs that are deleted soon: for a fast clock they are deleted already.
         late = self.model.now + 41.0
         jobs = {n: j for n, j in self.model.jobs.items() if j["purge"] is None or j["purge"] > late}
+        # Nor those that absences concern: their beginning is not judged by the database's clock.
+        jobs = {n: j for n, j in jobs.items() if n in JOBS}
+        jobs = {n: j for n, j in jobs.items() if not any(p["ask"]["names"] for p in j["prompts"].values())}
         every = [(n, k, p) for n, j in jobs.items() for k, p in j["prompts"].items()]
         names = [(n, k) for n, k, p in every if not p["claim"][0]]
         if not names:
@@ -214,7 +235,7 @@ class Machine(Driver):
         slow, call, other = self.rig.replicas[1], at(1, self.draw(rng)), at(0, self.draw(rng))
         if call[1]["job"] == other[1]["job"]:
             return
-        if self.has_rules and "at" in call[1] and "at" in other[1]:
+        if self.has_rules and call[0] in ASKING and other[0] in ASKING:
             return  # both may use a rule: one would wait for the other
         gate = slow.faulty.gate = asyncio.Event()
         doing = asyncio.create_task(self.execute(slow, call))
@@ -234,7 +255,9 @@ class Machine(Driver):
     # --- rules ---
 
     def draw(self, rng: Random) -> Call:
-        """Draw a call; with rules often one that asks."""
+        """Draw a call; with rules often one that asks, with absences often one of a substitute."""
+        if self.has_absences and rng.random() < 0.5:
+            return rng.choice([draw_ask, draw_deputy])(rng, self.model)
         draws = [draw_ask] * 12 + [draw_reservation] * 3 + [draw_call] * 5
         return (rng.choice(draws) if self.has_rules else draw_call)(rng, self.model)
 

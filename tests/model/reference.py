@@ -9,15 +9,16 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.model.jobs import Jobs
+from tests.model.proposals import Proposals
 from tests.model.state import Refused, Reply
 
 
-class Reference(Jobs):
+class Reference(Proposals):
     """Runs commands by name."""
 
-    def execute(self, verb: str, **what: Any) -> Reply:
-        """Run a command. Returns its reply."""
+    def execute(self, verb: str, at: int = 0, **what: Any) -> Reply:
+        """Run a command at a replica. Returns its reply."""
+        self.place = at
         before, uses, self._fenced = copy.deepcopy(self.jobs), self.uses, True
         self.impossible = False
         try:

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.limits import Limits
+from askback_server.domain.stored_rules import StoredRule
+from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
 from askback_server.engine.checkpoints import Checkpoints
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts
@@ -22,6 +24,7 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.pace import Pace
+from askback_server.engine.policy import Policy
 from askback_server.engine.purge import Purge
 from askback_server.engine.rules import Rules
 from askback_server.engine.sweep import Sweep
@@ -32,13 +35,16 @@ from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import UnknownOutcome
 from askback_server.storage import people_tables, rows, rule_tables, tables
+from askback_server.storage.absence_table import absences as absence_table
 from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
 from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
+from tests.model.proposals import APPROVERS
 from tests.model.state import CLAIM, GRACE, KEEP
 
 LIMITS = Limits(
     override_allowed=frozenset({"*"}),
+    rule_approvers={"default": APPROVERS},
     cancel_grace=timedelta(seconds=GRACE),
     retention_default=timedelta(seconds=KEEP),
     claim_default=timedelta(seconds=CLAIM),
@@ -47,6 +53,7 @@ TTL = 40.0
 FAULTS = ("lost", "cut after", "cut before", "cut for good", "down")
 TABLES = (
     *(tables.jobs, tables.events, tables.sessions, people_tables.people, people_tables.group_members),
+    absence_table,
     *(rule_tables.rules, rule_tables.rule_revisions, rule_tables.rule_sets),
 )
 """Emptied before each run; the others follow."""
@@ -126,6 +133,9 @@ class Replica:
     engine: Engine
     hot: HotJobs
     rules: Rules
+    policy: Policy
+    known_absences: KnownAbsences
+    absences: AbsenceKeeper
     feed: Feed
     timers: Timers
     sweep: Sweep
@@ -190,7 +200,15 @@ class Rig:
         await feed.start()
         rules = Rules(database.rules, CEL)
         await rules.load()
-        engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish, rules=rules)
+        known = KnownAbsences(database.absences, clock)
+        await known.load()
+        engine = Engine(
+            database.jobs, clock, LIMITS, hot, feed.publish, rules=rules, absences=lambda: known.book
+        )
+        absences = AbsenceKeeper(
+            database.absences, known, database.people, database.jobs, engine, clock, LIMITS
+        )
+        policy = Policy(database.rules, database.jobs, engine, rules, CEL, clock, LIMITS)
         timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
@@ -210,7 +228,22 @@ class Rig:
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]
         return Replica(
-            database, faulty, clock, engine, hot, rules, feed, timers, sweep, keeper, shown, running
+            *(
+                database,
+                faulty,
+                clock,
+                engine,
+                hot,
+                rules,
+                policy,
+                known,
+                absences,
+                feed,
+                timers,
+                sweep,
+                keeper,
+            ),
+            *(shown, running),
         )
 
     async def _kill(self, replica: Replica) -> None:
@@ -253,6 +286,11 @@ class Rig:
         """How often each rule was used, by its id."""
         used = sa.select(rule_tables.rules.c.rule_id, rule_tables.rules.c.uses)
         return {row["rule_id"]: row["uses"] for row in await self._databases[0].jobs._all(used)}
+
+    async def read_rules(self) -> dict[str, StoredRule]:
+        """The rules that are not deleted, by their ids."""
+        _, found = await self._databases[0].rules.read_set("default")
+        return {rule.rule_id: rule for rule in found}
 
     async def read_all(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
         """All rows of jobs, prompts, answers and checkpoints by job id, and all logs."""

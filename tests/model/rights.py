@@ -1,7 +1,8 @@
 """Who may act on a prompt of the reference model, and in whose place (docs/design.md 3, Delegation).
 
 A delegation is a dict: its number `n`, the `holder` of the right, the `giver`, the person `to`, whether it
-has `moved`, the number of its `parent` (0: none), and the groups `as` which the holder was asked."""
+has `moved`, the number of its `parent` (0: none), and the groups `as` which the holder was asked (none: by
+name, or with everyone). That of a substitute is `away`, and ends at `until`."""
 
 from __future__ import annotations
 
@@ -24,21 +25,39 @@ def right_of(
     `groups`: those of the person, if they are not the usual ones.
     """
     groups = GROUPS.get(who, NO_GROUPS) if groups is None else groups
-    lost = False
-    for d in p["given"]:
-        if d["moved"] and d["giver"] == who:
-            lost = True
-        if d["to"] == who:
-            lost = False
-    if lost:
+    if is_gone(p, who):
         return None
-    gave = any(d["moved"] and d["giver"] == who and not d["parent"] for d in p["given"])
-    if not gave and (not p["ask"]["to"] or p["ask"]["to"] in groups):
+    if not has_given(p, who) and is_asked(p["ask"], who, groups):
         return who, None
     for d in p["given"]:
         if d["to"] == who:
             return d["holder"], d
     return None
+
+
+def is_asked(ask: dict[str, Any], who: str, groups: frozenset[str]) -> bool:
+    """Whether a question is for a person: by name, by a group, or because it names no one."""
+    return who in ask["names"] or ask["to"] in groups or not (ask["names"] or ask["to"])
+
+
+def has_given(p: Prompt, who: str) -> bool:
+    """Whether a person gave away the right by which it is asked."""
+    return any(d["moved"] and d["giver"] == who and not d["parent"] for d in p["given"])
+
+
+def is_gone(p: Prompt, who: str) -> bool:
+    """Whether a person gave its right away, and got none since."""
+    lost = False
+    for d in p["given"]:
+        lost = d["to"] != who and (lost or (d["moved"] and d["giver"] == who))
+    return lost
+
+
+def reach(p: Prompt) -> set[str]:
+    """The people who are asked by name, or act for others."""
+    if not (p["ask"]["names"] or p["ask"]["to"]):
+        return set()
+    return {who for who in (*p["ask"]["names"], *(d["to"] for d in p["given"])) if not is_gone(p, who)}
 
 
 def chain_of(p: Prompt, d: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -60,7 +79,12 @@ def may_get(p: Prompt, who: str, to: str) -> bool:
     votes = {(v[0], v[3]) for v in p["votes"]}
     used = any(user in (who, to) or slot == holder for user, slot in votes)
     return not (
-        used or to in before or len(chain) >= MOST or to in p["out"] or any(d["to"] == to for d in p["given"])
+        used
+        or p["ask"].get("within")
+        or to in before
+        or len(chain) >= MOST
+        or to in p["out"]
+        or any(d["to"] == to for d in p["given"])
     )
 
 
@@ -69,7 +93,8 @@ def give(p: Prompt, who: str, to: str, moved: bool) -> None:
     assert right is not None
     holder, by = right
     p["last"] += 1
-    groups = by["as"] if by is not None else {p["ask"]["to"]} - {""}
+    named = who in p["ask"]["names"] or not p["ask"]["to"]
+    groups = by["as"] if by is not None else frozenset() if named else frozenset({p["ask"]["to"]})
     parent = by["n"] if by is not None else 0
     new = {
         "n": p["last"],
@@ -77,6 +102,8 @@ def give(p: Prompt, who: str, to: str, moved: bool) -> None:
         "giver": who,
         "to": to,
         "moved": moved,
+        "away": False,
+        "until": None,
         "parent": parent,
         "as": groups,
     }
@@ -85,8 +112,8 @@ def give(p: Prompt, who: str, to: str, moved: bool) -> None:
         p["claim"] = ("", None)
 
 
-def end(p: Prompt, numbers: Iterable[int]) -> None:
-    """End delegations with all that followed from them: claims and votes too."""
+def end(p: Prompt, numbers: Iterable[int], *, votes: bool = True) -> None:
+    """End delegations with all that followed from them: claims too, and votes unless the absence is over."""
     over = set(numbers)
     for d in p["given"]:
         if d["parent"] in over:
@@ -94,6 +121,8 @@ def end(p: Prompt, numbers: Iterable[int]) -> None:
     if p["claim"][0] in {d["to"] for d in p["given"] if d["n"] in over}:
         p["claim"] = ("", None)
     p["given"] = [d for d in p["given"] if d["n"] not in over]
+    if not votes:
+        return
     p["voted"] |= {v[0] for v in p["votes"] if v[4] in over}
     p["votes"] = [v for v in p["votes"] if v[4] not in over]
 
@@ -105,5 +134,4 @@ def of_people(p: Prompt, names: set[str]) -> list[int]:
 
 def unasked(p: Prompt) -> list[int]:
     """Delegations of rights that the audience does not give any more, as far as groups are known."""
-    to = p["ask"]["to"]
-    return [d["n"] for d in p["given"] if to and to not in d["as"]]
+    return [d["n"] for d in p["given"] if not is_asked(p["ask"], d["holder"], d["as"])]

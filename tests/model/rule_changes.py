@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
 from askback_server.domain.approvals import Approval
-from askback_server.domain.content import Audience
+from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.people import PersonSetting, Sighting, note_sighting, set_person
-from askback_server.domain.rules import Effect, GivenAnswer, Match, Route, RuleSpec
+from askback_server.domain.rules import Effect, Example, GivenAnswer, Match, Route, RuleSpec
 from askback_server.domain.stored_rules import StoredRule, delete, switch_off, write_revision
 from askback_server.storage.database import Database
-from tests.model.rules import Rule, Rulings
+from tests.model.proposals import Proposals
+from tests.model.rules import Rule
 
 MATCHES = {
     "all": Match(kinds=frozenset({"confirm"})),
@@ -52,8 +53,8 @@ class Turned(NamedTuple):
 RuleChange = Saved | Switched | Turned
 
 
-def audience_of(to: str) -> Audience:
-    return Audience(groups=frozenset({to})) if to else Audience()
+def audience_of(to: str, names: Iterable[str] = ()) -> Audience:
+    return Audience(frozenset(names), frozenset({to} - {""}))
 
 
 def approval_of(needs: tuple[int, int, int] | None) -> Approval | None:
@@ -65,8 +66,8 @@ def approval_of(needs: tuple[int, int, int] | None) -> Approval | None:
 # --- draws ---
 
 
-def draw_rule_change(rng: Random, model: Rulings) -> RuleChange:
-    on = list(model.book.rules)
+def draw_rule_change(rng: Random, model: Proposals) -> RuleChange:
+    on = [name for name in model.book.rules if name not in model.proposals]
     what = rng.choice(["save", "save", "save", "off", "delete", "author", "author", "author"])
     if what == "author":
         name = rng.choice(["ann", "ann", "bob", "cid"])
@@ -77,14 +78,15 @@ def draw_rule_change(rng: Random, model: Rulings) -> RuleChange:
     return Switched(rng.choice(on), what == "delete")
 
 
-def draw_hindrance(rng: Random, model: Rulings) -> RuleChange:
+def draw_hindrance(rng: Random, model: Proposals) -> RuleChange:
     """Draw a change after which a rule that is on may not answer any more."""
-    if not model.book.rules:
+    on = [rule for rule in model.book.rules.values() if rule.name not in model.proposals]
+    if not on:
         return draw_rule_change(rng, model)
-    rule = rng.choice(list(model.book.rules.values()))
+    rule = rng.choice(on)
     what = rng.choice(["off", "delete", "rewrite", "leave", "leave", "ask"])
     if what == "rewrite":
-        return Saved(replace(rule, revision=rule.revision + 1, when="elsewhere"))
+        return Saved(replace(rule, revision=model.newest[rule.name] + 1, when="elsewhere"))
     if what == "leave":
         return Turned(rule.author, rng.random() < 0.3, frozenset())
     if what == "ask":
@@ -92,12 +94,13 @@ def draw_hindrance(rng: Random, model: Rulings) -> RuleChange:
     return Switched(rule.name, what == "delete")
 
 
-def draw_rule(rng: Random, model: Rulings) -> Rule:
-    known = {**model.book.rules, **model.off}
-    name = f"r{model.made + 1}"
-    if len(known) >= MOST_RULES or (known and rng.random() < 0.3):
-        name = rng.choice(sorted(known))
-    revision = known[name].revision + 1 if name in known else 1
+def draw_rule(rng: Random, model: Proposals, name: str = "") -> Rule:
+    """Draw a revision: of a rule with this name, or of any that does not wait for a second person."""
+    known = sorted(model.newest.keys() - model.proposals.keys())
+    if not name and known and (len(model.newest) >= MOST_RULES or rng.random() < 0.3):
+        name = rng.choice(known)
+    name = name or f"r{model.made + 1}"
+    revision = model.newest.get(name, 0) + 1
     does = rng.choice(["ANSWER", "ANSWER", "ANSWER", "ANSWER", "ASK", "REFUSE", "ROUTE", "ROUTE"])
     drawn = Rule(
         name,
@@ -114,7 +117,9 @@ def draw_rule(rng: Random, model: Rulings) -> Rule:
         return drawn
     needs = rng.choice([None, (2, 1, 0), (2, 1, 2), (3, 2, 1)])
     to = rng.choice(["", "law", "ops"])
-    return replace(drawn, to=to, needs=needs, priority=rng.choice([0, 3, 7]))
+    return replace(
+        drawn, to=to, needs=needs, priority=rng.choice([0, 3, 7]), timeout=rng.choice([0.0, 3.0, 7.0])
+    )
 
 
 # --- in the database ---
@@ -134,7 +139,7 @@ def spec_of(rule: Rule, at: Callable[[float], datetime]) -> RuleSpec:
     route = None
     if effect is Effect.ROUTE:
         to = audience_of(rule.to) if rule.to else None
-        route = Route(to, approval_of(rule.needs), rule.priority or None)
+        route = Route(to, approval_of(rule.needs), rule.priority or None, _seconds(rule.timeout))
     return RuleSpec(
         name=rule.name,
         reason="often",
@@ -146,6 +151,22 @@ def spec_of(rule: Rule, at: Callable[[float], datetime]) -> RuleSpec:
         refusal="no" if effect is Effect.REFUSE else "",
         expires_at=at(rule.until),
         max_uses=rule.most,
+    )
+
+
+def _seconds(timeout: float) -> timedelta | None:
+    return timedelta(seconds=timeout) if timeout else None
+
+
+def spec_with_examples(rule: Rule, at: Callable[[float], datetime]) -> RuleSpec:
+    """As a person proposes it. No two revisions say the same."""
+    fits = PromptContent("confirm", "Is it?", labels={"env": "prod"}, metadata_json='{"tool":"ls"}')
+    other = PromptContent("clarify", "Is it?", metadata_json='{"tool":"rm"}')
+    return replace(
+        spec_of(rule, at),
+        reason=f"revision {rule.revision}",
+        matching=(Example(fits, "other"),),
+        not_matching=(Example(other, "refund"),),
     )
 
 

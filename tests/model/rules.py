@@ -56,6 +56,8 @@ class Rule:
     """With ROUTE: the approval that is added."""
     priority: int = 0
     """With ROUTE: the least priority; 0: as before."""
+    timeout: float = 0.0
+    """With ROUTE: the longest timeout; 0: as before."""
     most: int = 0
     """How many prompts it may decide or route; 0: no limit."""
     until: float = 0.0
@@ -140,10 +142,13 @@ def rule_on(book: Book, spent: frozenset[str], ask: Ask, now: float) -> Ruling:
 def _route(ask: Ask, routes: list[Rule]) -> tuple[Ask, bool]:
     """The question after the rules that route it, and whether their audiences fit it and each other."""
     groups = {rule.to for rule in routes if rule.to}
-    fit = not groups or (len(groups) == 1 and ask["to"] in ("", *groups))
+    is_for_all = not ask["to"] and not ask["names"]
+    fit = not groups or (len(groups) == 1 and (is_for_all or ask["to"] in groups))
     ask = {**ask, "priority": max([ask["priority"], *(r.priority for r in routes if r.priority)])}
+    if timeouts := [rule.timeout for rule in routes if rule.timeout]:
+        ask["timeout"] = min([*timeouts, *([ask["timeout"]] if ask["timeout"] else [])])
     if groups and fit:
-        ask["to"] = min(groups)
+        ask["to"], ask["names"] = min(groups), ()
     needs = [rule.needs for rule in routes if rule.needs]
     if needs:
         needs += [ask["needs"]] if ask["needs"] else []
@@ -169,6 +174,8 @@ class Rulings(Answers):
         self.books = [Book()]
         self.off: dict[str, Rule] = {}
         """Rules that are off and not deleted, by name."""
+        self.newest: dict[str, int] = {}
+        """The newest revisions of the rules that are not deleted, by name."""
         self.made = 0
         """How many rules have been created."""
         self.known = [0, 0]
@@ -186,16 +193,24 @@ class Rulings(Answers):
 
     def save(self, rule: Rule) -> None:
         """Create a rule, or replace it by a new revision. It is on."""
-        if rule.name not in self.book.rules and self.off.pop(rule.name, None) is None:
-            self.made += 1
+        self._note_revision(rule)
+        self.off.pop(rule.name, None)
         self._turn(self.book.with_rules({**self.book.rules, rule.name: rule}))
 
     def switch_off(self, name: str, *, deleted: bool) -> None:
         rules = dict(self.book.rules)
-        rule = rules.pop(name)
+        rule = rules.pop(name, None)
         self._turn(self.book.with_rules(rules))
-        if not deleted:
+        if deleted:
+            self.off.pop(name, None)
+            del self.newest[name]
+        elif rule is not None:
             self.off[name] = rule
+
+    def _note_revision(self, rule: Rule) -> None:
+        if rule.name not in self.newest:
+            self.made += 1
+        self.newest[rule.name] = max(rule.revision, self.newest.get(rule.name, 0))
 
     def note_author(self, name: str, *, active: bool, groups: frozenset[str]) -> None:
         self._turn(self.book.with_author(name, active=active, groups=groups))
@@ -258,6 +273,8 @@ class Rulings(Answers):
             j["uses"][ref] = j["uses"].get(ref, 0) + 1
             most = self.book.rules[name].most if name in self.book.rules else 0
             self.impossible |= bool(most) and self.uses[name] > most
+        if p["state"] == "PENDING":
+            self.follow(p)
 
     def _may_answer(self, p: dict[str, Any], rule: Rule, author: Author | None) -> bool:
         """Whether the author could give the answer alone now."""

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from tests.model import rights
+from tests.model.absences import Absences, Refused
 
+__all__ = ["CLAIM", "ENDED", "GRACE", "KEEP", "Refused", "Reply", "State"]
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 GRACE, KEEP, CLAIM = 30.0, 60.0, 600.0
 
 Reply = tuple[Any, ...]
 
 
-class Refused(Exception):
-    """The command is refused and changes nothing. The message is the name of the error class."""
-
-
-class State:
+class State(Absences):
     """The model's state: jobs by request id, sessions by name."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__()
         self.jobs: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, dict[str, Any]] = {}
         self._fenced, self._moved = True, False
@@ -71,6 +69,7 @@ class State:
         self, j: dict[str, Any], key: str, asked: dict[str, Any], ask: dict[str, Any]
     ) -> dict[str, Any]:
         """Open a prompt. `asked` is the question of the job, `ask` the same as rules route it."""
+        self._check_people(ask, set(ask["names"]), self._barred(j, ask))
         p = j["prompts"][key] = {
             "asked": asked,
             "ask": ask,
@@ -86,6 +85,7 @@ class State:
             "voted": set(),
             "out": self._barred(j, ask),
             "given": [],
+            "skipped": set(),
             "last": 0,
             "for": {},
         }
@@ -105,7 +105,13 @@ class State:
     def _barred(self, j: dict[str, Any], ask: dict[str, Any]) -> set[str]:
         """The answerers of the prompts that a question names, so far."""
         named = [j["prompts"][key] for key in ask["not_by"] if key in j["prompts"]]
-        return set().union(*(self._answerers(p) for p in named))
+        return set(ask.get("never", ())).union(*(self._answerers(p) for p in named))
+
+    def _check_people(self, ask: dict[str, Any], names: set[str], out: set[str]) -> None:
+        """Refuse a question for so few people by name that it is certain that they cannot decide it."""
+        required = ask["needs"][0] if ask["needs"] else 1
+        if ask["names"] and not ask["to"] and len(names - out) < required:
+            raise Refused("InvalidField")
 
     def _exclude(self, j: dict[str, Any], answered: dict[str, Any]) -> None:
         [key] = [k for k, p in j["prompts"].items() if p is answered]
@@ -138,20 +144,26 @@ class State:
             j.update(state="PENDING", session=None, holder="", ready=self.now)
 
     def _expire_due(self, j: dict[str, Any]) -> bool:
-        """Apply the final action of each expired prompt, by deadline. Returns whether there was one."""
-        late = [p for p in j["prompts"].values() if p["state"] == "PENDING" and p["until"] is not None]
-        late = sorted((p for p in late if p["until"] <= self.now), key=lambda p: (p["until"], p["round"]))
-        for p in late:
-            if j["state"] in ENDED:
+        """Do what is due: the final action of each expired prompt, and the end of substitutions. Returns
+        whether there was anything."""
+        found = False
+        while j["state"] not in ENDED:
+            still = [p for p in j["prompts"].values() if p["state"] == "PENDING"]
+            due = [(at, p["round"], p) for p in still if (at := _next_end(p)) is not None and at <= self.now]
+            if not due:
                 break
-            if p["ask"]["final"] == "DEFAULT":
+            found = True
+            at, _, p = min(due, key=lambda each: each[:2])
+            if p["until"] != at:
+                self.follow(p)
+            elif p["ask"]["final"] == "DEFAULT":
                 self._close(j, p, "ANSWERED", winner="default")
             elif p["ask"]["final"] == "FAIL_JOB":
                 self._close(j, p, "EXPIRED", resumes=False)
                 self._end(j, "FAILED")
             else:
                 self._close(j, p, "EXPIRED")
-        return bool(late)
+        return found
 
     def _end(self, j: dict[str, Any], state: str) -> None:
         j.update(state=state, session=None, holder="", ready=None, grace=None, purge=self.now + KEEP)
@@ -167,3 +179,9 @@ class State:
     def _retry(self, j: dict[str, Any]) -> None:
         self._end_lease(j, self.now + min(2.0 ** (j["attempt"] - 1), 300.0))
         j["attempt"] += 1
+
+
+def _next_end(p: dict[str, Any]) -> float | None:
+    """When an open prompt or the right of a substitute ends next."""
+    times = [p["until"], *(d["until"] for d in p["given"])]
+    return min((at for at in times if at is not None), default=None)

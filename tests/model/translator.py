@@ -15,7 +15,7 @@ from askback_server.domain.answers import Answer
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import DefaultAnswer, Exclusion, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
-from askback_server.domain.delegations import DelegationMode
+from askback_server.domain.delegations import DelegationCause, DelegationMode
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Failure, Job, Progress
 from askback_server.domain.principals import Principal, Role
@@ -41,7 +41,7 @@ def content_of(ask: dict[str, Any]) -> PromptContent:
         timeout=timedelta(seconds=ask["timeout"]) if ask["timeout"] else None,
         final_action=final,
         default_answer=DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None,
-        audience=audience_of(ask["to"]),
+        audience=audience_of(ask["to"], ask["names"]),
         approval=approval_of(ask["needs"]),
         priority=ask["priority"],
         labels={"env": ask["env"]} if ask["env"] else {},
@@ -183,6 +183,9 @@ class Translator:
     def _expire(self, _: str, job_id: str) -> c.Command:
         return c.RunDue(job_id=job_id)
 
+    def _review(self, _: str, job_id: str) -> c.Command:
+        return r.ReviewAbsences(job_id=job_id)
+
     # --- from the server ---
 
     def reply(self, verb: str, result: Any) -> Reply:
@@ -237,7 +240,8 @@ class Translator:
                 "votes": [(v.user_id, _answer_name(v.answer)) for v in p.votes.live] if p.votes else [],
                 "voted": p.votes.earlier if p.votes else frozenset(),
                 "out": p.content.exclusion.users if p.content.exclusion else frozenset(),
-                "given": _given(p),
+                "given": self._given(p),
+                "skipped": set(p.content.delegations.skipped) if p.content.delegations else set(),
             }
         return {
             "state": str(job.state),
@@ -256,11 +260,19 @@ class Translator:
             "prompts": prompts,
         }
 
-
-def _given(prompt: Prompt) -> list[tuple[str, str, str, bool]]:
-    given = prompt.content.delegations
-    active = given.active if given is not None else ()
-    return [(d.holder, d.giver, d.user, d.mode is DelegationMode.TRANSFER) for d in active]
+    def _given(self, prompt: Prompt) -> list[tuple[Any, ...]]:
+        given = prompt.content.delegations
+        return [
+            (
+                d.holder,
+                d.giver,
+                d.user,
+                d.mode is DelegationMode.TRANSFER,
+                d.cause is DelegationCause.ABSENCE,
+                self._clock.since(d.until),
+            )
+            for d in (given.active if given is not None else ())
+        ]
 
 
 def winner_of(prompt: Prompt) -> str:
@@ -295,18 +307,3 @@ def _uses_of(entry: dict[str, Any], log: Sequence[Event]) -> dict[str, int]:
     refs = [str(ref) for data in routed for ref in data.get("routed", ())]
     refs += [s.answer.rule for s in entry["answers"].values() if s.answer.rule]
     return dict(Counter(f"{rule_name_of(ref[:36])}{ref[36:]}" for ref in refs))
-
-
-def to_comparable(job: dict[str, Any]) -> dict[str, Any]:
-    """A job of the reference model, in the form in which `learn` returns a stored one."""
-    prompts = {}
-    for key, p in job["prompts"].items():
-        answers = {i: status for i, (_, status) in p["answers"].items()}
-        kept = {k: p[k] for k in ("round", "revision", "state", "until", "claim", "received", "winner")}
-        votes = [vote[:2] for vote in p["votes"]]
-        given = [(d["holder"], d["giver"], d["to"], d["moved"]) for d in p["given"]]
-        asks = audience_of(p["ask"]["to"]), p["ask"]["needs"], p["ask"]["priority"]
-        more = {"asks": asks, "votes": votes, "voted": p["voted"], "out": p["out"], "given": given}
-        prompts[key] = {**kept, **more, "title": p["ask"]["title"], "answers": answers}
-    kept = {k: v for k, v in job.items() if k not in ("request", "attempts", "workerless", "prompts")}
-    return {**kept, "prompts": prompts}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tests.simulate.consoles import AccessSchedule, ConverseSchedule, ReconnectSchedule
+from tests.simulate.proposed import ProposalsSchedule
 from tests.simulate.ruled import RulesSchedule
 from tests.simulate.schedule import Schedule
 from tests.simulate.voters import VotesSchedule
@@ -22,6 +23,7 @@ KINDS: dict[str, Callable[[int], Schedule]] = {
     "contest": ContestSchedule,
     "votes": VotesSchedule,
     "rules": RulesSchedule,
+    "proposals": ProposalsSchedule,
 }
 
 

@@ -30,6 +30,7 @@ class SimulatedReplica:
             lease_ttl=LEASE_TTL,
             sweep_interval=20.0,
             hot_jobs_bytes=1024 * 1024,
+            rules_need_approval="default=risk",
         )
         self._database = database
         self._people = people
@@ -52,6 +53,7 @@ class SimulatedReplica:
             running += [parts.dispatcher.run(), parts.keeper.run()]
         if isinstance(self._database.rules, SimulatedRules):
             running.append(parts.rules.run())
+            running += [parts.policy.run()] if self._database.rules.need_approval else []
         self._tasks = [asyncio.create_task(work) for work in running]
 
     async def serve(self, method: str, user: str, context: Any) -> None:

@@ -25,6 +25,8 @@ LEARN_WITHIN = 8.0
 class SimulatedRules:
     """Implements the RuleStore port, and the guard of a write that uses rules."""
 
+    need_approval = False
+
     def __init__(
         self,
         read: Callable[[Callable[[], object]], Awaitable[object]],

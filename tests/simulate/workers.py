@@ -229,6 +229,8 @@ class WorkSchedule(Schedule):
                 check_aggregate(Aggregate(job, prompts, answers), sorted(log, key=lambda e: e.seq))
             except (AssertionError, ValueError) as error:
                 self.verdicts.report(f"the log of a job is in disorder: {error!r}")
+            if job.workerless:
+                continue  # its result is how its prompt ended
             if job.state is JobState.COMPLETED:
                 decisions = {
                     p.key: p.resolution.answer.decision is Decision.ACCEPT

@@ -11,6 +11,7 @@ import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain import routing_commands as r
+from askback_server.domain import vote_commands as v
 from askback_server.domain.absence_rules import (
     MAX_PER_PERSON,
     AbsenceNotFound,
@@ -44,6 +45,7 @@ from tests.support.aggregates import (
 )
 
 CID = Principal("cid", frozenset({Role.CONSOLE}))
+DAN = Principal("dan", frozenset({Role.CONSOLE}))
 FOR_ANN = Audience(frozenset({"ann"}))
 STEP = EscalationStep(2 * HOUR, Audience(frozenset({"dan"})))
 LIMITS = Limits()
@@ -394,3 +396,35 @@ def test_a_deleted_absence_ends_now_or_never_begins() -> None:
     assert (ended.from_at, ended.until_at) == (START, START)
     over = away("ann", begin=-2 * HOUR, end=-HOUR)
     assert end_absence(over, START) == over
+
+
+def test_a_substitute_who_has_voted_remains_one() -> None:
+    world = waiting(question(audience=Audience(frozenset({"ann", "cid"})), approval=Approval(2)))
+    set_away(world, away("ann", "bob"))
+    first = world.answer(principal=BOB)
+    world.on_job(r.ReviewAbsences)
+    assert world.change is None
+    assert stand_ins(world) == [("ann", "bob")]
+    world.on_prompt(v.WithdrawAnswer, principal=BOB, answer_id=first.answer_id)
+    assert world.answer(principal=BOB, answer_id="again").status is AnswerStatus.RECORDED
+
+
+def test_the_end_of_an_absence_ends_what_follows_from_it_for_substitutes_too() -> None:
+    """Bob, who stands in for ann, has added cid, who is away longer than ann."""
+    world = waiting(question(audience=FOR_ANN))
+    set_away(world, away("ann", "bob"))
+    world.on_prompt(r.DelegatePrompt, principal=BOB, user="cid", mode=DelegationMode.ADD)
+    set_away(world, away("ann", "bob"), away("cid", "dan", end=5 * HOUR))
+    assert stand_ins(world) == [("ann", "bob"), ("bob", "cid"), ("cid", "dan")]
+    world.tick(HOUR).expire()
+    assert stand_ins(world) == []
+    assert not world.prompt().is_for(DAN)
+
+
+def test_a_substitute_acts_by_the_right_that_the_absent_person_acts_by() -> None:
+    """Cid is asked itself, and bob has given it the same right in addition."""
+    world = waiting(question(audience=Audience(frozenset({"bob", "cid"}))))
+    world.on_prompt(r.DelegatePrompt, principal=BOB, user="cid", mode=DelegationMode.ADD)
+    set_away(world, away("cid", "dan"))
+    world.answer(principal=DAN)
+    assert world.submissions()[-1].answer.on_behalf_of == "cid"

@@ -24,6 +24,9 @@ from askback_server.domain.prompts import Prompt
 from askback_server.domain.put_delegations import put_delegation
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
+Key = tuple[str, str]
+"""A person who is away, and its substitute."""
+
 
 def follow_absences(change: Change, prompt: Prompt) -> Prompt:
     """Give the rights of people who are away to their substitutes, and end what is over.
@@ -55,33 +58,56 @@ def is_deserted(change: Change, prompt: Prompt) -> bool:
 
 
 def _follow(change: Change, prompt: Prompt) -> Prompt:
-    now = change.facts.now
+    wanted, refused, over = _compare(change, prompt)
+    while over:
+        prompt = _end(change, prompt, over)
+        # What follows from them has ended too: it gives no right to a substitute any more.
+        wanted, refused, over = _compare(change, prompt)
     given = prompt.content.delegations or Delegations()
-    skipped = set(given.skipped)
-    wanted, refused = _Wanted(change, prompt).find()
-    claimant, kept = prompt.claimant(now), dict[int, Delegation]()
-    stand_ins = [each for each in given.active if each.cause is DelegationCause.ABSENCE]
-    claimed = {d.number for each in stand_ins if each.user == claimant for d in given.chain(each.number)}
-    ended: list[int] = []
-    for each in stand_ins:
-        key = each.giver, each.user
-        until = wanted[key].until if key in wanted else None
-        if until is None and key not in refused and each.number in claimed:
-            until = prompt.claimed_until
-        if until is None:
-            ended.append(each.number)
-        elif until != each.until:
-            kept[each.number] = replace(each, until=until)
-    if ended:
-        prompt = _end(change, prompt, ended)
-    for each in kept.values():
-        if (left := prompt.content.delegations) is not None:
-            prompt = put_delegation(change, prompt, left.put(each), each)
+    for each in _stand_ins(given):
+        until = _until(change, prompt, wanted, refused, each)
+        if until != each.until and (left := prompt.content.delegations) is not None:
+            changed = replace(each, until=until)
+            prompt = put_delegation(change, prompt, left.put(changed), changed)
     prompt = _add(change, prompt, wanted)
     for (absent, substitute), why in refused.items():
-        if (absent, substitute) not in skipped:
+        if (absent, substitute) not in given.skipped:
             prompt = _skip(change, prompt, absent, substitute, why)
     return prompt
+
+
+def _compare(change: Change, prompt: Prompt) -> tuple[dict[Key, Delegation], dict[Key, str], list[int]]:
+    """The delegations that absences ask for, why other substitutes have none, and the numbers of those that
+    are over."""
+    wanted, refused = _Wanted(change, prompt).find()
+    given = prompt.content.delegations or Delegations()
+    over = [d.number for d in _stand_ins(given) if _until(change, prompt, wanted, refused, d) is None]
+    return wanted, refused, over
+
+
+def _stand_ins(given: Delegations) -> list[Delegation]:
+    return [each for each in given.active if each.cause is DelegationCause.ABSENCE]
+
+
+def _until(
+    change: Change,
+    prompt: Prompt,
+    wanted: dict[Key, Delegation],
+    refused: dict[Key, str],
+    each: Delegation,
+) -> datetime | None:
+    """When the delegation to a substitute ends: with the absence, or with the claim that it is needed for.
+    None: it is over."""
+    key = each.giver, each.user
+    if key in wanted:
+        return wanted[key].until
+    given = prompt.content.delegations
+    if key in refused or given is None:
+        return None
+    claimant = prompt.claimant(change.facts.now)
+    claimed = [d for d in _stand_ins(given) if d.user == claimant]
+    is_needed = any(each in given.chain(d.number) for d in claimed)
+    return prompt.claimed_until if is_needed else None
 
 
 def _end(change: Change, prompt: Prompt, numbers: list[int]) -> Prompt:
@@ -98,9 +124,9 @@ def _end(change: Change, prompt: Prompt, numbers: list[int]) -> Prompt:
     return change.put(end_claim(evolve(prompt, content=prompt.content.delegate(after)), ended))
 
 
-def _add(change: Change, prompt: Prompt, wanted: dict[tuple[str, str], Delegation]) -> Prompt:
+def _add(change: Change, prompt: Prompt, wanted: dict[Key, Delegation]) -> Prompt:
     """Add the substitutes that are missing, in the order of their chains."""
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[Key, int] = {}
     for key, each in wanted.items():
         given = prompt.content.delegations or Delegations()
         known = next((d for d in given.active if d.cause is each.cause and (d.giver, d.user) == key), None)
@@ -131,10 +157,10 @@ class _Wanted:
         self._prompt = prompt
         self._job: Job = change.job
         self._given = prompt.content.delegations or Delegations()
-        self._found: dict[tuple[str, str], Delegation] = {}
-        self._refused: dict[tuple[str, str], str] = {}
+        self._found: dict[Key, Delegation] = {}
+        self._refused: dict[Key, str] = {}
 
-    def find(self) -> tuple[dict[tuple[str, str], Delegation], dict[tuple[str, str], str]]:
+    def find(self) -> tuple[dict[Key, Delegation], dict[Key, str]]:
         """The delegations by giver and substitute, and why other substitutes have none."""
         for holder, person, parent, chain in self._rights():
             self._walk(holder, person, parent, chain)
@@ -162,6 +188,8 @@ class _Wanted:
             substitute = absence.substitute
             if not substitute:
                 return
+            if (person, substitute) in self._found:
+                return  # by the first right of the person, which it acts by itself
             is_circle = substitute in people
             if not is_circle and self._has_right(content, substitute, person):
                 return

@@ -2,6 +2,7 @@
 
 from tests.simulate.bugs.converse import ACCESS, CONVERSE, RECONNECT
 from tests.simulate.bugs.planted import Bug
+from tests.simulate.bugs.proposals import PROPOSALS
 from tests.simulate.bugs.rules import RULES
 from tests.simulate.bugs.votes import VOTES
 from tests.simulate.bugs.work import CONTEST, WORK
@@ -14,5 +15,6 @@ BUGS: dict[str, dict[str, Bug]] = {
     "contest": CONTEST,
     "votes": VOTES,
     "rules": RULES,
+    "proposals": PROPOSALS,
 }
 """By the kind of schedule that finds them."""
