@@ -56,6 +56,15 @@ def _give_a_right_twice(patch: Patch) -> None:
     patch.setattr(_Wanted, "_has_right", lambda *_: False)
 
 
+def _let_inactive_people_stand_in(patch: Patch) -> None:
+    learn = KnownAbsences.learn
+
+    def learn_as_active(self: KnownAbsences, found: Any) -> None:
+        learn(self, [replace(each, inactive=frozenset()) for each in found])
+
+    patch.setattr(KnownAbsences, "learn", learn_as_active)
+
+
 def _keep_what_follows_from_an_end(patch: Patch) -> None:
     compare, wanted = substitutes._compare, list[Any]()
 
@@ -128,6 +137,7 @@ BUGS: dict[str, Callable[[Patch], None]] = {
     "a delegation and an absence give a right twice": _give_a_right_twice,
     "a right remains that followed from an absence": _keep_what_follows_from_an_end,
     "a substitute who has voted is skipped": _skip_who_has_voted_as_a_substitute,
+    "an inactive person is a substitute": _let_inactive_people_stand_in,
     "substitutes in a circle": _accept_circles,
     "absences of a person overlap": _accept_overlaps,
     "open prompts are not reviewed": _review_nothing,

@@ -36,6 +36,8 @@ class Absence:
     end: float
     sub: str
     changed: float
+    gone: bool = False
+    """Whether a replica has heard that the person or the substitute is inactive."""
 
     def __deepcopy__(self, _: Any) -> Absence:
         return self
@@ -62,6 +64,7 @@ class Absences:
         self.heard: list[dict[str, Absence]] = [{}, {}]
         self.listened = [0.0, 0.0]
         """When each replica last read the absences."""
+        self.inactive: frozenset[str] = frozenset()
         self.reviewed: dict[str, float] = {}
         """The times for which the prompts of absences were reviewed."""
 
@@ -103,12 +106,22 @@ class Absences:
         if new.end <= max(new.begin, self.now) or overlaps or _closes_circle(new, others):
             raise Refused("InvalidField")
 
+    def turn_person(self, name: str, *, active: bool) -> None:
+        """The directory says that a person is active, or not: its absences and those of others that it stands
+        in for are changed."""
+        if active == (name not in self.inactive):
+            return
+        self.inactive = self.inactive ^ {name}
+        theirs = [a for a in self.away.values() if name in (a.who, a.sub) and a.end > self.now - OVERLAP]
+        self.away = {**self.away, **{a.n: replace(a, changed=self.now) for a in theirs}}
+
     def _tell(self, place: int, a: Absence) -> Absence:
         self.away = {**self.away, a.n: a}
         self._hear(place, {a.n: a})
         return a
 
     def _hear(self, place: int, news: dict[str, Absence]) -> None:
+        news = {n: replace(a, gone=bool({a.who, a.sub} & self.inactive)) for n, a in news.items()}
         heard = {**self.heard[place], **news}
         old = self.now - FORGET
         heard = {n: a for n, a in heard.items() if not (a.changed < old and a.end <= old)}
@@ -141,13 +154,13 @@ class Absences:
         """Make the substitutes of an open prompt what they should be."""
         while True:
             wanted, refused = self._wanted(p)
-            over = [d["n"] for d in p["given"] if d["away"] and self._stays(p, wanted, d) is None]
+            over = [d["n"] for d in p["given"] if d["away"] and self._stays(p, wanted, refused, d) is None]
             if not over:
                 break
             rights.end(p, over, votes=False)
         for d in p["given"]:
             if d["away"]:
-                d["until"] = self._stays(p, wanted, d)
+                d["until"] = self._stays(p, wanted, refused, d)
         numbers: dict[Pair, int] = {}
         for (giver, sub), new in wanted.items():
             old = [d for d in p["given"] if d["away"] and (d["giver"], d["to"]) == (giver, sub)]
@@ -159,10 +172,15 @@ class Absences:
             numbers[new["holder"], sub] = old[0]["n"]
         p["skipped"] |= refused
 
-    def _stays(self, p: Prompt, wanted: dict[Pair, dict[str, Any]], d: dict[str, Any]) -> float | None:
-        """Until when a substitute has its right; None: it is over. A claim that needs it keeps it."""
+    def _stays(
+        self, p: Prompt, wanted: dict[Pair, dict[str, Any]], refused: set[Pair], d: dict[str, Any]
+    ) -> float | None:
+        """Until when a substitute has its right; None: it is over. A claim that needs it keeps it, unless it
+        may not be a substitute any more."""
         if (d["giver"], d["to"]) in wanted:
             return float(wanted[d["giver"], d["to"]]["until"])
+        if (d["giver"], d["to"]) in refused:
+            return None
         who, until = p["claim"]
         if until is None or until <= self.now:
             return None
@@ -191,7 +209,7 @@ class Absences:
                     break
                 length += 1
                 votes = any(v[0] == a.sub and v[3] != holder for v in p["votes"])
-                if a.sub in seen or a.sub in p["out"] or length > rights.MOST or votes:
+                if a.sub in seen or a.sub in p["out"] or length > rights.MOST or votes or a.gone:
                     refused.add((person, a.sub))
                     break
                 until = min(until, a.end)

@@ -70,7 +70,12 @@ class Jobs(Rulings):
         return ("job", j["state"])
 
     def cancel(self, job: str) -> Reply:
-        j = self._job_of_a_client(job)
+        self._job_of_a_client(job)
+        return self.end_proposal(job)
+
+    def end_proposal(self, job: str) -> Reply:
+        """What the service does itself: it cancels the job that asks about a rule."""
+        j = self._job(job)
         if j["state"] == "CANCELLED" or (j["cancel_requested"] and j["state"] not in ENDED):
             return ("job", j["state"])
         if j["state"] in ENDED:

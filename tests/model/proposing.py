@@ -98,7 +98,7 @@ class Proposing(Away):
         await self._settle_jobs(calls)
 
     def _withdraw(self, job: str) -> Call:
-        return "cancel", {"job": job, "at": 0}
+        return "end_proposal", {"job": job, "at": 0}
 
     def _ask(self, name: str) -> Call:
         rule = self.model.proposals[name].rule

@@ -213,6 +213,7 @@ class Rulings(Answers):
         self.newest[rule.name] = max(rule.revision, self.newest.get(rule.name, 0))
 
     def note_author(self, name: str, *, active: bool, groups: frozenset[str]) -> None:
+        self.turn_person(name, active=active)
         self._turn(self.book.with_author(name, active=active, groups=groups))
 
     def _turn(self, book: Book) -> None:
