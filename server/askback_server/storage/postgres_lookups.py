@@ -7,7 +7,6 @@ every batch and every announced change. Here each is compiled once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -75,20 +74,19 @@ class PostgresLookups(Dialect):
 async def _fetch(pinned: PinnedDrivers, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of a statement. Raises StorageUnavailable."""
     sql, parameters = compile_lookup(statement)
-    async with AsyncExitStack() as connected:
-        try:
-            driver = await connected.enter_async_context(pinned.one())
-        except BROKEN as error:
+    given, is_connected = [values.get(name, constant) for name, constant in parameters], False
+    # Outside of the connection's context, which must see that a statement has timed out.
+    try:
+        async with pinned.one() as driver:
+            is_connected = True
+            found: Sequence[Any] = await driver.fetch(sql, *given)
+            return found
+    except BROKEN as error:
+        if not is_connected:
             raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
-        try:
-            found: Sequence[Any] = await driver.fetch(
-                sql, *(values.get(name, constant) for name, constant in parameters)
-            )
-        except BROKEN as error:
-            if not is_outage(error):
-                raise
-            raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
-        return found
+        if not is_outage(error):
+            raise
+        raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
 
 
 @lru_cache(maxsize=256)
