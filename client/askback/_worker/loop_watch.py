@@ -81,6 +81,7 @@ class LoopWatch:
                 continue
             frame = sys._current_frames().get(thread)
             culprit = self._describe(frame) if frame is not None else ""
+            del frame  # it keeps the variables of the whole stack, until the next blocked call
             if noted != self._noted or not culprit:
                 continue
             self._culprit = culprit
