@@ -127,14 +127,8 @@ class Aggregate:
 
         What is known of the whole, such as its size, is derived from the few parts that change.
         """
-        after = {
-            "job": job,
-            "prompts": self.prompts,
-            "submissions": self.submissions,
-            "understanding": understanding or self.understanding,
-            "carried": self.carried,
-            "keys": self.keys,
-        }
+        after = {"job": job, "prompts": self.prompts, "submissions": self.submissions, "carried": self.carried}
+        after |= {"understanding": understanding or self.understanding, "keys": self.keys}
         if prompts:
             asked = {p.key: i for i, p in prompts.items() if i not in self.prompts}
             after["prompts"] = self.prompts | prompts
