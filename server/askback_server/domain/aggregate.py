@@ -123,12 +123,11 @@ class Aggregate:
         submissions: Sequence[Submission] = (),
         understanding: DeepUnderstanding | None = None,
     ) -> Aggregate:
-        """The aggregate with another version of its job, and with changed and further parts.
-
-        What is known of the whole, such as its size, is derived from the few parts that change.
-        """
-        after = {"job": job, "prompts": self.prompts, "submissions": self.submissions, "carried": self.carried}
-        after |= {"understanding": understanding or self.understanding, "keys": self.keys}
+        """The aggregate with another version of its job, and with changed and further parts. What is known of
+        the whole, such as its size, is derived from the few parts that change."""
+        after = {"job": job, "prompts": self.prompts, "submissions": self.submissions}
+        after |= {"understanding": understanding or self.understanding, "carried": self.carried}
+        after["keys"] = self.keys
         if prompts:
             asked = {p.key: i for i, p in prompts.items() if i not in self.prompts}
             after["prompts"] = self.prompts | prompts
