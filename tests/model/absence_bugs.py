@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from askback_server.domain import absence_rules, prompt_rules, substitutes
+from askback_server.domain import absence_rules, substitutes
 from askback_server.domain.absences import Absence
-from askback_server.domain.delegations import Delegations
+from askback_server.domain.delegations import Delegations, Right
 from askback_server.domain.substitutes import _Wanted
-from askback_server.engine.absences import AbsenceKeeper, KnownAbsences
+from askback_server.engine.absence_reviews import AbsenceReviews
+from askback_server.engine.known_absences import KnownAbsences
 
 Patch = pytest.MonkeyPatch
 
@@ -95,14 +96,14 @@ def _accept_overlaps(patch: Patch) -> None:
 
 
 def _review_nothing(patch: Patch) -> None:
-    async def skip(*_: Any) -> bool:
-        return True
+    async def skip(*_: Any) -> set[str]:
+        return set()
 
-    patch.setattr(AbsenceKeeper, "_review", skip)
+    patch.setattr(AbsenceReviews, "_review", skip)
 
 
 def _extend_claims_after_the_end(patch: Patch) -> None:
-    patch.setattr(prompt_rules, "_end_of_right", lambda *_: None)
+    patch.setattr(Right, "until", None)
 
 
 def _read_only_at_the_start(patch: Patch) -> None:

@@ -40,7 +40,7 @@ SEEDS = {
     "first rule decides": 1,
     "most specific rule decides": 6,
     "rule of an excluded author": 2,
-    "rule by a right that was given away": 6,
+    "rule by a right that was given away": 8,
     "rule passes over a claim": 11,
     "one use more": 0,
     "an error is no match": 5,
