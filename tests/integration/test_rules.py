@@ -242,9 +242,13 @@ async def test_no_client_ends_the_approval_of_a_rule(service: ServiceWorld) -> N
     rule = (await pia.policies.CreateRule(request)).rule
     prompt, job_id = await proposal(service, rule), rule.proposal_job_id
     update = jobs.UpdateJobRequest(job={"job_id": job_id}, update_mask={"paths": ["labels"]})
+    state = {"job_id": job_id, "complete": True}
+    note = jobs.UpdateDeepUnderstandingRequest(deep_understanding=state, update_mask={"paths": ["complete"]})
     for call in (
         service.jobs.CancelJob(jobs.CancelJobRequest(job_id=job_id)),
         service.jobs.UpdateJob(update),
+        service.jobs.UpdateDeepUnderstanding(note),
+        service.hitl.CancelPrompt(hitl.CancelPromptRequest(prompt_id=prompt.prompt_id)),
     ):
         await expect_refusal(call, "PERMISSION_DENIED", "PERMISSION_DENIED")
     await quin.hitl.AnswerPrompt(answer(prompt))

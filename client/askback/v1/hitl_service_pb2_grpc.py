@@ -302,7 +302,8 @@ class HitlServiceServicer(object):
 
     def CancelPrompt(self, request, context):
         """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
-        changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+        changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED
+        (PERMISSION_DENIED) for the approval of a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -154,7 +154,8 @@ class HitlServiceStub:
     """
     CancelPrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.CancelPromptRequest, _hitl_service_pb2.CancelPromptResponse]
     """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
-    changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+    changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED
+    (PERMISSION_DENIED) for the approval of a rule.
     """
     ListAnswers: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ListAnswersRequest, _hitl_service_pb2.ListAnswersResponse]
     """Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
@@ -294,7 +295,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     """
     CancelPrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.CancelPromptRequest, _hitl_service_pb2.CancelPromptResponse]  # type: ignore[assignment]
     """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
-    changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+    changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED
+    (PERMISSION_DENIED) for the approval of a rule.
     """
     ListAnswers: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ListAnswersRequest, _hitl_service_pb2.ListAnswersResponse]  # type: ignore[assignment]
     """Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
@@ -509,7 +511,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_hitl_service_pb2.CancelPromptResponse, _abc.Awaitable[_hitl_service_pb2.CancelPromptResponse]]:
         """Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
-        changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+        changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED
+        (PERMISSION_DENIED) for the approval of a rule.
         """
 
     @_abc_1.abstractmethod

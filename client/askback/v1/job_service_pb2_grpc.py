@@ -233,7 +233,7 @@ class JobServiceServicer(object):
     def UpdateJob(self, request, context):
         """Changes the fields named in the mask, in any state of the job; `retention` only before its
         `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
-        (VERSION_MISMATCH).
+        (VERSION_MISMATCH), PERMISSION_DENIED (PERMISSION_DENIED) for a job that approves a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,7 +244,7 @@ class JobServiceServicer(object):
         is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
         CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
         job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
-        on a COMPLETED or FAILED job.
+        on a COMPLETED or FAILED job, PERMISSION_DENIED (PERMISSION_DENIED) for one that approves a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +263,8 @@ class JobServiceServicer(object):
 
     def DeleteJob(self, request, context):
         """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
-        FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
+        FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended, PERMISSION_DENIED (PERMISSION_DENIED)
+        for one that approves a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,7 +282,8 @@ class JobServiceServicer(object):
     def UpdateDeepUnderstanding(self, request, context):
         """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
         (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
-        FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+        FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE), PERMISSION_DENIED
+        (PERMISSION_DENIED) for a job that approves a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -108,14 +108,14 @@ class JobServiceStub:
     UpdateJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]
     """Changes the fields named in the mask, in any state of the job; `retention` only before its
     `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
-    (VERSION_MISMATCH).
+    (VERSION_MISMATCH), PERMISSION_DENIED (PERMISSION_DENIED) for a job that approves a rule.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
     """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
     is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
     CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
     job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
-    on a COMPLETED or FAILED job.
+    on a COMPLETED or FAILED job, PERMISSION_DENIED (PERMISSION_DENIED) for one that approves a rule.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
     """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
@@ -126,7 +126,8 @@ class JobServiceStub:
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
-    FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
+    FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended, PERMISSION_DENIED (PERMISSION_DENIED)
+    for one that approves a rule.
     """
     GetDeepUnderstanding: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetDeepUnderstandingRequest, _job_service_pb2.GetDeepUnderstandingResponse]
     """Reads a job's deep-understanding state; an empty one if none was written. It holds questions
@@ -136,7 +137,8 @@ class JobServiceStub:
     UpdateDeepUnderstanding: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateDeepUnderstandingRequest, _job_service_pb2.UpdateDeepUnderstandingResponse]
     """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
     (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
-    FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+    FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE), PERMISSION_DENIED
+    (PERMISSION_DENIED) for a job that approves a rule.
     """
     GetOverview: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetOverviewRequest, _job_service_pb2.GetOverviewResponse]
     """Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
@@ -226,14 +228,14 @@ class JobServiceAsyncStub(JobServiceStub):
     UpdateJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]  # type: ignore[assignment]
     """Changes the fields named in the mask, in any state of the job; `retention` only before its
     `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
-    (VERSION_MISMATCH).
+    (VERSION_MISMATCH), PERMISSION_DENIED (PERMISSION_DENIED) for a job that approves a rule.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
     is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
     CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
     job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
-    on a COMPLETED or FAILED job.
+    on a COMPLETED or FAILED job, PERMISSION_DENIED (PERMISSION_DENIED) for one that approves a rule.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
     """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
@@ -244,7 +246,8 @@ class JobServiceAsyncStub(JobServiceStub):
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
-    FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
+    FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended, PERMISSION_DENIED (PERMISSION_DENIED)
+    for one that approves a rule.
     """
     GetDeepUnderstanding: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetDeepUnderstandingRequest, _job_service_pb2.GetDeepUnderstandingResponse]  # type: ignore[assignment]
     """Reads a job's deep-understanding state; an empty one if none was written. It holds questions
@@ -254,7 +257,8 @@ class JobServiceAsyncStub(JobServiceStub):
     UpdateDeepUnderstanding: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateDeepUnderstandingRequest, _job_service_pb2.UpdateDeepUnderstandingResponse]  # type: ignore[assignment]
     """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
     (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
-    FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+    FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE), PERMISSION_DENIED
+    (PERMISSION_DENIED) for a job that approves a rule.
     """
     GetOverview: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetOverviewRequest, _job_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
     """Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
@@ -377,7 +381,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_job_service_pb2.UpdateJobResponse, _abc.Awaitable[_job_service_pb2.UpdateJobResponse]]:
         """Changes the fields named in the mask, in any state of the job; `retention` only before its
         `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
-        (VERSION_MISMATCH).
+        (VERSION_MISMATCH), PERMISSION_DENIED (PERMISSION_DENIED) for a job that approves a rule.
         """
 
     @_abc_1.abstractmethod
@@ -390,7 +394,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
         CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
         job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
-        on a COMPLETED or FAILED job.
+        on a COMPLETED or FAILED job, PERMISSION_DENIED (PERMISSION_DENIED) for one that approves a rule.
         """
 
     @_abc_1.abstractmethod
@@ -413,7 +417,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.DeleteJobResponse, _abc.Awaitable[_job_service_pb2.DeleteJobResponse]]:
         """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
-        FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
+        FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended, PERMISSION_DENIED (PERMISSION_DENIED)
+        for one that approves a rule.
         """
 
     @_abc_1.abstractmethod
@@ -435,7 +440,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_job_service_pb2.UpdateDeepUnderstandingResponse, _abc.Awaitable[_job_service_pb2.UpdateDeepUnderstandingResponse]]:
         """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
         (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
-        FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+        FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE), PERMISSION_DENIED
+        (PERMISSION_DENIED) for a job that approves a rule.
         """
 
     @_abc_1.abstractmethod

@@ -247,6 +247,7 @@ def update_understanding(
     """Set fields of the deep-understanding state. Needs the newest fencing token from a worker."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     job = aggregate.require_job(command.job_id, command.principal)
+    require_own(job.job_type, command.principal)
     session = None
     if command.token or not command.principal.has(Role.CLIENT):
         # Without the fence a lost attempt could overwrite the current one. Clients need no token.

@@ -29,6 +29,7 @@ from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt, PromptState, Submission
+from askback_server.domain.reserved_jobs import require_own
 from askback_server.domain.rights import find_right, right_to_answer
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 from askback_server.domain.visible_prompts import find_for_person, not_found
@@ -249,11 +250,13 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
 
 
 def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> RuleResult[Prompt]:
-    """Withdraw an open prompt; its job continues. Raises PromptClosed."""
+    """Withdraw an open prompt; its job continues. Raises PromptClosed, and PermissionDenied for the approval
+    of a rule."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     prompt = aggregate.find(command.ref)
     if prompt is None or not command.principal.may_use(prompt.namespace):
         raise not_found(command)
+    require_own(prompt.job_type, command.principal)
     check = Checker(facts.limits)
     check.text("reason", command.reason, facts.limits.reason_chars)
     check.done()

@@ -151,7 +151,8 @@ type HitlServiceClient interface {
 	// FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
 	ReroutePrompt(ctx context.Context, in *ReroutePromptRequest, opts ...grpc.CallOption) (*ReroutePromptResponse, error)
 	// Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
-	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED
+	// (PERMISSION_DENIED) for the approval of a rule.
 	CancelPrompt(ctx context.Context, in *CancelPromptRequest, opts ...grpc.CallOption) (*CancelPromptResponse, error)
 	// Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
 	// NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
@@ -447,7 +448,8 @@ type HitlServiceServer interface {
 	// FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED (PERMISSION_DENIED) for the approval of a rule.
 	ReroutePrompt(context.Context, *ReroutePromptRequest) (*ReroutePromptResponse, error)
 	// Withdraws an open prompt: it ends as CANCELLED and the job goes on. On a CANCELLED prompt it
-	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED).
+	// changes nothing. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLOSED), PERMISSION_DENIED
+	// (PERMISSION_DENIED) for the approval of a rule.
 	CancelPrompt(context.Context, *CancelPromptRequest) (*CancelPromptResponse, error)
 	// Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
 	// NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).

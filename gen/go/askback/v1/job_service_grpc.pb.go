@@ -110,13 +110,13 @@ type JobServiceClient interface {
 	WatchJobs(ctx context.Context, in *WatchJobsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchJobsResponse], error)
 	// Changes the fields named in the mask, in any state of the job; `retention` only before its
 	// `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
-	// (VERSION_MISMATCH).
+	// (VERSION_MISMATCH), PERMISSION_DENIED (PERMISSION_DENIED) for a job that approves a rule.
 	UpdateJob(ctx context.Context, in *UpdateJobRequest, opts ...grpc.CallOption) (*UpdateJobResponse, error)
 	// Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
 	// is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
 	// CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
 	// job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
-	// on a COMPLETED or FAILED job.
+	// on a COMPLETED or FAILED job, PERMISSION_DENIED (PERMISSION_DENIED) for one that approves a rule.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
 	// Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
 	// `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
@@ -125,7 +125,8 @@ type JobServiceClient interface {
 	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
 	RetryJob(ctx context.Context, in *RetryJobRequest, opts ...grpc.CallOption) (*RetryJobResponse, error)
 	// Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
-	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
+	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended, PERMISSION_DENIED (PERMISSION_DENIED)
+	// for one that approves a rule.
 	DeleteJob(ctx context.Context, in *DeleteJobRequest, opts ...grpc.CallOption) (*DeleteJobResponse, error)
 	// Reads a job's deep-understanding state; an empty one if none was written. It holds questions
 	// and answers, so for a console the job exists only if it may see every prompt of it. Errors:
@@ -133,7 +134,8 @@ type JobServiceClient interface {
 	GetDeepUnderstanding(ctx context.Context, in *GetDeepUnderstandingRequest, opts ...grpc.CallOption) (*GetDeepUnderstandingResponse, error)
 	// Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
 	// (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
-	// FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+	// FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE), PERMISSION_DENIED
+	// (PERMISSION_DENIED) for a job that approves a rule.
 	UpdateDeepUnderstanding(ctx context.Context, in *UpdateDeepUnderstandingRequest, opts ...grpc.CallOption) (*UpdateDeepUnderstandingResponse, error)
 	// Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
 	// A client gets all of it. A console gets the figures of the open prompts that it may see, and
@@ -364,13 +366,13 @@ type JobServiceServer interface {
 	WatchJobs(*WatchJobsRequest, grpc.ServerStreamingServer[WatchJobsResponse]) error
 	// Changes the fields named in the mask, in any state of the job; `retention` only before its
 	// `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
-	// (VERSION_MISMATCH).
+	// (VERSION_MISMATCH), PERMISSION_DENIED (PERMISSION_DENIED) for a job that approves a rule.
 	UpdateJob(context.Context, *UpdateJobRequest) (*UpdateJobResponse, error)
 	// Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
 	// is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
 	// CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
 	// job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
-	// on a COMPLETED or FAILED job.
+	// on a COMPLETED or FAILED job, PERMISSION_DENIED (PERMISSION_DENIED) for one that approves a rule.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
 	// Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
 	// `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
@@ -379,7 +381,8 @@ type JobServiceServer interface {
 	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
 	RetryJob(context.Context, *RetryJobRequest) (*RetryJobResponse, error)
 	// Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
-	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
+	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended, PERMISSION_DENIED (PERMISSION_DENIED)
+	// for one that approves a rule.
 	DeleteJob(context.Context, *DeleteJobRequest) (*DeleteJobResponse, error)
 	// Reads a job's deep-understanding state; an empty one if none was written. It holds questions
 	// and answers, so for a console the job exists only if it may see every prompt of it. Errors:
@@ -387,7 +390,8 @@ type JobServiceServer interface {
 	GetDeepUnderstanding(context.Context, *GetDeepUnderstandingRequest) (*GetDeepUnderstandingResponse, error)
 	// Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
 	// (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
-	// FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+	// FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE), PERMISSION_DENIED
+	// (PERMISSION_DENIED) for a job that approves a rule.
 	UpdateDeepUnderstanding(context.Context, *UpdateDeepUnderstandingRequest) (*UpdateDeepUnderstandingResponse, error)
 	// Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
 	// A client gets all of it. A console gets the figures of the open prompts that it may see, and
