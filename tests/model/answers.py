@@ -187,6 +187,8 @@ class Answers(State):
         j = self.jobs.get(job)
         if j is None or key not in j["prompts"]:
             raise Refused("PromptNotFound")
+        if job.startswith("askback.rules:"):
+            raise Refused("PermissionDenied")
         p = j["prompts"][key]
         if p["state"] != "CANCELLED":
             self._expire_due(j)
