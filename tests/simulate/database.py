@@ -30,6 +30,7 @@ from askback_server.ports.storage import (
 )
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
+from tests.simulate.absences import SimulatedAbsences
 from tests.simulate.idle_stores import IdleCheckpoints, IdleRules, IdleStores
 from tests.simulate.rules import SimulatedRules
 from tests.simulate.virtual_time import LoopClock
@@ -74,11 +75,14 @@ class SimulatedDatabase:
         self.jobs = self.queue = self.feed = self
         idle = IdleStores(self.pause)
         self.census = self.presence = self.queue_locks = self.sign_outs = idle
-        self.overview = self.people = self.absences = self.audit = idle
+        self.overview = self.people = self.audit = idle
+        self.absences: IdleStores | SimulatedAbsences = idle
         self.checkpoints = IdleCheckpoints()
         self.rules: IdleRules | SimulatedRules = IdleRules()
         self._channel = SimulatedChannel(seed)
         self.sessions = SimulatedSessions(self)
+        self.on_commit: Callable[[JobWrite], None] = lambda _: None
+        """Told of each write of a job just before its rows are changed."""
 
     @property
     def wakeups(self) -> SimulatedWakeups:
@@ -154,6 +158,7 @@ class SimulatedDatabase:
     def _apply(self, write: JobWrite, xid: int, ids: list[int]) -> None:
         rows, job = self.rows, write.job
         self.rules.commit(write)
+        self.on_commit(write)
         for number, event in zip(ids, write.events, strict=True):
             insort(rows.log, (Position(xid, number), event), key=lambda entry: entry[0])
         if write.deleted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 
 from askback_server.domain.principals import Principal, Role
@@ -17,8 +18,8 @@ _AT_START = (
 class People:
     """The people of a schedule, whose groups may change."""
 
-    def __init__(self) -> None:
-        self._history = {person.subject: [(0.0, person)] for person in _AT_START}
+    def __init__(self, more: Iterable[Principal] = ()) -> None:
+        self._history = {person.subject: [(0.0, person)] for person in (*_AT_START, *more)}
 
     def __getitem__(self, name: str) -> Principal:
         """What the person may do now."""

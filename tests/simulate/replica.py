@@ -11,6 +11,7 @@ from askback_server.config.settings import Config
 from askback_server.sessions.access import Access
 from askback_server.sessions.replica import Replica
 from askback_server.transport.streams import serve_converse, serve_work
+from tests.simulate.absences import SimulatedAbsences
 from tests.simulate.database import SimulatedDatabase
 from tests.simulate.people import People
 from tests.simulate.rules import SimulatedRules
@@ -54,6 +55,8 @@ class SimulatedReplica:
         if isinstance(self._database.rules, SimulatedRules):
             running.append(parts.rules.run())
             running += [parts.policy.run()] if self._database.rules.need_approval else []
+        if isinstance(self._database.absences, SimulatedAbsences):
+            running.append(parts.absences.run())
         self._tasks = [asyncio.create_task(work) for work in running]
 
     async def serve(self, method: str, user: str, context: Any) -> None:
@@ -75,6 +78,10 @@ class SimulatedReplica:
         """Ask every stream to reconnect."""
         for session in tuple(self.parts.streams):
             session.go_away("drain", 2.0)
+
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a task is one of this replica's."""
+        return task in self._tasks
 
     async def crash(self) -> None:
         """Cut all links and cancel all tasks."""

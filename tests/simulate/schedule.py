@@ -105,11 +105,7 @@ class Schedule(ABC):
             fault = rng.choice(self.faults)
             self.note(fault)
             if fault == "crash" and len(self.network.replicas) > 1:
-                replica = rng.choice(self.network.replicas)
-                self.network.replicas.remove(replica)
-                await replica.crash()
-                await asyncio.sleep(rng.uniform(0.1, 2.0))
-                await self._start(replica)
+                await self.crash(rng.choice(self.network.replicas), rng)
             elif fault == "go away":
                 rng.choice(self.network.replicas).go_away()
             elif fault == "database down":
@@ -119,6 +115,13 @@ class Schedule(ABC):
             elif fault == "forget":
                 self.database.forget()
         self.network.faulty = False
+
+    async def crash(self, replica: SimulatedReplica, rng: Random) -> None:
+        """Crash a replica that runs, and start it again a while later."""
+        self.network.replicas.remove(replica)
+        await replica.crash()
+        await asyncio.sleep(rng.uniform(0.1, 2.0))
+        await self._start(replica)
 
     async def _play(self) -> None:
         for replica in self.replicas:
