@@ -19,7 +19,7 @@ from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import ClaimPrompt, PromptRef
 from askback_server.domain.content import Audience, EscalationStep, Exclusion
 from askback_server.domain.delegations import DelegationMode
-from askback_server.domain.errors import Contention, InvalidField, PermissionDenied
+from askback_server.domain.errors import Contention, InvalidField, PermissionDenied, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.exclusions import Excluded
 from askback_server.domain.limits import Limits
@@ -147,6 +147,26 @@ async def test_the_end_of_an_absence_ends_what_its_substitute_has_delegated(
     await theirs.update()
     assert await stand_ins(prompt, mine.node) == []
     await check_job(mine.node.database, job.job_id)
+
+
+@pytest.mark.parametrize("approval", [None, Approval(1)])
+async def test_the_end_is_by_the_clock_of_the_database(mine: Keeper, approval: Approval | None) -> None:
+    """The replica takes it to be before the end of the absence, and its answers are committed after it."""
+    node = mine.node
+    job = await node.lease_new_job()
+    end = await node.database.ping() - timedelta(seconds=1)
+    node.absences.learn([Absence(uuid7(), "default", "amy", end - HOUR, end, "ben")])
+    node.clock.observe(end - timedelta(seconds=5))
+    prompt = await node.ask(job, "a", question(audience=FOR_AMY, approval=approval))
+    assert await stand_ins(prompt, node) == ["ben"]
+    node.clock.observe(end - timedelta(seconds=5))
+    with pytest.raises(PromptNotFound):
+        await node.engine.execute(ClaimPrompt(principal=BEN, ref=PromptRef(prompt.prompt_id)))
+    node.clock.observe(end - timedelta(seconds=5))
+    with pytest.raises(PromptNotFound):
+        await node.answer(prompt, principal=BEN)
+    assert (await now_of(prompt, node)).is_open
+    await check_job(node.database, job.job_id)
 
 
 async def test_a_substitute_who_has_voted_remains_one_after_a_review(mine: Keeper, theirs: Keeper) -> None:

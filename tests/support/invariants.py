@@ -153,10 +153,26 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
     if before.job is not None and any(e.type is EventType.ANSWER_LATE for e in change.events):
         ends = [before.job.purge_at]
         assert before.job.purge_at is None or facts.now < before.job.purge_at
-    assert guard.not_after == (ends[0] if ends else None)
+    if isinstance(command, c.AnswerPrompt | c.ClaimPrompt) and not getattr(command, "OVERRIDES", False):
+        ends += _right_ends(command, change)
+    assert guard.not_after == min((end for end in ends if end), default=None)
     states = [before.job.state if before.job else None, *(e.state for e in change.events)]
     if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):
         assert guard.session is not None, "resuming at the holder depends on its session"
+
+
+def _right_ends(command: c.AnswerPrompt | c.ClaimPrompt, change: Change) -> list[datetime]:
+    """When the absences end by which the caller has answered or claimed."""
+    acted = EventType.PROMPT_CLAIMED, EventType.PROMPT_ANSWERED, EventType.PROMPT_VOTED
+    found: list[datetime] = []
+    for prompt_id in {e.prompt_id for e in change.events if e.type in acted and e.actor != "system"}:
+        content = change.prompts[prompt_id or ""].content
+        right = content.right_of(command.principal.subject, command.principal.groups)
+        if right is not None and right.delegation is not None and content.delegations is not None:
+            chain = content.delegations.chain(right.delegation.number)
+            by = chain[:1] if isinstance(command, c.ClaimPrompt) else chain
+            found += [each.until for each in by if each.until is not None]
+    return found
 
 
 def _nudge_times(before: Aggregate, change: Change) -> list[datetime]:

@@ -167,6 +167,11 @@ class Delegations:
             number = each.parent
         return found
 
+    def end_of(self, right: Right) -> datetime | None:
+        """When a right ends by itself: with the first absence that it follows from. None: with the prompt."""
+        by = self.chain(right.delegation.number) if right.delegation is not None else []
+        return min((each.until for each in by if each.until is not None), default=None)
+
     def add(self, delegation: Delegation) -> Delegations:
         """With one more; it is given the next number."""
         number = self.last + 1

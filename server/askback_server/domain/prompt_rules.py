@@ -143,6 +143,8 @@ def judge_answer(
     right = None
     if not command.OVERRIDES:
         right = right_to_answer(prompt, command.principal, change.facts.electorate)
+    if right is not None and (given := prompt.content.delegations) is not None:
+        change.require(not_after=given.end_of(right))  # a substitute's right ends like a prompt, at its time
     answer = _build_answer(command, change.facts.now, right.on_behalf_of if right is not None else "")
     if right is not None and prompt.content.approval is not None:
         return cast_vote(change, command, prompt, answer, digest, right)
@@ -227,6 +229,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
     if right is not None and (end := right.until) is not None:
         if end <= facts.now:
             raise not_found(command)  # its timer is late
+        change.require(not_after=end)
         if claimant and end == prompt.claimed_until:
             until = min(until, end)  # the absence is over: only the claim holds the right
     change.record(EventType.PROMPT_CLAIMED, prompt.prompt_id, {"round": prompt.round})
