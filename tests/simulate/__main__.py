@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from tests.simulate.absent import AbsencesSchedule
 from tests.simulate.consoles import AccessSchedule, ConverseSchedule, ReconnectSchedule
 from tests.simulate.proposed import ProposalsSchedule
 from tests.simulate.ruled import RulesSchedule
@@ -24,6 +25,7 @@ KINDS: dict[str, Callable[[int], Schedule]] = {
     "votes": VotesSchedule,
     "rules": RulesSchedule,
     "proposals": ProposalsSchedule,
+    "absences": AbsencesSchedule,
 }
 
 

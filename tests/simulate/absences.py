@@ -23,7 +23,7 @@ class _Review:
 
 
 class SimulatedAbsences:
-    """Implements the AbsenceStore port. A change is made at one time and visible later; a read may be late."""
+    """Implements the AbsenceStore port. A change is visible after the time it says; reads may be late."""
 
     def __init__(
         self,
@@ -38,8 +38,8 @@ class SimulatedAbsences:
         self._lock = asyncio.Lock()
         self._reviews: dict[str, _Review] = {}
         self.stored: dict[str, Absence] = {}
-        self.ever: set[tuple[str, str, datetime]] = set()
-        """Every absence that was ever stored: the person, the substitute and the end."""
+        self._pairs: set[tuple[str, str]] = set()
+        """The person and the substitute of every absence that was ever stored."""
 
     async def change(self, scope: AbsenceScope, decide: ChangeAbsences) -> Absence:
         await self._pause()
@@ -53,9 +53,13 @@ class SimulatedAbsences:
             wanted = replace(wanted, created_at=made, updated_at=now)
             await self._pause()  # until the commit
             self.stored[wanted.absence_id] = wanted
-            self.ever.add((wanted.subject, wanted.substitute, wanted.until_at))
+            self._pairs.add((wanted.subject, wanted.substitute))
         await self._pause()
         return wanted
+
+    def has_been(self, subject: str, substitute: str) -> bool:
+        """Whether there has been an absence of a person with a substitute."""
+        return (subject, substitute) in self._pairs
 
     def _current(self, namespace: str) -> list[Absence]:
         now = self._clock.now()

@@ -10,7 +10,7 @@ from typing import Any
 
 from askback._client.client import Client
 from askback._console.console import Console
-from askback.errors import NotFound, PromptClaimed, PromptClosed, PromptStale
+from askback.errors import NotFound, PermissionDenied, PromptClaimed, PromptClosed, PromptStale
 from askback_server.domain import commands as c
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, PromptContent
@@ -89,11 +89,12 @@ class SimulatedUser:
     async def _answer(self, prompt: Any) -> None:
         try:
             outcome = await (prompt.approve("yes") if self._rng.random() < 0.8 else prompt.decline("no"))
-        except (PromptClosed, PromptStale, PromptClaimed, NotFound) as error:
+        except (PromptClosed, PromptStale, PromptClaimed, NotFound, PermissionDenied) as error:
             self._schedule.note(f"{self.name} answers: {type(error).__name__}")
             return
         self._schedule.note(f"{self.name} answers: {outcome.status}")
-        self.accepted[prompt.prompt_id] = outcome.answer_id
+        if outcome.status == AnswerStatus.ACCEPTED:  # and not a vote before the last one
+            self.accepted[prompt.prompt_id] = outcome.answer_id
 
 
 class ConverseSchedule(Schedule):

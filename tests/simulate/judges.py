@@ -160,8 +160,8 @@ class ConverseJudge:
 
     def _check_was_visible(self, prompt_id: str) -> None:
         images = [p for (i, _), p in self._verdicts.rows.images.items() if i == prompt_id]
-        if self._base is not None and any(p.revision > 1 for p in images):
-            # The earlier audience of an amended prompt is not stored, so its removal may be sent to anyone.
+        if self._base is not None and any(p.revision > 1 or p.is_turned_away for p in images):
+            # Who was asked before is not stored, so the removal may be sent to anyone.
             return
         if not any(p.is_for(viewer) for p in images for viewer in self._viewers):
             self._report("the id of a prompt is sent to a user who could never see it")

@@ -12,7 +12,7 @@ from typing import Any
 
 from askback._wire import connection
 from askback_server.domain.commands import Command
-from askback_server.domain.errors import AskbackError
+from askback_server.domain.errors import AskbackError, StorageUnavailable
 from askback_server.engine import hot_jobs
 from askback_server.sessions import prompt_follower
 from tests.simulate.database import SimulatedDatabase
@@ -121,7 +121,11 @@ class Schedule(ABC):
         self.network.replicas.remove(replica)
         await replica.crash()
         await asyncio.sleep(rng.uniform(0.1, 2.0))
-        await self._start(replica)
+        while True:
+            try:
+                return await self._start(replica)
+            except StorageUnavailable:
+                await asyncio.sleep(0.3)
 
     async def _play(self) -> None:
         for replica in self.replicas:

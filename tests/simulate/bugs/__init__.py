@@ -1,5 +1,6 @@
 """Planted bugs, one per guarantee: the simulator must find each of them."""
 
+from tests.simulate.bugs.absences import ABSENCES
 from tests.simulate.bugs.converse import ACCESS, CONVERSE, RECONNECT
 from tests.simulate.bugs.planted import Bug
 from tests.simulate.bugs.proposals import PROPOSALS
@@ -16,5 +17,6 @@ BUGS: dict[str, dict[str, Bug]] = {
     "votes": VOTES,
     "rules": RULES,
     "proposals": PROPOSALS,
+    "absences": ABSENCES,
 }
 """By the kind of schedule that finds them."""
