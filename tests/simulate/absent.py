@@ -83,12 +83,12 @@ class AbsencesSchedule(ConverseSchedule):
     def _on_granted(self, task: asyncio.Task[Any] | None) -> None:
         """Now and then the replica that has claimed a review crashes before it has ended it."""
         is_faulty = asyncio.get_running_loop().time() < FAULTY
-        if is_faulty and len(self.network.replicas) > 1 and self._crashing.random() < 0.4:
+        if is_faulty and len(self.network.replicas) > 1 and self._crashing.random() < 0.5:
             [replica] = [each for each in self.replicas if each.runs(task)]
             self.do(self._crash_soon(replica))
 
     async def _crash_soon(self, replica: Any) -> None:
-        await asyncio.sleep(self._crashing.choice([0.001, 0.01, 0.03, 0.1, 0.3]))
+        await asyncio.sleep(self._crashing.choice([0.005, 0.02, 0.04, 0.1]))
         if replica in self.network.replicas and len(self.network.replicas) > 1:
             self.note("crash in a review")
             await self.crash(replica, self._crashing)
@@ -141,10 +141,11 @@ class AbsencesSchedule(ConverseSchedule):
             await asyncio.sleep(rng.choice([0.1, 0.3, 0.6, 1.0]))
             now = self.database.clock.now()
             still = [each for each in self.absences.stored.values() if each.until_at > now]
-            if still and rng.random() < 0.25:
+            what = rng.random()
+            if still and what < 0.1:
                 await self._end_absence(rng.choice(still))
             else:
-                await self._set_absence(rng.choice([None, *still]))
+                await self._set_absence(rng.choice(still) if still and what < 0.25 else None)
 
     async def _set_absence(self, before: Absence | None) -> None:
         rng, now = self._leaving, self.database.clock.now()

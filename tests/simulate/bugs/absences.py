@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from askback_server.domain import due
@@ -10,25 +9,24 @@ from askback_server.domain.aggregate import Change
 from askback_server.domain.delegations import Delegations
 from askback_server.domain.events import EventType
 from askback_server.domain.prompts import Prompt
+from askback_server.engine import absence_reviews
 from askback_server.engine.absence_reviews import AbsenceReviews
 from askback_server.engine.known_absences import KnownAbsences
+from askback_server.ports.absences import Claim
 from tests.simulate.bugs.planted import Bug, Patch
 
 
 def _mark_reviews_before_they_are_done(patch: Patch) -> None:
-    review = AbsenceReviews._review
+    async def mark_first(self: AbsenceReviews, namespace: str, absences: Any, due: Any) -> None:
+        until = {each: due[each] for each in absences}
+        claims = await self._store.claim_reviews(until, absence_reviews.LEASE)
+        granted = [absences[each] for each, claim in claims.items() if claim is Claim.GRANTED]
+        done = {each.absence_id: until[each.absence_id] for each in granted}
+        await self._store.finish_reviews(done)
+        await self._review(namespace, frozenset(each.subject for each in granted))
+        self._reviewed |= done | {each: until[each] for each, claim in claims.items() if claim is Claim.DONE}
 
-    async def mark_first(self: AbsenceReviews, namespace: str, people: frozenset[str]) -> set[str]:
-        known = [each for each in self._known.all if each.subject in people]
-        await self._store.finish_reviews({each.absence_id: _past(self, each) for each in known})
-        return await review(self, namespace, people)
-
-    patch.setattr(AbsenceReviews, "_review", mark_first)
-
-
-def _past(reviews: AbsenceReviews, absence: Any) -> datetime:
-    now: datetime = reviews._clock.now()
-    return now
+    patch.setattr(AbsenceReviews, "_review_some", mark_first)
 
 
 def _review_without_reading(patch: Patch) -> None:
@@ -38,8 +36,9 @@ def _review_without_reading(patch: Patch) -> None:
     patch.setattr(KnownAbsences, "keep_up", rest)
 
 
-def _forget_the_end(patch: Patch) -> None:
+def _honour_absences_that_are_over(patch: Patch) -> None:
     patch.setattr(Delegations, "next_end", None)
+    patch.setattr(Delegations, "end_of", lambda *_: None)
 
 
 def _decide_without_the_end(patch: Patch) -> None:
@@ -73,7 +72,7 @@ _NOT_FOLLOWED = "does not follow an absence"
 ABSENCES: dict[str, Bug] = {
     "a review is marked before it is done": Bug(_mark_reviews_before_they_are_done, _NOT_FOLLOWED),
     "absences read only at the start": Bug(_review_without_reading, _NOT_FOLLOWED),
-    "an absence has no end": Bug(_forget_the_end, _NOT_FOLLOWED),
+    "an absence honoured after its end": Bug(_honour_absences_that_are_over, _OVER),
     "the end of an absence not guarded": Bug(_decide_without_the_end, _OVER),
     "a substitute's right kept after a return": Bug(_end_only_what_was_returned, "that has ended"),
     "an escalation passes over substitutes": Bug(_escalate_past_substitutes, _NOT_FOLLOWED),
