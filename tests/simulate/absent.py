@@ -81,14 +81,15 @@ class AbsencesSchedule(ConverseSchedule):
     # --- crashes ---
 
     def _on_granted(self, task: asyncio.Task[Any] | None) -> None:
-        """Now and then the replica that has claimed a review crashes before it has ended it."""
+        """The replica that has claimed a review often crashes before its end, if it changes prompts."""
         is_faulty = asyncio.get_running_loop().time() < FAULTY
-        if is_faulty and len(self.network.replicas) > 1 and self._crashing.random() < 0.5:
+        is_needed = is_faulty and self.rights.is_behind()
+        if is_needed and len(self.network.replicas) > 1 and self._crashing.random() < 0.7:
             [replica] = [each for each in self.replicas if each.runs(task)]
             self.do(self._crash_soon(replica))
 
     async def _crash_soon(self, replica: Any) -> None:
-        await asyncio.sleep(self._crashing.choice([0.005, 0.02, 0.04, 0.1]))
+        await asyncio.sleep(self._crashing.uniform(0.005, 0.06))
         if replica in self.network.replicas and len(self.network.replicas) > 1:
             self.note("crash in a review")
             await self.crash(replica, self._crashing)

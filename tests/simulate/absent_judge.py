@@ -95,6 +95,10 @@ class RightsJudge:
             await asyncio.sleep(0.5)
             self._look(at)
 
+    def is_behind(self) -> bool:
+        """Whether an open prompt does not ask a substitute yet."""
+        return any(next(self._find_missing(p), None) for p in self._rows.prompts.values() if p.is_open)
+
     def _look(self, at: float) -> None:
         still = [p for p in self._rows.prompts.values() if p.is_open]
         missing: dict[Missing, float] = {}
