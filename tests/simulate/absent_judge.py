@@ -114,7 +114,7 @@ class RightsJudge:
             for each in self._find_left(prompt):
                 number = prompt.prompt_id, each.number
                 left[number] = self._left.get(number, at)
-                if at - left[number] > WITHIN:
+                if at - left[number] > (REPEAT + WITHIN if self._is_outdated(each) else WITHIN):
                     names = f"{each.user} in the place of {each.giver}"
                     self._report(f"a prompt does not follow an absence: it still asks {names}")
                     left[number] = at
@@ -127,6 +127,12 @@ class RightsJudge:
         if age > LEARN_WITHIN:
             return AT_ONCE
         return WITHIN if age < 1.0 else REPEAT + WITHIN
+
+    def _is_outdated(self, each: Delegation) -> bool:
+        """Whether a delegation was made after the last change of the absence, by a replica that did not know
+        it yet: the second review ends it."""
+        changes = [a.updated_at for a in self._absences.stored.values() if a.subject == each.giver]
+        return any(at is not None and at <= each.at for at in changes)
 
     def _absence_of(self, person: str) -> Absence | None:
         now = self._clock.now()
