@@ -159,6 +159,7 @@ class RightsJudge:
                 has_right = content.right_of(person, self._people[person].groups) is not None
                 if not has_right and person not in given.gone:
                     yield absence
+                    break  # who stands in for that substitute follows from this one
 
     def _find_left(self, prompt: Prompt) -> Iterator[Delegation]:
         """Substitutes of people who are not away, or not replaced by them."""
