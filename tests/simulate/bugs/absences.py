@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from askback_server.domain import due
-from askback_server.domain.aggregate import Change
 from askback_server.domain.delegations import Delegations
-from askback_server.domain.events import EventType
 from askback_server.domain.prompts import Prompt
 from askback_server.engine import absence_reviews
 from askback_server.engine.absence_reviews import AbsenceReviews
@@ -53,16 +50,6 @@ def _end_only_what_was_returned(patch: Patch) -> None:
     patch.setattr(Delegations, "end", end_only)
 
 
-def _escalate_past_substitutes(patch: Patch) -> None:
-    follow = due.follow_absences
-
-    def follow_unless_escalated(change: Change, prompt: Prompt) -> Prompt:
-        steps = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_ESCALATED}
-        return prompt if prompt.prompt_id in steps else follow(change, prompt)
-
-    patch.setattr(due, "follow_absences", follow_unless_escalated)
-
-
 def _let_excluded_people_stand_in(patch: Patch) -> None:
     patch.setattr(Prompt, "excludes", lambda *_: False)
 
@@ -75,6 +62,5 @@ ABSENCES: dict[str, Bug] = {
     "an absence honoured after its end": Bug(_honour_absences_that_are_over, _OVER),
     "the end of an absence not guarded": Bug(_decide_without_the_end, _OVER),
     "a substitute's right kept after a return": Bug(_end_only_what_was_returned, "that has ended"),
-    "an escalation passes over substitutes": Bug(_escalate_past_substitutes, _NOT_FOLLOWED),
     "excluded people answer": Bug(_let_excluded_people_stand_in, "one of them is excluded"),
 }
