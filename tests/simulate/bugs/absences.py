@@ -6,24 +6,8 @@ from typing import Any
 
 from askback_server.domain.delegations import Delegations
 from askback_server.domain.prompts import Prompt
-from askback_server.engine import absence_reviews
-from askback_server.engine.absence_reviews import AbsenceReviews
 from askback_server.engine.known_absences import KnownAbsences
-from askback_server.ports.absences import Claim
 from tests.simulate.bugs.planted import Bug, Patch
-
-
-def _mark_reviews_before_they_are_done(patch: Patch) -> None:
-    async def mark_first(self: AbsenceReviews, namespace: str, absences: Any, due: Any) -> None:
-        until = {each: due[each] for each in absences}
-        claims = await self._store.claim_reviews(until, absence_reviews.LEASE)
-        granted = [absences[each] for each, claim in claims.items() if claim is Claim.GRANTED]
-        done = {each.absence_id: until[each.absence_id] for each in granted}
-        await self._store.finish_reviews(done)
-        await self._review(namespace, frozenset(each.subject for each in granted))
-        self._reviewed |= done | {each: until[each] for each, claim in claims.items() if claim is Claim.DONE}
-
-    patch.setattr(AbsenceReviews, "_review_some", mark_first)
 
 
 def _review_without_reading(patch: Patch) -> None:
@@ -57,7 +41,6 @@ def _let_excluded_people_stand_in(patch: Patch) -> None:
 _OVER = "by a right that was over"
 _NOT_FOLLOWED = "does not follow an absence"
 ABSENCES: dict[str, Bug] = {
-    "a review is marked before it is done": Bug(_mark_reviews_before_they_are_done, _NOT_FOLLOWED),
     "absences read only at the start": Bug(_review_without_reading, _NOT_FOLLOWED),
     "an absence honoured after its end": Bug(_honour_absences_that_are_over, _OVER),
     "the end of an absence not guarded": Bug(_decide_without_the_end, _OVER),
