@@ -9,36 +9,12 @@ from typing import Any
 import pytest
 
 from askback_server.domain import rule_answers, rulings
-from askback_server.domain.content import Exclusion
-from askback_server.domain.prompts import PromptState
 from askback_server.domain.stored_rules import StoredRule
 from askback_server.engine import policy
 from askback_server.engine.policy import Policy
+from tests.support.proposal_bugs import activate_after_the_deadline, ask_no_second_person, let_authors_approve
 
 Patch = pytest.MonkeyPatch
-
-
-def _ask_no_second_person(patch: Patch) -> None:
-    def write(rule: StoredRule, spec: Any, author: str, now: Any, **_: Any) -> StoredRule:
-        return policy_write(rule, spec, author, now, needs_approval=False)
-
-    policy_write = policy.write_revision
-    patch.setattr(policy, "write_revision", write)
-
-
-def _let_authors_approve(patch: Patch) -> None:
-    approver = policy._approver
-    patch.setattr(policy, "Exclusion", lambda **_: Exclusion())
-    patch.setattr(policy, "_approver", lambda prompt, _: approver(prompt, ""))
-
-
-def _activate_after_the_deadline(patch: Patch) -> None:
-    approver = policy._approver
-
-    def approve_if_expired(prompt: Any, author: str) -> str:
-        return "rita" if prompt.state is PromptState.EXPIRED else approver(prompt, author)
-
-    patch.setattr(policy, "_approver", approve_if_expired)
 
 
 def _activate_what_was_rejected(patch: Patch) -> None:
@@ -94,9 +70,9 @@ def _let_routes_extend_a_timeout(patch: Patch) -> None:
 
 
 BUGS: dict[str, Callable[[Patch], None]] = {
-    "a proposed rule is on at once": _ask_no_second_person,
-    "an author approves its rule": _let_authors_approve,
-    "a proposal that expired is activated": _activate_after_the_deadline,
+    "a proposed rule is on at once": ask_no_second_person,
+    "an author approves its rule": let_authors_approve,
+    "a proposal that expired is activated": activate_after_the_deadline,
     "a proposal that was rejected is activated": _activate_what_was_rejected,
     "a proposal is activated twice": _activate_twice,
     "an overtaken proposal is still asked about": _keep_questions_of_overtaken_proposals,

@@ -15,7 +15,6 @@ from typing import Any
 from askback_server.domain import commands as c
 from askback_server.domain.absence_rules import AbsenceSetting
 from askback_server.domain.absences import Absence
-from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.approvals import Approval
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import Audience, EscalationStep, Exclusion, PromptContent
@@ -30,10 +29,10 @@ from askback_server.engine import absence_reviews, known_absences
 from tests.simulate.absences import SimulatedAbsences
 from tests.simulate.absent_judge import LEARN_WITHIN, WITHIN, RightsJudge
 from tests.simulate.consoles import ConverseSchedule
+from tests.simulate.judges import check_stored
 from tests.simulate.people import People
 from tests.simulate.schedule import FAULTY
 from tests.support.aggregates import ADMIN
-from tests.support.invariants import check_aggregate
 
 LEASE = timedelta(seconds=4)
 """Of a review. Shorter than the pause before its repetition, which would hide that a crash loses one."""
@@ -256,13 +255,7 @@ class AbsencesSchedule(ConverseSchedule):
         await super().end()
         rows = self.database.rows
         for job in rows.jobs.values():
-            prompts = {i: p for i, p in rows.prompts.items() if p.job_id == job.job_id}
-            answers = {k: s for k, s in rows.submissions.items() if s.job_id == job.job_id}
-            log = [e for _, e in rows.log if e.job_id == job.job_id]
-            try:
-                check_aggregate(Aggregate(job, prompts, answers), sorted(log, key=lambda e: e.seq))
-            except (AssertionError, ValueError) as error:
-                self.verdicts.report(f"the log of a job is in disorder: {error!r}")
+            check_stored(rows, job, self.verdicts)
 
 
 def _active(prompt: Prompt) -> tuple[Delegation, ...]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.storage import Position
 from askback_server.sessions.snapshot import urgency
 from tests.simulate.database import Rows
 from tests.simulate.people import People
+from tests.support.invariants import check_aggregate
 
 _END = Position(1 << 60, 0)
 
@@ -33,6 +36,17 @@ class Verdicts:
     def newest(self, until: Position) -> dict[str, int]:
         """The sequence number of each prompt's last event up to a position."""
         return {e.prompt_id: e.seq for p, e in self.rows.log if p <= until and e.prompt_id is not None}
+
+
+def check_stored(rows: Rows, job: Job, verdicts: Verdicts) -> None:
+    """Report a job whose rows are not what its events say."""
+    prompts = {i: p for i, p in rows.prompts.items() if p.job_id == job.job_id}
+    answers = {k: s for k, s in rows.submissions.items() if s.job_id == job.job_id}
+    log = [e for _, e in rows.log if e.job_id == job.job_id]
+    try:
+        check_aggregate(Aggregate(job, prompts, answers), sorted(log, key=lambda e: e.seq))
+    except (AssertionError, ValueError) as error:
+        verdicts.report(f"the log of a job is in disorder: {error!r}")
 
 
 class ConverseJudge:

@@ -11,19 +11,17 @@ from typing import Any
 from askback._worker.job import Job
 from askback._worker.worker import Worker
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerResult, Prompt
-from tests.simulate.judges import Verdicts
+from tests.simulate.judges import Verdicts, check_stored
 from tests.simulate.network import Judge
 from tests.simulate.replica import SimulatedReplica
 from tests.simulate.schedule import Schedule
 from tests.simulate.virtual_time import START
 from tests.support.aggregates import ADMIN
-from tests.support.invariants import check_aggregate
 
 TELL_WITHIN = 5.0
 """Virtual seconds within which a connected worker is told of a cancellation, whatever breaks."""
@@ -222,20 +220,14 @@ class WorkSchedule(Schedule):
             await worker.aclose(drain_timeout=0.0)
         rows = self.database.rows
         for job in rows.jobs.values():
-            prompts = {i: p for i, p in rows.prompts.items() if p.job_id == job.job_id}
-            answers = {k: s for k, s in rows.submissions.items() if s.job_id == job.job_id}
-            log = [e for _, e in rows.log if e.job_id == job.job_id]
-            try:
-                check_aggregate(Aggregate(job, prompts, answers), sorted(log, key=lambda e: e.seq))
-            except (AssertionError, ValueError) as error:
-                self.verdicts.report(f"the log of a job is in disorder: {error!r}")
+            check_stored(rows, job, self.verdicts)
             if job.workerless:
                 continue  # its result is how its prompt ended
             if job.state is JobState.COMPLETED:
                 decisions = {
                     p.key: p.resolution.answer.decision is Decision.ACCEPT
-                    for p in prompts.values()
-                    if p.resolution is not None and p.resolution.answer is not None
+                    for p in rows.prompts.values()
+                    if p.job_id == job.job_id and p.resolution is not None and p.resolution.answer is not None
                 }
                 if json.loads(job.result_json) != {**decisions, "seven": 7}:
                     self.verdicts.report(

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from askback_server.domain.instants import iso_text
+
 _ENTRY = struct.Struct(">16sq32s?")
 _TYPE = "askback.checkpoint.v1"
 
@@ -54,7 +56,7 @@ class Checkpoint:
             "type": _TYPE,
             "namespace": self.namespace,
             "number": self.number,
-            "at": self.at.isoformat(timespec="microseconds"),
+            "at": iso_text(self.at),
             "count": self.count,
             "digest": self.digest,
             "previous": self.previous,

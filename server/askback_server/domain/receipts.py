@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +19,7 @@ from askback_server.domain.checkpoints import digest_of_bytes
 from askback_server.domain.documents import parse_content, resolution_from_json
 from askback_server.domain.errors import AskbackError, FailedPrecondition, PromptNotFound
 from askback_server.domain.events import PROMPT_ENDS
+from askback_server.domain.instants import iso_text
 from askback_server.domain.prompts import PromptState
 from askback_server.domain.shown_form import shown_digest
 from askback_server.domain.stored_jobs import Fault, Notes, StoredEvent, StoredJob
@@ -107,7 +107,7 @@ def _payload(row: Mapping[str, Any], end: StoredEvent) -> dict[str, Any]:
         "shown_digest": shown_digest(content),
         "state": str(PromptState(resolution.state)),
         "decided_by": resolution.actor,
-        "decided_at": _time(resolution.at),
+        "decided_at": iso_text(resolution.at),
         "reason": resolution.reason,
         "answer": _answer(answer) if answer is not None else None,
         "approval": _approval(content.approval) if content.approval is not None else None,
@@ -140,7 +140,7 @@ def _given(answer: Answer) -> dict[str, Any]:
             "on_behalf_of": answer.on_behalf_of,
             "rule": answer.rule,
             "batch_id": answer.batch_id,
-            "given_at": _time(answer.created_at),
+            "given_at": iso_text(answer.created_at),
             "comment_sha256": _sha256(answer.comment) if answer.comment else "",
         }
     )
@@ -170,7 +170,3 @@ def _vote(vote: Vote) -> dict[str, Any]:
 
 def _sha256(text: str) -> str:
     return digest_of_bytes(text.encode())
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")

@@ -6,32 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from askback_server.domain.content import Exclusion
-from askback_server.domain.prompts import PromptState
 from askback_server.domain.stored_rules import StoredRule
 from askback_server.engine import policy
 from askback_server.engine.policy import Policy
 from tests.simulate.bugs.planted import Bug, Patch
-
-
-def _ask_no_second_person(patch: Patch) -> None:
-    write = policy.write_revision
-    patch.setattr(policy, "write_revision", lambda *args, **_: write(*args, needs_approval=False))
-
-
-def _let_authors_approve(patch: Patch) -> None:
-    approver = policy._approver
-    patch.setattr(policy, "Exclusion", lambda **_: Exclusion())
-    patch.setattr(policy, "_approver", lambda prompt, _: approver(prompt, ""))
-
-
-def _activate_after_the_deadline(patch: Patch) -> None:
-    approver = policy._approver
-
-    def approve_if_expired(prompt: Any, author: str) -> str:
-        return "rita" if prompt.state is PromptState.EXPIRED else approver(prompt, author)
-
-    patch.setattr(policy, "_approver", approve_if_expired)
+from tests.support.proposal_bugs import activate_after_the_deadline, ask_no_second_person, let_authors_approve
 
 
 def _activate_the_proposal_that_waits_now(patch: Patch) -> None:
@@ -70,9 +49,9 @@ def _ask_only_in_the_call(patch: Patch) -> None:
 
 _UNACCEPTED = "activated that no second person has accepted"
 PROPOSALS: dict[str, Bug] = {
-    "a proposed rule is on at once": Bug(_ask_no_second_person, "did not wait for a second person"),
-    "an author approves its rule": Bug(_let_authors_approve, "approved by its author"),
-    "a proposal that expired is activated": Bug(_activate_after_the_deadline, _UNACCEPTED),
+    "a proposed rule is on at once": Bug(ask_no_second_person, "did not wait for a second person"),
+    "an author approves its rule": Bug(let_authors_approve, "approved by its author"),
+    "a proposal that expired is activated": Bug(activate_after_the_deadline, _UNACCEPTED),
     "an overtaken approval activates the next": Bug(_activate_the_proposal_that_waits_now, _UNACCEPTED),
     "a proposal is activated twice": Bug(_activate_what_was_activated, "activated twice"),
     "decided proposals are not settled": Bug(_settle_only_in_the_call, "not settled"),
